@@ -1,0 +1,1 @@
+"""The service mesh as a library."""

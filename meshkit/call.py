@@ -1,0 +1,103 @@
+"""What travels: the one record of a call, and what was made of its outcome.
+
+A `Call` is made by a door, walked through the policies by the engine, and dropped when all it held is given back. It is
+the only object made per call on the hot path.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+__all__ = ["Call", "Failure", "Verdict"]
+
+
+class Verdict(enum.Enum):
+    """What an outcome means to the policies. Judged by the door the call came through, never by a policy."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    OVERLOADED = "overloaded"
+    """The upstream said "not now" (429, or 503 with Retry-After)."""
+    IGNORED = "ignored"
+    """Cancelled, or rejected further in: nothing to learn from."""
+
+
+class Failure:
+    """What a door can say of an outcome that is not a success. Made only then.
+
+    ``error`` is the exception, or ``None`` where the outcome is a result (a response with status 503, say); ``status`` an
+    integer code where the protocol has one; ``retry_after`` what the upstream asked for, in seconds; ``sent`` is false
+    only when certainly nothing reached the upstream; ``replayable`` is false when the request cannot be sent a second
+    time (a consumed stream); ``idempotent`` is false when sending it twice may do it twice; ``stale`` is true when a
+    kept-alive connection turned out closed before any byte of a response came.
+    """
+
+    __slots__ = ("error", "idempotent", "replayable", "retry_after", "sent", "stale", "status")
+
+    def __init__(
+        self,
+        error: BaseException | None = None,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        sent: bool = True,
+        replayable: bool = True,
+        idempotent: bool = True,
+        stale: bool = False,
+    ) -> None:
+        self.error = error
+        self.status = status
+        self.retry_after = retry_after
+        self.sent = sent
+        self.replayable = replayable
+        self.idempotent = idempotent
+        self.stale = stale
+
+
+class Call:
+    """One call on its way through a pipeline.
+
+    ``request`` is what the door was given (an ``httpx.Request``, a function's arguments); instants are seconds on the
+    shell's clock. ``held`` is the engine's: an immutable linked list of frames, each something to give back.
+    """
+
+    __slots__ = (
+        "answered_at",
+        "attempt",
+        "avoid",
+        "began_at",
+        "deadline",
+        "delay",
+        "door",
+        "endpoint",
+        "events",
+        "facts",
+        "failure",
+        "held",
+        "request",
+    )
+
+    def __init__(self, door: Any, request: Any, now: float) -> None:
+        self.door = door
+        self.request = request
+        self.began_at = now
+        self.deadline: float | None = None
+        """The instant by which the present attempt must be over; ``None``: unbounded."""
+        self.attempt = 1
+        """The number of this attempt under the innermost retry, from 1."""
+        self.delay = 0.0
+        """The backoff before this attempt, in seconds."""
+        self.endpoint: Any = None
+        """The endpoint that was picked last."""
+        self.avoid: tuple[Any, ...] = ()
+        """Endpoints that failed or refused this call: picked again only if there is no other."""
+        self.facts: dict[Any, Any] | None = None
+        """What gates asked to know of the request (a key, a cost), by gate."""
+        self.failure: Failure | None = None
+        """Of the last attempt that was no success."""
+        self.answered_at: float | None = None
+        """When the last attempt's answer began."""
+        self.held: Any = None
+        self.events: list[Any] | None = None
+        """Where watching gates write; ``None``: nobody listens."""

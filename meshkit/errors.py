@@ -1,0 +1,113 @@
+"""What can go wrong, and was it sent?
+
+::
+
+    MeshError
+    ├── ConfigError(ValueError)       while building only: names the policy, the option, the value and the fix
+    ├── Rejected                      never sent: safe to try elsewhere
+    │   ├── RateLimited               a rate limit has no token left
+    │   ├── CircuitOpen               a breaker is open, or its probes are taken
+    │   ├── Overloaded                no permit, or none before the queue or the deadline ran out
+    │   └── NoEndpoint                the cluster has nobody to ask
+    └── TimedOut(TimeoutError)        may have been executed
+        ├── AttemptTimedOut           one attempt took too long
+        └── DeadlineExceeded          the whole call did
+
+The upstream's own exception is none of these: it passes unchanged. The branch says whether the protected thing may have
+been reached. A rejection's text is made only when somebody reads it, because rejecting must stay cheap under load.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AttemptTimedOut",
+    "CircuitOpen",
+    "ConfigError",
+    "DeadlineExceeded",
+    "MeshError",
+    "NoEndpoint",
+    "Overloaded",
+    "RateLimited",
+    "Rejected",
+    "TimedOut",
+]
+
+
+class MeshError(Exception):
+    """Everything that meshkit raises by itself."""
+
+
+class ConfigError(MeshError, ValueError):
+    """A pipeline that cannot be built. Raised while building, never while calling."""
+
+    @classmethod
+    def of(cls, policy: str, option: str, value: object, fix: str) -> ConfigError:
+        """The four things a reader needs: which policy, which option, what stood there, what to write instead."""
+        return cls(f"{policy}: {option}={value!r}: {fix}")
+
+
+class Rejected(MeshError):
+    """The call was refused before it reached what it protects: nothing was sent.
+
+    ``reason`` is a ``%``-template for ``values``. ``policy`` is the name of the policy that refused, ``endpoint`` the
+    endpoint it guards where there is one, ``retry_after`` the seconds until it may pay to ask again (``None``: unknown).
+    """
+
+    again = "try again in"
+
+    def __init__(
+        self,
+        reason: str = "rejected",
+        *values: object,
+        policy: str = "",
+        endpoint: object = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.args = (reason, *values)
+        self.policy = policy
+        self.endpoint = endpoint
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        reason, *values = self.args
+        who = "/".join(str(part) for part in (self.policy, self.endpoint) if part)
+        text = f"{who}: " if who else ""
+        text += reason % tuple(values) if values else reason
+        if self.retry_after is not None:
+            text += f"; {self.again} {self.retry_after:.3g} s"
+        return text
+
+
+class RateLimited(Rejected):
+    """A rate limit has no token left for this call."""
+
+
+class CircuitOpen(Rejected):
+    """A circuit breaker is open, or half-open with all its probes under way."""
+
+    again = "next probe in"
+
+
+class Overloaded(Rejected):
+    """No permit was free, the queue was full, or the wait outlived its limit or the call's deadline."""
+
+
+class NoEndpoint(Rejected):
+    """The cluster has no endpoint to send this call to."""
+
+
+class TimedOut(MeshError, TimeoutError):
+    """Time ran out after the call was sent: it may have been executed. ``policy`` and ``endpoint`` as in `Rejected`."""
+
+    def __init__(self, reason: str = "timed out", *, policy: str = "", endpoint: object = None) -> None:
+        super().__init__(reason)
+        self.policy = policy
+        self.endpoint = endpoint
+
+
+class AttemptTimedOut(TimedOut):
+    """A single attempt took longer than the timeout inside the retry."""
+
+
+class DeadlineExceeded(TimedOut):
+    """The call, with all its attempts and waits, took longer than the timeout outside the retry."""

@@ -1,0 +1,83 @@
+"""What may stand in a spec? Validators for options, each naming the policy, the option, the value and the fix.
+
+Durations are float seconds, ratios 0..1, counts whole numbers. NaN and infinities are refused, and so are booleans where
+a number belongs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .errors import ConfigError
+
+__all__ = ["among", "count", "optional", "ratio", "seconds"]
+
+Validator = Callable[[Any, Any, Any], None]
+
+
+def _policy(spec: object) -> str:
+    return type(spec).__name__
+
+
+def _number(spec: object, option: str, value: object, fix: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigError.of(_policy(spec), option, value, fix)
+    return float(value)
+
+
+def seconds(*, zero: bool = False) -> Validator:
+    """A finite duration above zero (or from zero on)."""
+    fix = "give a duration in seconds, " + ("0 or more" if zero else "above 0") + ", such as 2.5"
+
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        number = _number(spec, attribute.name, value, fix)
+        if number < 0 or (number == 0 and not zero):
+            raise ConfigError.of(_policy(spec), attribute.name, value, fix)
+
+    return check
+
+
+def ratio(*, zero: bool = False) -> Validator:
+    """A share of one, above zero (or from zero on)."""
+    fix = "give a ratio " + ("from 0 to 1" if zero else "above 0 and up to 1") + ", such as 0.5"
+
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        number = _number(spec, attribute.name, value, fix)
+        if not 0 <= number <= 1 or (number == 0 and not zero):
+            raise ConfigError.of(_policy(spec), attribute.name, value, fix)
+
+    return check
+
+
+def count(least: int = 1, most: int = 2**31) -> Validator:
+    """A whole number within bounds."""
+    fix = f"give a whole number from {least} to {most}"
+
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ConfigError.of(_policy(spec), attribute.name, value, fix)
+
+    return check
+
+
+def among(*words: str) -> Validator:
+    """One of a few words."""
+    fix = "write one of " + ", ".join(map(repr, words))
+
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        if value not in words:
+            raise ConfigError.of(_policy(spec), attribute.name, value, fix)
+
+    return check
+
+
+def optional(validator: Validator) -> Validator:
+    """The same, or ``None``."""
+
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        if value is not None:
+            validator(spec, attribute, value)
+
+    return check

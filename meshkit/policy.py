@@ -1,0 +1,151 @@
+"""What is a policy? The shapes, and the laws each of them keeps.
+
+A policy is a clockless state machine that answers one question about a call:
+
+========  ==============================================================  =====================
+shape     question                                                        answers
+========  ==============================================================  =====================
+`Gate`    may this attempt go now, and what did we learn from it?         ``enter``, ``exit``
+`Repeat`  shall there be another attempt, and after what delay?           ``again``
+`Bound`   until when may it take?                                         ``until``
+`Choice`  who serves it?                                                  ``pick``
+========  ==============================================================  =====================
+
+A fifth, `Middleware`, is an ordinary ``async def (call, call_next)`` for what does I/O of its own.
+
+Laws (run over every policy by ``meshkit.testing.laws``):
+
+1. Pure: no clock, no global randomness, no lock, no I/O, no ``async``. Time is the argument ``now`` (float seconds,
+   never decreasing), randomness the generator given to ``start``. Same spec, seed and trace: same decisions.
+2. Each ``enter`` that returned seconds or nothing is matched by exactly one ``exit``; a `Waiter` by one ``exit`` if it
+   was granted, else by one ``leave``. An ``enter`` that raised has taken nothing.
+3. A rejected call never reaches what it protects; reading state (``repr``, ``snapshot``) never changes it.
+4. When every call has ended, ``idle()`` is true: no permit, slot or place is left over.
+
+The shells hold one lock around these functions: they need none, and must be short. What depends on user code (a key, a
+cost, a predicate) is asked outside that lock: see ``facts`` and ``matches``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+from .call import Call, Failure, Verdict
+
+if TYPE_CHECKING:
+    from .engine import Section
+
+__all__ = ["Bound", "Choice", "Door", "Gate", "Middleware", "Queue", "Repeat", "Spec", "Waiter"]
+
+
+class Waiter:
+    """A place in a gate's queue, made by the gate's ``enter``.
+
+    The gate calls `grant` (from within some other call's ``exit``) when the place's turn has come: the call is then
+    entered. The shell puts its way of waking the waiting call into ``wake``.
+    """
+
+    __slots__ = ("call", "cost", "granted", "until", "wake")
+
+    def __init__(self, call: Call, *, until: float | None = None, cost: float = 1.0) -> None:
+        self.call = call
+        self.until = until
+        """The instant at which the gate itself gives up on this place; ``None``: only the call's deadline counts."""
+        self.cost = cost
+        self.granted = False
+        self.wake: Callable[[], None] | None = None
+
+    def grant(self) -> None:
+        self.granted = True
+        if self.wake is not None:
+            self.wake()
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """May this attempt go now, and what did we learn from it?
+
+    ``enter`` answers falsy (go), seconds (entered: go after so long; ``began`` is then that later instant), a `Waiter` (a
+    place in a queue), or raises `Rejected` having taken nothing. A gate looks at ``call.deadline`` before it reserves a
+    delay: one that would cross it is refused at once.
+
+    ``exit`` is called once per entry with the instant it began (``now < began``: given up before it was let go) and the
+    verdict; it never raises. A gate with nothing to settle sets ``exit = None`` and is folded away.
+
+    Optional: ``facts(call)``: what the gate must know of the request (user code may be behind it); run outside the lock,
+    read in ``enter`` as ``call.facts[self]``. ``snapshot(now)``: a dict of plain numbers and strings. ``idle()``: true
+    if nothing is taken. ``name``: for errors and events.
+    """
+
+    exit: Callable[[Call, float, float, Verdict], None] | None
+
+    def enter(self, call: Call, now: float, /) -> float | Waiter | None: ...
+
+
+class Queue(Gate, Protocol):
+    """A gate whose ``enter`` may answer a `Waiter`."""
+
+    def leave(self, waiter: Waiter, /) -> None:
+        """Give up a place that was not granted. Once, and never for a granted one: that is an entry."""
+
+
+@runtime_checkable
+class Repeat(Protocol):
+    """Shall there be another attempt? Asked only on FAILURE and OVERLOADED.
+
+    ``matches(failure)`` says whether this kind of failure is ours to repeat at all: stateless, may run user code, outside
+    the lock. ``again`` answers the delay in seconds before the next attempt, or ``None`` to stop; ``call.attempt`` is the
+    number of the attempt that failed, ``call.delay`` the backoff that came before it, ``call.failure`` what happened.
+    A state may be a `Gate` as well: it is entered once per call, before the first attempt (a budget's deposit).
+    """
+
+    def matches(self, failure: Failure, /) -> bool: ...
+
+    def again(self, call: Call, now: float, verdict: Verdict, /) -> float | None: ...
+
+
+@runtime_checkable
+class Bound(Protocol):
+    """Until when may it take? Pure: asked anew for each attempt. ``call.deadline`` becomes the smaller of the two."""
+
+    def until(self, call: Call, now: float, /) -> float: ...
+
+
+@runtime_checkable
+class Choice(Protocol):
+    """Who serves it? Sets ``call.endpoint``, prefers those not in ``call.avoid``, answers the branch to walk.
+
+    ``fold`` is called when the pipeline is built, and again when somebody begins or ceases to watch it: it makes each
+    branch's section with the given function.
+    """
+
+    def pick(self, call: Call, now: float, /) -> Section: ...
+
+    def fold(self, fold: Callable[[list[Any]], Section], /) -> None: ...
+
+
+CallNext: TypeAlias = Callable[[], Awaitable[Any]]
+Middleware: TypeAlias = Callable[[Call, CallNext], Awaitable[Any]]
+
+
+class Spec(Protocol):
+    """What users write: a frozen, validated, comparable value. ``start`` makes an independent state."""
+
+    def start(self, rng: Random, /) -> Any: ...
+
+
+class Door(Protocol):
+    """Translates between a call's outside and the policies; never decides. Its methods run outside the lock."""
+
+    enforces_deadline: bool
+    """The transport obeys ``call.deadline`` by itself: the shell arms nothing."""
+
+    def judge(self, call: Call, result: Any, error: BaseException | None, /) -> Verdict: ...
+
+    def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
+        """Asked only where the verdict is FAILURE or OVERLOADED."""
+
+    def fact(self, call: Call, name: str, /) -> Any:
+        """An attribute of the request by its name, for gates with a key (``"host"``, ``"user_id"``)."""
