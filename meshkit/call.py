@@ -76,6 +76,8 @@ class Call:
         "failure",
         "held",
         "request",
+        "rest",
+        "stopped",
     )
 
     def __init__(self, door: Any, request: Any, now: float) -> None:
@@ -101,3 +103,7 @@ class Call:
         self.held: Any = None
         self.events: list[Any] | None = None
         """Where watching gates write; ``None``: nobody listens."""
+        self.stopped: str | None = None
+        """Why the last retry that was asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
+        self.rest: Any = None
+        """The engine's: where the walk goes on after a wait."""

@@ -142,10 +142,20 @@ class Door(Protocol):
     enforces_deadline: bool
     """The transport obeys ``call.deadline`` by itself: the shell arms nothing."""
 
+    address: Callable[[Call], tuple[tuple[Any, ...], dict[str, Any]]] | None
+    """The arguments of this attempt, made from ``call.request`` (its endpoint's URL, say); ``None``: as they came."""
+
+    hold: Callable[[Any, Call, Any, Verdict], Any] | None
+    """``(tree, call, result, verdict)``: takes over what the call holds until its stream ends, answers what the caller is
+    given; ``None``: the call ends with its answer."""
+
     def judge(self, call: Call, result: Any, error: BaseException | None, /) -> Verdict: ...
 
     def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
         """Asked only where the verdict is FAILURE or OVERLOADED."""
+
+    def discard(self, result: Any, /) -> Any:
+        """Close what a retry leaves behind; awaited behind an async door."""
 
     def fact(self, call: Call, name: str, /) -> Any:
         """An attribute of the request by its name, for gates with a key (``"host"``, ``"user_id"``)."""

@@ -1,0 +1,1 @@
+"""Events out: what happened to a call, for those who ask."""

@@ -1,0 +1,48 @@
+"""What can be told of a call? The typed events of the one stream."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import attrs
+
+from ..call import Verdict
+
+__all__ = ["AttemptEnded", "Event", "RejectedCall", "StateChanged"]
+
+
+@attrs.frozen
+class RejectedCall:
+    """A policy refused a call. ``at`` is on the pipeline's clock, ``reason`` the error it raised."""
+
+    at: float
+    policy: str
+    endpoint: Any
+    reason: Exception
+
+
+@attrs.frozen
+class AttemptEnded:
+    """One attempt was sent and has ended: with its number under the innermost retry, the endpoint, the verdict, and the
+    seconds until the answer began (``latency``) and until all was given back (``duration``)."""
+
+    at: float
+    attempt: int
+    endpoint: Any
+    verdict: Verdict
+    latency: float
+    duration: float
+
+
+@attrs.frozen
+class StateChanged:
+    """A policy with named states (a circuit breaker) went from one to another."""
+
+    at: float
+    policy: str
+    endpoint: Any
+    before: str
+    after: str
+
+
+Event: TypeAlias = RejectedCall | AttemptEnded | StateChanged

@@ -1,0 +1,53 @@
+"""How is a pipeline watched without paying for it when nobody does? A second folding, with gates that write down.
+
+The watching forms of ``enter`` and ``exit`` run under the lock, as those they wrap: they only append to ``call.events``,
+which the shell delivers afterwards. A call that began unwatched has no such list and is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..call import Call, Verdict
+from ..engine import named
+from ..errors import Rejected
+from .events import AttemptEnded, RejectedCall, StateChanged
+
+__all__ = ["watch"]
+
+
+def watch(state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None) -> tuple[Any, Any]:
+    """The watching form of a gate; ``state=None`` is the attempt itself."""
+    if state is None:
+        return enter, _attempt_ended
+    name = named(state)
+
+    def watching_enter(call: Call, now: float) -> Any:
+        before = getattr(state, "state", None)
+        try:
+            return enter(call, now)
+        except Rejected as reason:
+            if call.events is not None:
+                call.events.append(RejectedCall(now, name, call.endpoint, reason))
+            raise
+        finally:
+            _compare(call, now, before)
+
+    def watching_exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
+        before = getattr(state, "state", None)
+        exit(call, began, now, verdict)  # type: ignore[misc]  # handed out only where there is one
+        _compare(call, now, before)
+
+    def _compare(call: Call, now: float, before: str | None) -> None:
+        after = getattr(state, "state", None)
+        if after != before and call.events is not None:
+            call.events.append(StateChanged(now, name, call.endpoint, str(before), str(after)))
+
+    return watching_enter, None if exit is None else watching_exit
+
+
+def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> None:
+    if call.events is not None:
+        answered_at = now if call.answered_at is None or call.answered_at < began else call.answered_at
+        call.events.append(AttemptEnded(now, call.attempt, call.endpoint, verdict, answered_at - began, now - began))

@@ -1,0 +1,166 @@
+"""Which policies, in which order, in front of what?
+
+::
+
+    pipeline = Pipeline(Timeout(2.0), Retry(on=ConnectionError), CircuitBreaker())
+
+reads outermost first, on the client and on the server alike. Building it validates the order and makes the state;
+calling it runs in whichever colour the function has.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, overload
+
+from .call import Call
+from .control import Control
+from .engine import Section, fold, named
+from .errors import ConfigError
+from .explain import explain
+from .function import FunctionDoor, Judge
+from .observe.watch import watch
+from .runtime.lock import LOCK
+
+__all__ = ["Pipeline", "Shared"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Shared:
+    """A spec whose one state serves every pipeline that names this object; without it, each use has a state of its own."""
+
+    __slots__ = ("_state", "spec")
+
+    def __init__(self, spec: Any) -> None:
+        if not hasattr(spec, "start"):
+            raise ConfigError.of("Shared", "spec", spec, "give a policy, such as Shared(RateLimit('100/s'))")
+        self.spec = spec
+        self._state: Any = None
+
+    def start(self, rng: random.Random) -> Any:
+        if self._state is None:
+            self._state = self.spec.start(rng)
+        return self._state
+
+    def __repr__(self) -> str:
+        return f"Shared({self.spec!r})"
+
+
+class Pipeline:
+    """Policies in order, outermost first, with their state.
+
+    ``policies`` are specs, `Shared` specs, middlewares (``async def (call, call_next)``) or other pipelines, whose
+    policies are taken in at that place with a state of their own. ``seed`` makes every random decision repeatable.
+    ``clock`` answers seconds that never decrease. Safe for any number of threads and event loops at once.
+    """
+
+    def __init__(self, *policies: Any, seed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.specs: tuple[Any, ...] = tuple(_flat(policies))
+        self.clock = clock
+        self.listeners: tuple[Callable[[Any], None], ...] = ()
+        self.failed_listeners = 0
+        rng = random.Random(seed)  # noqa: S311  # jitter and picks, no secrets
+        self.states: tuple[Any, ...] = tuple(_start(spec, rng) for spec in self.specs)
+        self.root: Section = fold(self.states)
+
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def __call__(self, *, judge: Judge) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def __call__(self, fn: Any = None, /, *, judge: Judge | None = None) -> Any:
+        """Decorate an ``async def`` or a ``def``; its signature is kept. ``judge(result, error)`` overrules what counts as failure."""
+        if fn is None:
+            return lambda fn: wraps(fn)(self._bind(fn, judge))
+        return wraps(fn)(self._bind(fn, judge))
+
+    def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function through the pipeline, once; an ``async def`` gives its awaitable."""
+        return self._bind(fn, None)(*args, **kwargs)  # type: ignore[no-any-return]
+
+    def _bind(self, fn: Callable[..., Any], judge: Judge | None) -> Callable[..., Any]:
+        door = FunctionDoor(fn, judge)
+        if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None)):
+            from .runtime.tasks import bind  # asyncio and anyio are loaded by those who await
+
+            return bind(self, door, fn)
+        from .runtime.threads import bind as bind_sync
+
+        return bind_sync(self, door, fn)
+
+    def explain(self) -> str:
+        """The stack, a line for each policy with the reason for its place, and warnings about odd orders."""
+        return explain(self)
+
+    def idle(self) -> bool:
+        """Whether nothing is held: no permit, no place in a queue, no call under way at an endpoint."""
+        with LOCK:
+            return all(state.idle() for state in self.states if hasattr(state, "idle"))
+
+    def snapshot(self) -> dict[str, dict[str, Any]]:
+        """The state of each policy by its name, as plain numbers and words. Reading changes nothing."""
+        now = self.clock()
+        found: dict[str, dict[str, Any]] = {}
+        with LOCK:
+            for state in self.states:
+                if hasattr(state, "snapshot"):
+                    name, k = named(state), 2
+                    while name in found:
+                        name, k = f"{named(state)} {k}", k + 1
+                    found[name] = state.snapshot(now)
+        return found
+
+    def control(self, name: str) -> Control:
+        """The policy of that name, to be opened, closed or reset by hand."""
+        return Control(self, name)
+
+    def listen(self, listener: Callable[[Any], None]) -> Callable[[], None]:
+        """Have events delivered to ``listener``, after each call and outside the lock; answers how to stop that.
+
+        A listener that raises is counted in ``failed_listeners`` and harms no call. Without listeners nothing is watched.
+        """
+        with LOCK:
+            self.listeners = (*self.listeners, listener)
+            self.root = fold(self.states, watch)
+
+        def stop() -> None:
+            with LOCK:
+                self.listeners = tuple(one for one in self.listeners if one is not listener)
+                if not self.listeners:
+                    self.root = fold(self.states)
+
+        return stop
+
+    def tell(self, event: Any) -> None:
+        """Deliver one event."""
+        for listener in self.listeners:
+            try:
+                listener(event)
+            except Exception:
+                self.failed_listeners += 1
+
+    def __repr__(self) -> str:
+        return f"Pipeline({', '.join(map(repr, self.specs))})"
+
+
+def _flat(policies: tuple[Any, ...]) -> Iterator[Any]:
+    for policy in policies:
+        if isinstance(policy, Pipeline):
+            yield from policy.specs
+        else:
+            yield policy
+
+
+def _start(spec: Any, rng: random.Random) -> Any:
+    if isinstance(spec, type):
+        raise ConfigError(f"Pipeline: {spec.__name__} is the class: write {spec.__name__}(...)")
+    if hasattr(spec, "start"):
+        return spec.start(rng)
+    if inspect.iscoroutinefunction(spec) or inspect.iscoroutinefunction(getattr(spec, "__call__", None)):
+        return spec
+    raise ConfigError.of("Pipeline", "policies", spec, "give policies, pipelines, or an async def (call, call_next)")

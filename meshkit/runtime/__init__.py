@@ -1,0 +1,1 @@
+"""The shells: the only code that waits on behalf of a policy."""

@@ -1,0 +1,179 @@
+"""The shell for asyncio and trio: it waits, and decides nothing.
+
+`bind` is the same program as its twin in ``threads.py``, word for word but for ``async`` and ``await``; a test holds that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import anyio
+
+from ..call import Call, Verdict
+from ..engine import Section, admit, advance, again, gather, outlived, patience, release, willing
+from ..policy import Waiter
+from .alarm import within
+from .lock import LOCK
+from .outcome import noted, told
+
+__all__ = ["bind"]
+
+SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
+
+
+def bind(
+    tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], whole: Any = None, start: Any = None
+) -> Callable[..., Any]:
+    """Put a pipeline in front of ``fn``; or, with the call and a section of it, only what stands behind a middleware."""
+    clock = tree.clock
+    judge = door.judge
+    hold = door.hold
+    address = door.address
+    enforced = door.enforces_deadline
+
+    async def invoke(*args: Any, **kwargs: Any) -> Any:
+        now = clock()
+        call = whole or Call(door, (args, kwargs), now)
+        base = call.held
+        section = start or tree.root
+        verdict = IGNORED
+        if tree.listeners and whole is None:
+            call.events = []
+        try:
+            if section.facts is not None:
+                gather(call, section.facts)
+            with LOCK:
+                wait = advance(call, section, now)
+            while True:
+                send = fn
+                while wait is not None:
+                    if wait.__class__ is Section and wait.kind == "middleware":
+                        send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
+                        break
+                    section = await pause(call, wait, clock)
+                    now = clock()
+                    with LOCK:
+                        wait = advance(call, section, now)
+                if address is not None:
+                    args, kwargs = address(call)
+                result = error = None
+                try:
+                    if enforced or call.deadline is None:
+                        result = await send(*args, **kwargs)
+                    else:
+                        with within(call, now, clock):
+                            result = await send(*args, **kwargs)
+                except Exception as raised:
+                    error = raised
+                now = call.answered_at = clock()
+                verdict = judge(call, result, error)
+                if verdict is SUCCESS:
+                    break
+                if verdict is not IGNORED:
+                    call.failure = door.failure(call, result, error)
+                    marks = willing(call, base)
+                    with LOCK:
+                        wait = again(call, marks, now, verdict)
+                    if wait is not None:
+                        verdict = IGNORED
+                        if error is None:
+                            await door.discard(result)
+                        section = await pause(call, wait, clock)
+                        now = clock()
+                        with LOCK:
+                            wait = advance(call, section, now)
+                        continue
+                if error is not None:
+                    raise noted(error, call, now)
+                break
+            if hold is None or (whole is not None and verdict is not SUCCESS):
+                with LOCK:
+                    release(call, base, now, verdict)
+            if whole is None:
+                if hold is not None:
+                    return hold(tree, call, result, verdict)
+                if call.events is not None:
+                    told(tree, call)
+            return result
+        except BaseException:
+            with LOCK:
+                release(call, base, clock(), verdict)
+            if whole is None and call.events is not None:
+                told(tree, call)
+            raise
+        finally:
+            # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
+            call = error = None  # type: ignore[assignment]
+
+    return invoke
+
+
+def around(call_next: Callable[..., Any], call: Call, middleware: Any) -> Callable[..., Any]:
+    """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``."""
+
+    async def send(*args: Any, **kwargs: Any) -> Any:
+        return await middleware(call, partial(call_next, *args, **kwargs))
+
+    return send
+
+
+async def pause(call: Call, wait: Any, clock: Callable[[], float]) -> Section:
+    """Do what the engine answered: sleep, stand in a queue, or gather facts. Answers where the walk goes on."""
+    if wait.__class__ is Section:
+        section: Section = wait
+    elif wait.__class__ is Waiter:
+        section = await stand(call, wait, clock)
+    else:
+        section = call.rest
+        if wait > 0:
+            await nap(wait, clock)
+    if section.facts is not None:
+        gather(call, section.facts)
+    return section
+
+
+async def nap(seconds: float, clock: Callable[[], float]) -> None:
+    await getattr(clock, "asleep", anyio.sleep)(seconds)
+
+
+async def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
+    """Wait for the grant of a place in a queue, until the gate's limit or the call's deadline."""
+    began = clock()
+    event = anyio.Event()
+    try:
+        with LOCK:
+            waiter.wake = _wake(event)
+            until = patience(call, waiter)
+        with anyio.move_on_after(None if until is None else max(0.0, until - began)):
+            if not waiter.granted:
+                await event.wait()
+    finally:
+        with LOCK:
+            section = admit(call, waiter, clock())
+    if section is None:
+        with LOCK:
+            section = outlived(call, clock() - began, clock())
+    return section
+
+
+def _wake(event: anyio.Event) -> Callable[[], None]:
+    """Sets the event from whichever thread grants the place."""
+    home = threading.get_ident()
+    try:
+        later: Callable[..., Any] = asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:
+        import trio
+
+        later = trio.lowlevel.current_trio_token().run_sync_soon
+
+    def wake() -> None:
+        if threading.get_ident() == home:
+            event.set()
+        else:
+            later(event.set)
+
+    return wake
