@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import ConfigError
 
-__all__ = ["among", "count", "optional", "ratio", "seconds"]
+__all__ = ["among", "count", "number", "optional", "ratio", "seconds"]
 
 Validator = Callable[[Any, Any, Any], None]
 
@@ -46,6 +46,17 @@ def ratio(*, zero: bool = False) -> Validator:
     def check(spec: Any, attribute: Any, value: Any) -> None:
         number = _number(spec, attribute.name, value, fix)
         if not 0 <= number <= 1 or (number == 0 and not zero):
+            raise ConfigError.of(_policy(spec), attribute.name, value, fix)
+
+    return check
+
+
+def number(least: float, most: float) -> Validator:
+    """A finite number within bounds: a rate, a factor."""
+    fix = f"give a number from {least:g} to {most:g}"
+
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        if not least <= _number(spec, attribute.name, value, fix) <= most:
             raise ConfigError.of(_policy(spec), attribute.name, value, fix)
 
     return check
