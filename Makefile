@@ -1,0 +1,55 @@
+# One command a verb. `make demo` and `make test` need nothing but Python (3.11 or newer) and make.
+#
+#   make demo                 see it work                     make bench ONLY=client    measure, beside the peers
+#   make test                 the suite, on each CPython      make docs                 build the site into site/
+#   make lint                 ruff, mypy                      make names                pin the public names anew
+#
+# PYTHON=python3.12 chooses the interpreter of .venv, TESTS="tests/limit -x" what `make test` gives to pytest.
+
+PYTHON ?= python3
+OTHERS ?= 3.12 3.13
+TESTS ?= -n 2
+
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint bench docs names clean
+
+demo: .venv/.demo
+	$(BIN)/python -m examples.demo
+
+test: .venv/.test
+	@sh .ci/test "$(OTHERS)" $(TESTS)
+
+lint: .venv/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(if $(wildcard tests/typing),$(BIN)/mypy tests/typing)
+
+bench: .venv/.bench
+	$(BIN)/python -m benchmarks $(ONLY)
+
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+names: .venv/.test
+	$(BIN)/python -c "import meshkit; print(*meshkit.__all__, sep='\n')" > tests/public_names.txt
+
+clean:
+	rm -rf .venv .venvs site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find meshkit tests docs examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Each group of dependencies is installed once, in one pass with meshkit itself; its stamp is younger than pyproject.toml.
+.PRECIOUS: .venv/.%
+.venv/.%: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable . --group $*
+	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "meshkit needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet 'pip>=25.1'
