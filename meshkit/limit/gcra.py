@@ -1,0 +1,120 @@
+"""When does the next token come? The generic cell rate algorithm over a bounded table of keys.
+
+One float per key, the theoretical arrival time (TAT) of ITU-T I.371 and ATM Forum TM 4.0, here counted in tokens on the
+line ``base = now * rate`` so that whole costs add up exactly::
+
+    tat' = max(tat, base) + cost
+    go      if tat' - base <= burst                     tat = tat'
+    wait    (tat' - base - burst) / rate seconds        tat = tat', a reservation, if that is within the patience
+    refuse  with the same number as retry-after         tat unchanged
+
+In any window of ``t`` seconds no more than ``burst + rate * t`` is let go, per key, reservations counted when they go.
+The decision is that of redis-cell and of Go's throttled; reserving and giving back are those of golang.org/x/time/rate.
+
+Keys are forgotten only when they owe nothing (``tat <= base``), so forgetting never refills a limit, and only once the
+table is full: then a hand goes round it, a few steps for each newcomer. Where it finds none to forget the newcomer
+shares one overflow cell with its like; a key that later gets its own cell takes over what the overflow cell owes, since
+part of that may be its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+
+__all__ = ["NEVER", "Cells"]
+
+NEVER = float("-inf")
+"""The answer to a cost above the burst: it can never fit. Also the TAT of a cell that was never used."""
+
+LOOKS, FORGETS = 8, 2
+"""Cells looked at, and forgotten at most, for each newcomer to a full table."""
+
+SLACK = 1e-15
+"""Four roundings of a double: a call that comes back exactly when it was told to is not refused for the last bit."""
+
+OVERFLOW = object()
+
+
+class Cells:
+    """The TAT of each key. ``take`` is the one decision; the lock, the clock and the waiting are the caller's.
+
+    Instants are seconds, ``rate`` tokens per second. Should the clock step back, the cells are stricter, never laxer.
+    """
+
+    __slots__ = ("burst", "max_keys", "overflowed", "rate", "ring", "tats")
+
+    def __init__(self, rate: float, burst: float, max_keys: int = 1) -> None:
+        self.rate = rate
+        self.burst = burst
+        self.max_keys = max_keys
+        self.tats: dict[Hashable, float] = {OVERFLOW: NEVER}
+        self.ring: deque[Hashable] = deque()
+        """The keys in the order the hand visits them."""
+        self.overflowed = 0
+        """How many decisions were made in the overflow cell."""
+
+    def take(self, key: Hashable, cost: float, now: float, patience: float = 0.0) -> float:
+        """0: go. Above 0: taken, go after so many seconds. Below 0: refused for so many seconds; `NEVER`: for good.
+
+        ``cost`` is finite and not negative; 0 is free. No reservation is made for later than ``patience`` seconds.
+        """
+        try:
+            tat = self.tats[key]
+        except KeyError:
+            return self._newcomer(key, cost, now, patience)
+        base = now * self.rate
+        if tat < base:
+            tat = base
+        tat += cost
+        if tat - base <= self.burst:
+            self.tats[key] = tat
+            return 0.0
+        excess = tat - base - self.burst
+        wait = excess / self.rate
+        if cost > self.burst:
+            return NEVER
+        if wait > patience and excess > abs(tat) * SLACK:
+            return -wait
+        self.tats[key] = tat
+        return wait if excess > abs(tat) * SLACK else 0.0
+
+    def _newcomer(self, key: Hashable, cost: float, now: float, patience: float) -> float:
+        if len(self.ring) >= self.max_keys and not self._sweep(now * self.rate):
+            self.overflowed += 1
+            return self.take(OVERFLOW, cost, now, patience)
+        self.tats[key] = self.tats[OVERFLOW]
+        self.ring.append(key)
+        return self.take(key, cost, now, patience)
+
+    def _sweep(self, base: float) -> int:
+        """Look at a few cells where the hand stands. Answers how many were forgotten."""
+        tats, ring = self.tats, self.ring
+        forgotten = 0
+        for _ in range(min(LOOKS, len(ring))):
+            key = ring.popleft()
+            if tats[key] > base:
+                ring.append(key)
+            else:
+                del tats[key]
+                forgotten += 1
+                if forgotten == FORGETS:
+                    break
+        return forgotten
+
+    def give_back(self, key: Hashable, cost: float, began: float) -> None:
+        """Undo a reservation that never began, less what was taken after it.
+
+        Those behind keep their instants, so what they took cannot be used a second time (as ``CancelAt`` in
+        golang.org/x/time/rate). A reservation made in the overflow cell is not given back: it is nobody's by name.
+        """
+        tat = self.tats.get(key)
+        if tat is not None:
+            later = max(0.0, tat - (began * self.rate + self.burst))
+            if later < cost:
+                self.tats[key] = tat - (cost - later)
+
+    def remaining(self, key: Hashable, now: float) -> float:
+        """The largest cost that would go now. Changes nothing."""
+        tat = self.tats.get(key, self.tats[OVERFLOW])
+        return max(0.0, self.burst - max(0.0, tat - now * self.rate))

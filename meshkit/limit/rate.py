@@ -1,0 +1,164 @@
+"""May this call go now, by the rate of calls? A gate in front of the cells of `gcra`.
+
+Over-admission is bounded: in any window of ``t`` seconds at most ``burst + rate * t`` of cost goes, for each key. The
+name and the string form of the rate follow Envoy, nginx (``10r/s``) and the limits package (``10/minute``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from random import Random
+from typing import Any
+
+import attrs
+
+from .. import options
+from ..call import Call, Verdict
+from ..errors import ConfigError, RateLimited
+from . import fact
+from .gcra import NEVER, Cells
+
+__all__ = ["RateLimit", "RateLimitState"]
+
+SECONDS = {
+    **dict.fromkeys(("ms",), 0.001),
+    **dict.fromkeys(("s", "sec", "second"), 1.0),
+    **dict.fromkeys(("min", "minute"), 60.0),
+    **dict.fromkeys(("h", "hour"), 3600.0),
+    **dict.fromkeys(("d", "day"), 86400.0),
+}
+WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*([0-9]+(?:\.[0-9]+)?)?\s*([a-z]+)\s*", re.ASCII)
+SLOWEST, FASTEST = 1e-9, 1e9
+"""Tokens per second between which a double counts them exactly, over years of uptime."""
+
+
+def parsed(rate: Any) -> tuple[float, float]:
+    """The count and the period in seconds of a rate such as ``"100/s"``, ``"1/10s"`` or 2.5 (per second)."""
+    fix = 'write a count and a time, such as "100/s", "10/min", "1/10s", or a number per second, from 1e-9 to 1e9'
+    count, period = math.nan, 1.0
+    if isinstance(rate, str):
+        match = WRITTEN.fullmatch(rate)
+        if match is not None and match[3] in SECONDS:
+            count, period = float(match[1]), float(match[2] or 1) * SECONDS[match[3]]
+    elif isinstance(rate, int | float) and not isinstance(rate, bool):
+        count = float(rate) if abs(rate) <= FASTEST else math.inf
+    if not (period > 0 and count < math.inf and SLOWEST <= count / period <= FASTEST):
+        raise ConfigError.of("RateLimit", "rate", rate, fix)
+    return count, period
+
+
+def _rate(spec: Any, attribute: Any, value: Any) -> None:
+    parsed(value)
+
+
+def _cost(spec: RateLimit, attribute: Any, value: Any) -> None:
+    if callable(value) or (isinstance(value, str) and value.strip()):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        fix = "give a number above 0, the name of an attribute of the request, or a function of the call"
+        raise ConfigError.of("RateLimit", attribute.name, value, fix)
+    if value > spec.depth:
+        fix = f"no call could ever go: give a cost up to the burst of {spec.depth}, or a larger burst"
+        raise ConfigError.of("RateLimit", attribute.name, value, fix)
+
+
+@attrs.frozen
+class RateLimit:
+    """So many calls in a time, with bursts up to ``burst``; more are refused with `RateLimited`.
+
+    ``rate``: ``"100/s"``, ``"10/min"``, ``"5000/h"``, ``"1/10s"`` (units: ms, s, sec, second, min, minute, h, hour, d,
+    day), or a number per second. ``burst``: what may go at once after a rest; ``None``: the count written in the rate,
+    at least 1. In any window of ``t`` seconds at most ``burst + rate * t`` goes.
+
+    ``key``: a limit for each value of it: the name of an attribute of the request, or a function of the call; ``None``:
+    one limit for all, which is also what requests share whose key is ``None``. ``cost``: how much a call counts: a
+    number, a name or a function of the call. A cost above the burst can never go: refused at once, with ``retry_after``
+    ``None``. A key without a hash or a cost that is no number raises `TypeError`, a negative or infinite cost
+    `ValueError`.
+
+    ``wait``: the longest time in seconds a call may be made to wait for its turn, in the order of arrival, never past
+    its deadline; 0: refuse at once. What has a turn keeps it whatever comes later, so a large cost within ``wait`` does
+    not starve. ``max_keys``: how many keys are remembered, about 100 bytes each besides the key itself; only keys that
+    owe nothing are forgotten, and when all owe something newcomers share one limit.
+    """
+
+    rate: str | float = attrs.field(validator=_rate)
+    burst: int | None = attrs.field(default=None, validator=options.optional(options.count()), kw_only=True)
+    key: fact.Key = attrs.field(default=None, validator=fact.key, kw_only=True)
+    cost: fact.Cost = attrs.field(default=1, validator=_cost, kw_only=True)
+    wait: float = attrs.field(default=0.0, validator=options.seconds(zero=True), kw_only=True)
+    max_keys: int = attrs.field(default=100_000, validator=options.count(), kw_only=True)
+    name: str = attrs.field(default="RateLimit", validator=fact.text, kw_only=True)
+
+    @property
+    def per_second(self) -> float:
+        count, period = parsed(self.rate)
+        return count / period
+
+    @property
+    def depth(self) -> int:
+        """The burst in force: the one given, or the count written in the rate."""
+        return max(1, int(parsed(self.rate)[0])) if self.burst is None else self.burst
+
+    def cells(self) -> Cells:
+        """An independent table of what each key has taken."""
+        return Cells(self.per_second, float(self.depth), self.max_keys)
+
+    def refusal(self, answer: float) -> RateLimited:
+        """The error for a refusal of `Cells.take`."""
+        written = self.rate if isinstance(self.rate, str) else f"{self.rate:g}/s"
+        again = None if answer == NEVER else -answer
+        return RateLimited("limit of %s reached", written, policy=self.name, retry_after=again)
+
+    def start(self, rng: Random, /) -> RateLimitState:
+        return RateLimitState(self)
+
+
+class RateLimitState:
+    """A `Gate`. With ``wait`` an entry may answer seconds; a call that ends before them gives its reservation back."""
+
+    __slots__ = ("_cost", "_fixed", "_key", "_spec", "_take", "_wait", "cells", "exit", "facts", "name")
+
+    def __init__(self, spec: RateLimit) -> None:
+        self.name = spec.name
+        self.cells = spec.cells()
+        self.exit = self._exit if spec.wait else None
+        asks = spec.key is not None or not isinstance(spec.cost, int | float)
+        self.facts = self._facts if asks else None
+        self._fixed: Any = None if asks else (None, spec.cost)
+        self._key = fact.asking(spec.key)
+        self._cost = fact.asking(spec.cost)
+        self._spec = spec
+        self._take = self.cells.take
+        self._wait = float(spec.wait)
+
+    def _facts(self, call: Call, /) -> tuple[Any, float]:
+        return fact.hashable(self.name, self._key(call)), fact.whole_cost(self.name, self._cost(call))
+
+    def enter(self, call: Call, now: float, /) -> float:
+        key, cost = self._fixed or call.facts[self]  # type: ignore[index]  # gathered: there are facts
+        patience = self._wait
+        if patience and call.deadline is not None and call.deadline - now < patience:
+            patience = call.deadline - now
+        answer = self._take(key, cost, now, patience)
+        if answer < 0.0:
+            raise self._spec.refusal(answer)
+        return answer
+
+    def _exit(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
+        if now < began:
+            key, cost = self._fixed or call.facts[self]  # type: ignore[index]
+            self.cells.give_back(key, cost, began)
+
+    def snapshot(self, now: float, /) -> dict[str, Any]:
+        """Tokens per second, the burst, and what remains: in the one cell, or the number of keys in the table."""
+        cells = self.cells
+        shown: dict[str, Any] = {"rate": cells.rate, "burst": cells.burst}
+        if self._spec.key is None:
+            return {**shown, "remaining": cells.remaining(None, now)}
+        return {**shown, "keys": len(cells.ring), "max_keys": cells.max_keys, "overflowed": cells.overflowed}
+
+    def idle(self) -> bool:
+        """A rate limit holds nothing for a call: what was let go is gone."""
+        return True
