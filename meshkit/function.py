@@ -24,13 +24,15 @@ Judge = Callable[[Any, BaseException | None], Verdict]
 class FunctionDoor:
     """Translates one function's calls."""
 
-    __slots__ = ("_judge", "_parameters", "address")
+    __slots__ = ("_judge", "_parameters", "address", "judges_results")
 
     enforces_deadline = False
     hold = None
+    discard = None
 
     def __init__(self, fn: Callable[..., Any], judge: Judge | None = None) -> None:
         self._judge = judge
+        self.judges_results = judge is not None
         try:
             self._parameters: inspect.Signature | None = inspect.signature(fn)
         except (TypeError, ValueError):  # a builtin without a signature
@@ -51,9 +53,6 @@ class FunctionDoor:
 
     def failure(self, call: Call, result: Any, error: BaseException | None) -> Failure:
         return Failure(error)
-
-    async def discard(self, result: Any) -> None:
-        """A returned value needs no closing."""
 
     def fact(self, call: Call, name: str) -> Any:
         """The argument of that name; with dots, an attribute of it: ``"request.client.host"``."""

@@ -142,6 +142,9 @@ class Door(Protocol):
     enforces_deadline: bool
     """The transport obeys ``call.deadline`` by itself: the shell arms nothing."""
 
+    judges_results: bool
+    """Whether `judge` is asked about results as well, or only about errors: every result is a success."""
+
     address: Callable[[Call], tuple[tuple[Any, ...], dict[str, Any]]] | None
     """The arguments of this attempt, made from ``call.request`` (its endpoint's URL, say); ``None``: as they came."""
 
@@ -149,13 +152,13 @@ class Door(Protocol):
     """``(tree, call, result, verdict)``: takes over what the call holds until its stream ends, answers what the caller is
     given; ``None``: the call ends with its answer."""
 
+    discard: Callable[[Any], Any] | None
+    """Closes the result a retry leaves behind; awaited behind an async door; ``None``: nothing to close."""
+
     def judge(self, call: Call, result: Any, error: BaseException | None, /) -> Verdict: ...
 
     def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
         """Asked only where the verdict is FAILURE or OVERLOADED."""
-
-    def discard(self, result: Any, /) -> Any:
-        """Close what a retry leaves behind; awaited behind an async door."""
 
     def fact(self, call: Call, name: str, /) -> Any:
         """An attribute of the request by its name, for gates with a key (``"host"``, ``"user_id"``)."""

@@ -14,15 +14,19 @@ from typing import Any
 import anyio
 
 from ..call import Call, Verdict
-from ..engine import Section, admit, advance, again, gather, outlived, patience, release, willing
+from ..engine import Section, admit, advance, again, expired, gather, outlived, patience, release, willing
 from ..policy import Waiter
-from .alarm import within
+from .alarm import Cancelled, arm
 from .lock import LOCK
 from .outcome import noted, told
 
 __all__ = ["bind"]
 
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
+
+# `with LOCK` costs twice as much, and is needed only where Ctrl-C may strike between any two instructions: on an event loop
+# it cancels the main task instead.
+acquire, unlock = LOCK.acquire, LOCK.release
 
 
 def bind(
@@ -31,8 +35,10 @@ def bind(
     """Put a pipeline in front of ``fn``; or, with the call and a section of it, only what stands behind a middleware."""
     clock = tree.clock
     judge = door.judge
+    judging = door.judges_results
     hold = door.hold
     address = door.address
+    discard = door.discard
     enforced = door.enforces_deadline
 
     async def invoke(*args: Any, **kwargs: Any) -> Any:
@@ -41,13 +47,17 @@ def bind(
         base = call.held
         section = start or tree.root
         verdict = IGNORED
+        alarms = key = None
         if tree.listeners and whole is None:
             call.events = []
         try:
             if section.facts is not None:
                 gather(call, section.facts)
-            with LOCK:
+            acquire()
+            try:
                 wait = advance(call, section, now)
+            finally:
+                unlock()
             while True:
                 send = fn
                 while wait is not None:
@@ -56,43 +66,65 @@ def bind(
                         break
                     section = await pause(call, wait, clock)
                     now = clock()
-                    with LOCK:
+                    acquire()
+                    try:
                         wait = advance(call, section, now)
+                    finally:
+                        unlock()
                 if address is not None:
                     args, kwargs = address(call)
                 result = error = None
+                if call.deadline is not None and not enforced:
+                    key = call if send is fn else send
+                    send, alarms = arm(key, call, send, now, clock)
                 try:
-                    if enforced or call.deadline is None:
-                        result = await send(*args, **kwargs)
-                    else:
-                        with within(call, now, clock):
-                            result = await send(*args, **kwargs)
+                    result = await send(*args, **kwargs)
                 except Exception as raised:
                     error = raised
+                except Cancelled:
+                    if alarms is None or not alarms.expired(key):
+                        raise
+                    error, alarms = expired(call, now, clock()), None
+                if alarms is not None:
+                    if alarms.pop(key, None) is None:
+                        alarms.expired(key)
+                    alarms = None
                 now = call.answered_at = clock()
+                if error is None and not judging:
+                    verdict = SUCCESS
+                    break
                 verdict = judge(call, result, error)
                 if verdict is SUCCESS:
                     break
                 if verdict is not IGNORED:
                     call.failure = door.failure(call, result, error)
                     marks = willing(call, base)
-                    with LOCK:
+                    acquire()
+                    try:
                         wait = again(call, marks, now, verdict)
+                    finally:
+                        unlock()
                     if wait is not None:
                         verdict = IGNORED
-                        if error is None:
-                            await door.discard(result)
+                        if error is None and discard is not None:
+                            await discard(result)
                         section = await pause(call, wait, clock)
                         now = clock()
-                        with LOCK:
+                        acquire()
+                        try:
                             wait = advance(call, section, now)
+                        finally:
+                            unlock()
                         continue
                 if error is not None:
                     raise noted(error, call, now)
                 break
-            if hold is None or (whole is not None and verdict is not SUCCESS):
-                with LOCK:
+            if call.held is not base and (hold is None or (whole is not None and verdict is not SUCCESS)):
+                acquire()
+                try:
                     release(call, base, now, verdict)
+                finally:
+                    unlock()
             if whole is None:
                 if hold is not None:
                     return hold(tree, call, result, verdict)
@@ -100,8 +132,13 @@ def bind(
                     told(tree, call)
             return result
         except BaseException:
-            with LOCK:
+            if alarms is not None:
+                alarms.drop(key)
+            acquire()
+            try:
                 release(call, base, clock(), verdict)
+            finally:
+                unlock()
             if whole is None and call.events is not None:
                 told(tree, call)
             raise

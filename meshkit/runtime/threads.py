@@ -6,7 +6,6 @@ Sync code cannot be cancelled: here a timeout bounds waits and further attempts,
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..call import Call, Verdict
-from ..engine import Section, admit, advance, again, gather, outlived, patience, release, willing
+from ..engine import Section, admit, advance, again, expired, gather, outlived, patience, release, willing
 from ..policy import Waiter
 from .lock import LOCK
 from .outcome import noted, told
@@ -28,8 +27,10 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
     """Put a pipeline in front of ``fn``; or, with the call and a section of it, only what stands behind a middleware."""
     clock = tree.clock
     judge = door.judge
+    judging = door.judges_results
     hold = door.hold
     address = door.address
+    discard = door.discard
     enforced = door.enforces_deadline
 
     def invoke(*args: Any, **kwargs: Any) -> Any:
@@ -38,6 +39,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
         base = call.held
         section = start or tree.root
         verdict = IGNORED
+        alarms = key = None
         if tree.listeners and whole is None:
             call.events = []
         try:
@@ -58,15 +60,25 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 if address is not None:
                     args, kwargs = address(call)
                 result = error = None
+                if call.deadline is not None and not enforced:
+                    key = call if send is fn else send
+                    send, alarms = arm(key, call, send, now, clock)
                 try:
-                    if enforced or call.deadline is None:
-                        result = send(*args, **kwargs)
-                    else:
-                        with within(call, now, clock):
-                            result = send(*args, **kwargs)
+                    result = send(*args, **kwargs)
                 except Exception as raised:
                     error = raised
+                except Cancelled:
+                    if alarms is None or not alarms.expired(key):
+                        raise
+                    error, alarms = expired(call, now, clock()), None
+                if alarms is not None:
+                    if alarms.pop(key, None) is None:
+                        alarms.expired(key)
+                    alarms = None
                 now = call.answered_at = clock()
+                if error is None and not judging:
+                    verdict = SUCCESS
+                    break
                 verdict = judge(call, result, error)
                 if verdict is SUCCESS:
                     break
@@ -77,8 +89,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         wait = again(call, marks, now, verdict)
                     if wait is not None:
                         verdict = IGNORED
-                        if error is None:
-                            door.discard(result)
+                        if error is None and discard is not None:
+                            discard(result)
                         section = pause(call, wait, clock)
                         now = clock()
                         with LOCK:
@@ -87,7 +99,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 if error is not None:
                     raise noted(error, call, now)
                 break
-            if hold is None or (whole is not None and verdict is not SUCCESS):
+            if call.held is not base and (hold is None or (whole is not None and verdict is not SUCCESS)):
                 with LOCK:
                     release(call, base, now, verdict)
             if whole is None:
@@ -97,6 +109,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     told(tree, call)
             return result
         except BaseException:
+            if alarms is not None:
+                alarms.drop(key)
             with LOCK:
                 release(call, base, clock(), verdict)
             if whole is None and call.events is not None:
@@ -156,8 +170,9 @@ def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
     return section
 
 
-_UNBOUNDED = contextlib.nullcontext()
+def arm(key: Any, call: Call, send: Callable[..., Any], now: float, clock: Any) -> tuple[Callable[..., Any], Any]:
+    return send, None
 
 
-def within(call: Call, now: float, clock: Callable[[], float]) -> contextlib.nullcontext[None]:
-    return _UNBOUNDED
+Cancelled: tuple[type[BaseException], ...] = ()
+"""What a thread's call may be cancelled with: nothing."""
