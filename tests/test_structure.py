@@ -33,7 +33,8 @@ IMPURE = {
 CLOCKS = {"now", "utcnow", "today"}
 """Of ``datetime`` and ``date``, which are otherwise arithmetic."""
 CLIENTS = {"httpx", "httpx2", "httpcore", "httpcore2"}
-HEAVY = {"anyio", "httpx", "httpx2", "trio"}
+HEAVY = {"anyio", "asyncio", "httpx", "httpx2", "trio"}
+"""Loaded by those who await or come through a door. asyncio takes as long as attrs: 25 to 40 ms on CPython 3.11."""
 FORBIDDEN_WORDS = {"manager", "handler", "helper", "helpers", "util", "utils", "base", "impl", "common", "core"}
 LINES = 300
 
@@ -77,10 +78,10 @@ class Module(NamedTuple):
                 for alias in names:
                     yield Import(node.lineno, f"{source}.{alias.name}", True, typing_only, lazy)
             case ast.If(test=test) if ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
-                for child in node.body:
-                    yield from self._imports(child, typing_only=True, lazy=lazy)
-                for child in node.orelse:
-                    yield from self._imports(child, typing_only=typing_only, lazy=lazy)
+                for guarded in node.body:
+                    yield from self._imports(guarded, typing_only=True, lazy=lazy)
+                for other in node.orelse:
+                    yield from self._imports(other, typing_only=typing_only, lazy=lazy)
             case _:
                 inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
                 for child in ast.iter_child_nodes(node):
@@ -333,14 +334,14 @@ def loaded_by(statement: str) -> set[str]:
     )
 
 
-def test_importing_meshkit_loads_neither_anyio_nor_a_client() -> None:
+def test_importing_meshkit_loads_neither_a_loop_nor_a_client() -> None:
     loaded = loaded_by("import meshkit")
     assert "meshkit" in loaded
     assert loaded & HEAVY == set()
 
 
 def test_what_is_loaded_is_seen() -> None:
-    assert HEAVY & loaded_by("import anyio") == {"anyio"}
+    assert HEAVY & loaded_by("import asyncio") == {"asyncio"}
 
 
 def test_the_public_names() -> None:

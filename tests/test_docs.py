@@ -1,0 +1,128 @@
+"""Does the documentation tell the truth? All Python in it is run, all its links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .run_page import Block, blocks
+
+ROOT = Path(__file__).parents[1]
+RUN_PAGE = Path(__file__).with_name("run_page.py")
+SECONDS = 30
+"""For one page or example, its interpreter included."""
+
+TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = [text for text in TEXTS if text.name not in {"CHANGELOG.md", "CONTRIBUTING.md"}]
+EXAMPLES = sorted([*ROOT.glob("examples/*.py"), *ROOT.glob("examples/*/__main__.py")])
+
+
+def python(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """What a new interpreter makes of it; any warning is an error, as it is in the suite."""
+    command = [sys.executable, "-W", "error", *map(str, arguments)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    if blocks(page.read_text("utf-8")):
+        done = python(RUN_PAGE, page, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=named)
+def test_an_example_runs(example: Path, tmp_path: Path) -> None:
+    program = ["-m", f"examples.{example.parent.name}"] if example.name == "__main__.py" else [example]
+    done = python(*program, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=named)
+def test_the_links_of_a_page_lead_somewhere(text: Path) -> None:
+    assert dead_links(text) == []
+
+
+def dead_links(text: Path) -> list[str]:
+    """Links to files. Those to headings inside the site are held by `make docs`."""
+    prose = re.sub(r"^( *)(```|~~~).*?^\1\2", "", text.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", re.sub(r"`[^`\n]*`", "", prose))
+    files = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:", target)]
+    return [file for file in files if file and not (text.parent / file).exists()]
+
+
+PAGE = """
+```python
+x = 1
+```
+
+```console
+$ python -m no_such_program
+```
+
+A list:
+
+- with a block
+
+    ```python title="more"
+    import asyncio
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    ```
+
+<!-- skip: needs a cluster -->
+```python
+raise SystemExit("not run")
+```
+
+```python
+await asyncio.sleep(0)
+assert asyncio.get_running_loop() is loop
+assert x == 1
+```
+"""
+
+
+def test_blocks_share_a_namespace_and_a_loop(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, "utf-8")
+    assert blocks(PAGE)[0] == Block(3, "x = 1", None)
+    assert [block.skipped for block in blocks(PAGE)] == [None, None, "needs a cluster", None]
+    done = python(RUN_PAGE, page, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# A page\n\n```python\n\nassert 1 == 2\n```\n", 'page.md", line 5'),
+        ("```python\nasync def f(): pass\nawait f()\n1 / 0\n```\n", 'page.md", line 4'),
+        ("<!-- skip: later -->\n```python\ndef\n```\n", "SyntaxError"),
+        ("<!-- skip: -->\n```python\nx = 1\n```\n", "skipped for no reason"),
+        ("```python\nx = 1\n", "not closed"),
+        ("```python\nimport warnings\nwarnings.warn('old', DeprecationWarning)\n```\n", "DeprecationWarning: old"),
+    ],
+)
+def test_a_page_can_fail(tmp_path: Path, text: str, said: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text, "utf-8")
+    done = python(RUN_PAGE, page, cwd=tmp_path)
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+def test_a_dead_link_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "[a](page.md#top) [b](gone.md) [c](https://example.com) [d](#here) `[e](f)`\n```\n[g](h)\n```\n", "utf-8"
+    )
+    assert dead_links(page) == ["gone.md"]
