@@ -141,6 +141,8 @@ def test_retry_budget_against_a_list(events, ratio, floor, now):
 
     for kind, passed in events:
         now += passed
+        read = budget.snapshot(now)
+        assert (read["calls"], read["retries"]) == (counted(calls), counted(retries))
         if kind == "c":
             budget.enter(call(), now)
             calls.append(now)
@@ -149,8 +151,6 @@ def test_retry_budget_against_a_list(events, ratio, floor, now):
             assert budget.withdraw(call(), now) is may
             if may:
                 retries.append(now)
-        read = budget.snapshot(now)
-        assert (read["calls"], read["retries"]) == (counted(calls), counted(retries))
 
     for end in retries:
         within = sum(end - 0.9 * ttl + 1e-9 < at <= end for at in retries)

@@ -39,6 +39,7 @@ OWN = Failure(Overloaded(), sent=False)
         ("reset", RESET, True),
         ("reset", TIMEOUT, True),
         ("reset", status(503), False),
+        ("reset", Failure(ValueError(), status=503), False),
         ("connect-failure", UNSENT, True),
         ("connect-failure", RESET, False),
         ("connect-failure", status(503), False),

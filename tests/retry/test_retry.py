@@ -58,6 +58,7 @@ NO_BUDGET = Retry(503, backoff=Constant(1.0), budget=None)
         (3, 1, 10.5, 10.0, 0, 0.0, None),
         (3, 1, 10.0, 10.0, 0, None, "deadline"),
         (3, 1, None, 0.0, -5.0, 1.0, None),
+        (3, 1, None, 0.0, -0.5, 1.0, None),
         (3, 1, None, 0.0, -math.inf, 1.0, None),
         (3, 1, None, 0.0, math.nan, 1.0, None),
         # the first no stands
@@ -91,6 +92,13 @@ def test_a_yes_takes_back_an_earlier_no():
     call.stopped = "attempts"  # of a retry further in
     assert start(NO_BUDGET).again(call, 0.0, FAILURE) == 1.0
     assert call.stopped is None
+
+
+def test_a_stale_connection_is_asked_again_at_once_and_counts():
+    retry = start(NO_BUDGET)
+    assert retry.again(failed(1, stale=True), 0.0, FAILURE) == 0.0
+    assert retry.again(failed(1, stale=True, retry_after=5.0), 0.0, FAILURE) == 0.0
+    assert retry.again(failed(3, stale=True), 0.0, FAILURE) is None
 
 
 def test_the_backoff_is_told_attempt_and_previous_delay():
