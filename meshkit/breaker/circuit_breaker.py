@@ -9,7 +9,7 @@ Three thresholds, each off unless given, and each enough to open the circuit:
 - ``failure_rate``: failures / calls in the window >= rate;
 - ``slow_rate``: calls that took longer than ``slow_after`` / calls in the window >= rate.
 
-After Nygard, *Release It!* (2007). Options and their defaults compared with resilience4j, Polly 8 and failsafe-go.
+After Nygard, *Release It!* (2007); failure and slow-call rates as resilience4j has them.
 """
 
 from __future__ import annotations

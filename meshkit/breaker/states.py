@@ -32,8 +32,8 @@ closed era can close or trip a half-open circuit, or give back a permit that it 
 began in the very instant of the change counts as a call of the closed circuit.
 
 **A probe that never comes back** would hold its permit for ever. So permits are leases: when all are taken, and a
-cooldown has gone by since the last probe was let go, a new round begins: ``since`` moves to now, the old probes and what
-they may still say are forgotten. An upstream that swallows probes gets at most ``probes`` new ones per cooldown.
+cooldown has gone by since the last probe was let go, a new round begins: ``since`` moves to now, the old probes and
+what they may still say are forgotten. An upstream that swallows probes gets at most ``probes`` new ones per cooldown.
 
 After Nygard, *Release It!* (2007), for the three states; permits and slow calls as resilience4j has them; growing
 cooldowns as in Envoy's outlier ejection, but doubling.
