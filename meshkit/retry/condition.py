@@ -14,7 +14,7 @@ a function ``(Failure) -> bool``          it says so
 
 Several: a tuple or list of them, or words with commas, ``"gateway-error,429"``. The words are Envoy's (``retry_on``, as
 its code has them). A rejection by a policy of our own (a breaker, a limit) is neither "no response" nor a connect
-failure: name its class to have it repeated.
+failure; the doors judge it IGNORED, so no retry is asked. Where a judge of yours calls it a failure, name its class.
 """
 
 from __future__ import annotations
