@@ -28,9 +28,10 @@ from .errors import (
 )
 from .limit import ConcurrencyLimit, RateLimit
 from .observe.events import AttemptEnded, RejectedCall, StateChanged
-from .pipeline import Pipeline, Shared
+from .pipeline import Pipeline
 from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Retry, RetryBudget
 from .runtime.limiter import Limiter
+from .shared import Shared
 from .timeout import Timeout
 
 __all__ = [

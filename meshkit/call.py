@@ -26,11 +26,11 @@ class Verdict(enum.Enum):
 class Failure:
     """What a door can say of an outcome that is not a success. Made only then.
 
-    ``error`` is the exception, or ``None`` where the outcome is a result (a response with status 503, say); ``status`` an
-    integer code where the protocol has one; ``retry_after`` what the upstream asked for, in seconds; ``sent`` is false
-    only when certainly nothing reached the upstream; ``replayable`` is false when the request cannot be sent a second
-    time (a consumed stream); ``idempotent`` is false when sending it twice may do it twice; ``stale`` is true when a
-    kept-alive connection turned out closed before any byte of a response came.
+    ``error`` is the exception, or ``None`` where the outcome is a result (a response with status 503, say); ``status``
+    an integer code where the protocol has one; ``retry_after`` what the upstream asked for, in seconds; ``sent`` is
+    false only when certainly nothing reached the upstream; ``replayable`` is false when the request cannot be sent a
+    second time (a consumed stream); ``idempotent`` is false when sending it twice may do it twice; ``stale`` is true
+    when a kept-alive connection turned out closed before any byte of a response came.
     """
 
     __slots__ = ("error", "idempotent", "replayable", "retry_after", "sent", "stale", "status")
@@ -104,6 +104,6 @@ class Call:
         self.events: list[Any] | None = None
         """Where watching gates write; ``None``: nobody listens."""
         self.stopped: str | None = None
-        """Why the last retry that was asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
+        """Why the last retry asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
         self.rest: Any = None
         """The engine's: where the walk goes on after a wait."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .engine import named
 from .errors import ConfigError
 from .observe.events import StateChanged
 from .runtime.lock import LOCK
+from .section import named
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline

@@ -1,12 +1,12 @@
-"""What happens next? Policies folded into sections, and the three functions that walk them.
+"""What happens next? The functions that walk a call through the folded policies, and back.
 
-A pipeline is folded once, when it is built, into a chain of `Section`s: a run of gates, then one step that is no gate (a
-bound, a repeat, a choice, a middleware) or the leaf. `advance` walks from a section to the leaf, `again` walks back to a
-retry, `release` gives everything back. They are plain functions over plain data: no clock, no lock, no await. The shells
-in ``runtime`` call them under the one lock and do what they answer.
+A pipeline is folded into `Section`s when it is built. `advance` walks from a section to the leaf, `again` walks back
+to a retry, `release` gives everything back. They are plain functions over plain data: no clock, no lock, no await. The
+shells in ``runtime`` call them under the one lock and do what they answer.
 
 What a call has taken is an immutable linked list of frames ``(outer, exit, began)`` in ``call.held``, one per gate with
-something to settle. A frame whose ``exit`` is ``None`` is a mark: a place the walk can come back to. Its data tell which::
+something to settle. A frame whose ``exit`` is ``None`` is a mark: a place the walk can come back to. Its data tell
+which::
 
     Repeat      (section, attempt, delay, deadline outside)
     Choice      (section, deadline outside, branch taken, branches refused)
@@ -17,24 +17,21 @@ Frames are found by walking, not by parent pointers: a cluster shared by a hundr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from .call import Call, Verdict
-from .errors import AttemptTimedOut, ConfigError, DeadlineExceeded, Overloaded, Rejected, TimedOut
+from .errors import AttemptTimedOut, DeadlineExceeded, Overloaded, Rejected, TimedOut
 from .policy import Waiter
+from .section import BOUND, CHOICE, LEAF, REPEAT, Section, named
 
 __all__ = [
-    "Section",
-    "Watch",
     "admit",
     "advance",
     "again",
     "elsewhere",
     "expired",
-    "fold",
     "gather",
-    "named",
     "outlived",
     "patience",
     "release",
@@ -43,91 +40,14 @@ __all__ = [
 ]
 
 IGNORED = Verdict.IGNORED
-LEAF, BOUND, REPEAT, CHOICE, MIDDLEWARE = "leaf", "bound", "repeat", "choice", "middleware"
 
-Watch = Callable[[Any, Callable[..., Any], Callable[..., Any] | None], tuple[Any, Any]]
-"""Wraps one gate's ``(state, enter, exit)``; called with ``state=None`` for the gate that stands for the attempt itself."""
-
-
-class Section:
-    """A run of gates and the step at its end.
-
-    ``gates`` holds for each gate ``(enter, exit, leave, rest)``: ``rest`` is the section that remains behind that gate, for
-    a walk that had to wait there. ``facts`` are the gates, here and further on up to the next choice, that must be told
-    something of the request before the section is entered.
-    """
-
-    __slots__ = ("after", "facts", "gates", "kind", "state", "step")
-
-    def __init__(self, kind: str, step: Any = None, after: Section | None = None, state: Any = None) -> None:
-        self.kind = kind
-        self.step = step
-        self.after = after
-        self.state = state
-        self.gates: tuple[Any, ...] = ()
-        self.facts: tuple[Any, ...] | None = None
-
-    def behind(self, enter: Any, exit: Any, leave: Any) -> Section:
-        """The section with one more gate in front."""
-        longer = Section(self.kind, self.step, self.after, self.state)
-        longer.gates = ((enter, exit, leave, self), *self.gates)
-        return longer
+survived: list[Any] = [0, None]
+"""How many exits and predicates raised, against the law, and the last error: counted, and no call is lost to them."""
 
 
-def fold(states: Sequence[Any], watch: Watch | None = None, path: frozenset[int] = frozenset()) -> Section:
-    """Fold started policies, outermost first, into sections. Raises `ConfigError` for an order that means nothing."""
-    for k, state in enumerate(states):
-        if id(state) in path:
-            raise ConfigError(
-                f"{named(state)}: the same state stands twice on one path: share it between paths, not within one"
-            )
-        path |= {id(state)}
-        if hasattr(state, "pick") and k + 1 < len(states):
-            raise ConfigError(
-                f"{named(state)}: {named(states[k + 1])} stands behind it, but a choice ends a pipeline: "
-                "put what follows into its own pipeline"
-            )
-    section = _chain(list(states), watch, path)
-    facts = tuple(state for state in states if getattr(state, "facts", None) is not None)
-    section.facts = facts or None
-    return section
-
-
-def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Section:
-    """Built from the leaf outwards."""
-    section = Section(LEAF)
-    if watch is not None:
-        section = section.behind(*watch(None, _go, None), None)
-    for state in reversed(states):
-        enter = getattr(state, "enter", None)
-        if hasattr(state, "again"):
-            section = Section(REPEAT, state.again, section, state)
-        elif hasattr(state, "until"):
-            section = Section(BOUND, state.until, section, state)
-        elif hasattr(state, "pick"):
-            state.fold(lambda branch: fold(branch, watch, path))
-            section = Section(CHOICE, state.pick, None, state)
-        elif enter is None:
-            if not callable(state):
-                raise ConfigError(
-                    f"{named(state)}: not a policy: it answers none of enter, again, until, pick, and is no middleware"
-                )
-            section = Section(MIDDLEWARE, state, section, state)
-        if enter is not None:
-            exit = state.exit
-            if watch is not None:
-                enter, exit = watch(state, enter, exit)
-            section = section.behind(enter, exit, getattr(state, "leave", None))
-    return section
-
-
-def _go(call: Call, now: float) -> None:
-    return None
-
-
-def named(state: Any) -> str:
-    """What a state is called in errors and events."""
-    return getattr(state, "name", "") or type(state).__name__
+def _survive(error: Exception) -> None:
+    survived[0] += 1
+    survived[1] = error
 
 
 def gather(call: Call, gates: Iterable[Any]) -> None:
@@ -142,8 +62,8 @@ def advance(call: Call, section: Section, now: float) -> Any:
     """Walk from a section to the leaf.
 
     Answers ``None``: send it; seconds: sleep, then advance from ``call.rest``; a `Waiter`: stand in its queue, then
-    `admit`; a `Section`: gather its facts and advance from it, or, where its kind is ``"middleware"``, run that in place
-    of sending. Raises `Rejected` with ``call.held`` at what was entered.
+    `admit`; a `Section`: gather its facts and advance from it, or, where its kind is ``"middleware"``, run that in
+    place of sending. Raises `Rejected` with ``call.held`` at what was entered.
     """
     held = call.held
     while True:
@@ -178,11 +98,12 @@ def advance(call: Call, section: Section, now: float) -> Any:
                     if call.deadline is None or until < call.deadline:
                         call.deadline = until
                 elif kind is REPEAT:
+                    call.attempt = 1
                     held = (held, None, (section, 1, 0.0, call.deadline))
                 else:
                     call.held = (held, None, (section, call.deadline))
                     return section
-                section = section.after  # type: ignore[assignment]  # only the leaf and a choice have nothing behind them
+                section = section.after  # type: ignore[assignment]  # only a leaf and a choice end a chain
         except Rejected as rejection:
             call.held = held
             section = elsewhere(call, rejection, now)
@@ -192,7 +113,7 @@ def advance(call: Call, section: Section, now: float) -> Any:
 
 
 def elsewhere(call: Call, rejection: Rejected, now: float) -> Section:
-    """The branch to try instead, where a rejection came from directly below a choice: nothing was sent, no attempt is spent."""
+    """The branch to try instead of one that rejected, directly below a choice: nothing was sent, no attempt is spent."""
     mark = call.held
     while mark is not None and mark[1] is not None:
         mark = mark[0]
@@ -221,7 +142,10 @@ def patience(call: Call, waiter: Waiter) -> float | None:
 
 
 def admit(call: Call, waiter: Waiter, now: float) -> Section | None:
-    """Standing in a queue is over. A granted place is an entry: answers where the walk goes on; another one is given up."""
+    """Standing in a queue is over.
+
+    A granted place is an entry: answers where the walk goes on; another one is given up.
+    """
     exit, leave, rest = call.rest
     if not waiter.granted:
         leave(waiter)
@@ -231,26 +155,38 @@ def admit(call: Call, waiter: Waiter, now: float) -> Section | None:
 
 
 def outlived(call: Call, waited: float, now: float) -> Section:
-    """A place was given up for want of time: nothing was sent, so it is `Overloaded`. Answers where to go instead, or raises it."""
+    """A place was given up for want of time: nothing was sent, so it is `Overloaded`.
+
+    Answers where to go instead, or raises it.
+    """
     leave = call.rest[1]
     return elsewhere(call, Overloaded("no permit within %.3g s", waited, policy=named(leave.__self__)), now)
 
 
 def willing(call: Call, base: Any) -> tuple[Any, ...]:
-    """The marks of the retries, innermost first, that would repeat what ``call.failure`` says. Runs user code: outside the lock."""
+    """The marks of the retries, innermost first, that would repeat what ``call.failure`` says. Runs user code: outside
+    the lock.
+
+    A predicate that raises repeats nothing: the failure it was asked about must not be lost behind its own.
+    """
     marks = []
     held = call.held
     while held is not base:
         outer, exit, data = held
-        if exit is None and data[0].kind is REPEAT and data[0].state.matches(call.failure):
-            marks.append(held)
+        if exit is None and data[0].kind is REPEAT:
+            try:
+                if data[0].state.matches(call.failure):
+                    marks.append(held)
+            except Exception as error:
+                _survive(error)
         held = outer
     return tuple(marks)
 
 
 def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> float | None:
-    """Ask the retries, innermost first. On a yes everything inside that retry is given back, and the walk may go on from
-    ``call.rest`` after the answered delay."""
+    """Ask the retries, innermost first. On a yes everything inside that retry is given back, and the walk may go on
+    from ``call.rest`` after the answered delay.
+    """
     inside = call.deadline
     for mark in marks:
         outer, _, (section, attempt, delay, deadline) = mark
@@ -271,10 +207,6 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
     return None
 
 
-survived: list[Any] = [0, None]
-"""How many exits raised, against the law, and the last error: counted and survived, so that no success becomes an error."""
-
-
 def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
     """Give back what the call holds above ``base``, innermost first."""
     held = call.held
@@ -284,8 +216,7 @@ def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
             try:
                 exit(call, began, now, verdict)
             except Exception as error:
-                survived[0] += 1
-                survived[1] = error
+                _survive(error)
         elif began[0].kind is REPEAT:
             call.attempt = began[1]
     call.held = base

@@ -50,7 +50,8 @@ class Rejected(MeshError):
     """The call was refused before it reached what it protects: nothing was sent.
 
     ``reason`` is a ``%``-template for ``values``. ``policy`` is the name of the policy that refused, ``endpoint`` the
-    endpoint it guards where there is one, ``retry_after`` the seconds until it may pay to ask again (``None``: unknown).
+    endpoint it guards where there is one, ``retry_after`` the seconds until it may pay to ask again (``None``:
+    unknown).
     """
 
     again = "try again in"
@@ -69,7 +70,8 @@ class Rejected(MeshError):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        reason, *values = self.args
+        reason, *values = self.args or ("rejected",)
+        reason = str(reason)
         who = "/".join(str(part) for part in (self.policy, self.endpoint) if part)
         text = f"{who}: " if who else ""
         text += reason % tuple(values) if values else reason

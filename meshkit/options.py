@@ -1,12 +1,11 @@
 """What may stand in a spec? Validators for options, each naming the policy, the option, the value and the fix.
 
-Durations are float seconds, ratios 0..1, counts whole numbers. NaN and infinities are refused, and so are booleans where
-a number belongs.
+Durations are float seconds, ratios 0..1, counts whole numbers. NaN and infinities are refused, and so are booleans
+where a number belongs.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,7 @@ def _policy(spec: object) -> str:
 
 
 def _number(spec: object, option: str, value: object, fix: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
         raise ConfigError.of(_policy(spec), option, value, fix)
     return float(value)
 

@@ -14,42 +14,21 @@ import inspect
 import random
 import time
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
-from .call import Call
 from .control import Control
-from .engine import Section, fold, named
 from .errors import ConfigError
-from .explain import explain
+from .explain import attempt_timeouts, explain
 from .function import FunctionDoor, Judge
 from .observe.watch import watch
 from .runtime.lock import LOCK
+from .section import Section, fold, named
 
-__all__ = ["Pipeline", "Shared"]
+__all__ = ["Pipeline"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Shared:
-    """A spec whose one state serves every pipeline that names this object; without it, each use has a state of its own."""
-
-    __slots__ = ("_state", "spec")
-
-    def __init__(self, spec: Any) -> None:
-        if not hasattr(spec, "start"):
-            raise ConfigError.of("Shared", "spec", spec, "give a policy, such as Shared(RateLimit('100/s'))")
-        self.spec = spec
-        self._state: Any = None
-
-    def start(self, rng: random.Random) -> Any:
-        if self._state is None:
-            self._state = self.spec.start(rng)
-        return self._state
-
-    def __repr__(self) -> str:
-        return f"Shared({self.spec!r})"
 
 
 class Pipeline:
@@ -72,11 +51,14 @@ class Pipeline:
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
     @overload
-    def __call__(self, *, judge: Judge) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-    def __call__(self, fn: Any = None, /, *, judge: Judge | None = None) -> Any:
-        """Decorate an ``async def`` or a ``def``; its signature is kept. ``judge(result, error)`` overrules what counts as failure."""
+    def __call__(self, fn: None = None, /, *, judge: Judge) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def __call__(self, fn: Callable[..., Any] | None = None, /, *, judge: Judge | None = None) -> Any:
+        """Decorate an ``async def`` or a ``def``; its signature is kept.
+
+        ``judge(result, error)`` overrules what counts as failure.
+        """
         if fn is None:
-            return lambda fn: wraps(fn)(self._bind(fn, judge))
+            return partial(self.__call__, judge=judge)
         return wraps(fn)(self._bind(fn, judge))
 
     def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -85,17 +67,18 @@ class Pipeline:
 
     def _bind(self, fn: Callable[..., Any], judge: Judge | None) -> Callable[..., Any]:
         door = FunctionDoor(fn, judge)
-        if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None)):
+        if _awaits(fn):
             from .runtime.tasks import bind  # asyncio and anyio are loaded by those who await
 
             return bind(self, door, fn)
         from .runtime.threads import bind as bind_sync
 
+        attempt_timeouts(self.specs)
         return bind_sync(self, door, fn)
 
     def explain(self) -> str:
         """The stack, a line for each policy with the reason for its place, and warnings about odd orders."""
-        return explain(self)
+        return explain(self.specs)
 
     def idle(self) -> bool:
         """Whether nothing is held: no permit, no place in a queue, no call under way at an endpoint."""
@@ -122,7 +105,8 @@ class Pipeline:
     def listen(self, listener: Callable[[Any], None]) -> Callable[[], None]:
         """Have events delivered to ``listener``, after each call and outside the lock; answers how to stop that.
 
-        A listener that raises is counted in ``failed_listeners`` and harms no call. Without listeners nothing is watched.
+        A listener that raises is counted in ``failed_listeners`` and harms no call. Without listeners nothing is
+        watched.
         """
         with LOCK:
             self.listeners = (*self.listeners, listener)
@@ -161,6 +145,13 @@ def _start(spec: Any, rng: random.Random) -> Any:
         raise ConfigError(f"Pipeline: {spec.__name__} is the class: write {spec.__name__}(...)")
     if hasattr(spec, "start"):
         return spec.start(rng)
-    if inspect.iscoroutinefunction(spec) or inspect.iscoroutinefunction(getattr(spec, "__call__", None)):
+    if _awaits(spec):
         return spec
     raise ConfigError.of("Pipeline", "policies", spec, "give policies, pipelines, or an async def (call, call_next)")
+
+
+def _awaits(fn: Any) -> bool:
+    """Whether calling it gives an awaitable, also for an object with an ``async def __call__``, or a partial of either."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)

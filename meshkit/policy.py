@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from .call import Call, Failure, Verdict
 
 if TYPE_CHECKING:
-    from .engine import Section
+    from .section import Section
 
 __all__ = ["Bound", "Choice", "Door", "Gate", "Middleware", "Queue", "Repeat", "Spec", "Waiter"]
 
@@ -67,16 +67,16 @@ class Waiter:
 class Gate(Protocol):
     """May this attempt go now, and what did we learn from it?
 
-    ``enter`` answers falsy (go), seconds (entered: go after so long; ``began`` is then that later instant), a `Waiter` (a
-    place in a queue), or raises `Rejected` having taken nothing. A gate looks at ``call.deadline`` before it reserves a
-    delay: one that would cross it is refused at once.
+    ``enter`` answers falsy (go), seconds (entered: go after so long; ``began`` is then that later instant), a `Waiter`
+    (a place in a queue), or raises `Rejected` having taken nothing. A gate looks at ``call.deadline`` before it
+    reserves a delay: one that would cross it is refused at once.
 
     ``exit`` is called once per entry with the instant it began (``now < began``: given up before it was let go) and the
     verdict; it never raises. A gate with nothing to settle sets ``exit = None`` and is folded away.
 
-    Optional: ``facts(call)``: what the gate must know of the request (user code may be behind it); run outside the lock,
-    read in ``enter`` as ``call.facts[self]``. ``snapshot(now)``: a dict of plain numbers and strings. ``idle()``: true
-    if nothing is taken. ``name``: for errors and events.
+    Optional: ``facts(call)``: what the gate must know of the request (user code may be behind it); run outside the
+    lock, read in ``enter`` as ``call.facts[self]``. ``snapshot(now)``: a dict of plain numbers and strings.
+    ``idle()``: true if nothing is taken. ``name``: for errors and events.
     """
 
     exit: Callable[[Call, float, float, Verdict], None] | None
@@ -95,10 +95,11 @@ class Queue(Gate, Protocol):
 class Repeat(Protocol):
     """Shall there be another attempt? Asked only on FAILURE and OVERLOADED.
 
-    ``matches(failure)`` says whether this kind of failure is ours to repeat at all: stateless, may run user code, outside
-    the lock. ``again`` answers the delay in seconds before the next attempt, or ``None`` to stop; ``call.attempt`` is the
-    number of the attempt that failed, ``call.delay`` the backoff that came before it, ``call.failure`` what happened.
-    A state may be a `Gate` as well: it is entered once per call, before the first attempt (a budget's deposit).
+    ``matches(failure)`` says whether this kind of failure is ours to repeat at all: stateless, may run user code,
+    outside the lock. ``again`` answers the delay in seconds before the next attempt, or ``None`` to stop;
+    ``call.attempt`` is the number of the attempt that failed, ``call.delay`` the backoff that came before it,
+    ``call.failure`` what happened. A state may be a `Gate` as well: it is entered once per call, before the first
+    attempt (a budget's deposit).
     """
 
     def matches(self, failure: Failure, /) -> bool: ...
@@ -142,6 +143,9 @@ class Door(Protocol):
     enforces_deadline: bool
     """The transport obeys ``call.deadline`` by itself: the shell arms nothing."""
 
+    takes_request: bool
+    """``call.request`` is the first argument; otherwise ``(args, kwargs)``."""
+
     judges_results: bool
     """Whether `judge` is asked about results as well, or only about errors: every result is a success."""
 
@@ -149,8 +153,8 @@ class Door(Protocol):
     """The arguments of this attempt, made from ``call.request`` (its endpoint's URL, say); ``None``: as they came."""
 
     hold: Callable[[Any, Call, Any, Verdict], Any] | None
-    """``(tree, call, result, verdict)``: takes over what the call holds until its stream ends, answers what the caller is
-    given; ``None``: the call ends with its answer."""
+    """``(tree, call, result, verdict)``: takes over what the call holds until its stream ends, answers what the caller
+    is given; ``None``: the call ends with its answer."""
 
     discard: Callable[[Any], Any] | None
     """Closes the result a retry leaves behind; awaited behind an async door; ``None``: nothing to close."""

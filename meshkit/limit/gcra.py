@@ -1,17 +1,17 @@
 """When does the next token come? The generic cell rate algorithm over a bounded table of keys.
 
-One float per key, the theoretical arrival time (TAT) of ITU-T I.371 and ATM Forum TM 4.0, here counted in tokens on the
-line ``base = now * rate`` so that whole costs add up exactly::
+One float per key, the theoretical arrival time (TAT) of ITU-T I.371 and ATM Forum TM 4.0. It is counted in tokens, like
+``paid = now * rate``, the tokens paid in since the clock's zero, so that whole costs add up exactly::
 
-    tat' = max(tat, base) + cost
-    go      if tat' - base <= burst                     tat = tat'
-    wait    (tat' - base - burst) / rate seconds        tat = tat', a reservation, if that is within the patience
+    tat' = max(tat, paid) + cost
+    go      if tat' - paid <= burst                     tat = tat'
+    wait    (tat' - paid - burst) / rate seconds        tat = tat', a reservation, if that is within the patience
     refuse  with the same number as retry-after         tat unchanged
 
 In any window of ``t`` seconds no more than ``burst + rate * t`` is let go, per key, reservations counted when they go.
 The decision is that of redis-cell and of Go's throttled; reserving and giving back are those of golang.org/x/time/rate.
 
-Keys are forgotten only when they owe nothing (``tat <= base``), so forgetting never refills a limit, and only once the
+Keys are forgotten only when they owe nothing (``tat <= paid``), so forgetting never refills a limit, and only once the
 table is full: then a hand goes round it, a few steps for each newcomer. Where it finds none to forget the newcomer
 shares one overflow cell with its like; a key that later gets its own cell takes over what the overflow cell owes, since
 part of that may be its own.
@@ -63,14 +63,14 @@ class Cells:
             tat = self.tats[key]
         except KeyError:
             return self._newcomer(key, cost, now, patience)
-        base = now * self.rate
-        if tat < base:
-            tat = base
+        paid = now * self.rate
+        if tat < paid:
+            tat = paid
         tat += cost
-        if tat - base <= self.burst:
+        if tat - paid <= self.burst:
             self.tats[key] = tat
             return 0.0
-        excess = tat - base - self.burst
+        excess = tat - paid - self.burst
         wait = excess / self.rate
         if cost > self.burst:
             return NEVER
@@ -87,13 +87,13 @@ class Cells:
         self.ring.append(key)
         return self.take(key, cost, now, patience)
 
-    def _sweep(self, base: float) -> int:
+    def _sweep(self, paid: float) -> int:
         """Look at a few cells where the hand stands. Answers how many were forgotten."""
         tats, ring = self.tats, self.ring
         forgotten = 0
         for _ in range(min(LOOKS, len(ring))):
             key = ring.popleft()
-            if tats[key] > base:
+            if tats[key] > paid:
                 ring.append(key)
             else:
                 del tats[key]

@@ -24,7 +24,8 @@ class RejectedCall:
 @attrs.frozen
 class AttemptEnded:
     """One attempt was sent and has ended: with its number under the innermost retry, the endpoint, the verdict, and the
-    seconds until the answer began (``latency``) and until all was given back (``duration``)."""
+    seconds until the answer began (``latency``) and until all was given back (``duration``).
+    """
 
     at: float
     attempt: int

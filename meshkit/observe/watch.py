@@ -1,7 +1,7 @@
 """How is a pipeline watched without paying for it when nobody does? A second folding, with gates that write down.
 
-The watching forms of ``enter`` and ``exit`` run under the lock, as those they wrap: they only append to ``call.events``,
-which the shell delivers afterwards. A call that began unwatched has no such list and is not reported.
+The watching forms of ``enter`` and ``exit`` run under the lock, as those they wrap: they only append to
+``call.events``, which the shell delivers afterwards. A call that began unwatched has no such list and is not reported.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..call import Call, Verdict
-from ..engine import named
 from ..errors import Rejected
+from ..section import named
 from .events import AttemptEnded, RejectedCall, StateChanged
 
 __all__ = ["watch"]

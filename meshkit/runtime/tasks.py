@@ -1,6 +1,7 @@
 """The shell for asyncio and trio: it waits, and decides nothing.
 
-`bind` is the same program as its twin in ``threads.py``, word for word but for ``async`` and ``await``; a test holds that.
+`bind` is the same program as its twin in ``threads.py``, word for word but for ``async`` and ``await``; a test holds
+that.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 import anyio
 
 from ..call import Call, Verdict
-from ..engine import Section, admit, advance, again, expired, gather, outlived, patience, release, willing
+from ..engine import admit, advance, again, expired, gather, outlived, patience, release, willing
 from ..policy import Waiter
+from ..section import MIDDLEWARE, Section
 from .alarm import Cancelled, arm
 from .lock import LOCK
 from .outcome import noted, told
@@ -24,15 +26,15 @@ __all__ = ["bind"]
 
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
 
-# `with LOCK` costs twice as much, and is needed only where Ctrl-C may strike between any two instructions: on an event loop
-# it cancels the main task instead.
+# `with LOCK` costs twice as much, and is needed only where Ctrl-C may strike between any two instructions: on an event
+# loop it cancels the main task instead.
 acquire, unlock = LOCK.acquire, LOCK.release
 
 
 def bind(
     tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], whole: Any = None, start: Any = None
 ) -> Callable[..., Any]:
-    """Put a pipeline in front of ``fn``; or, with the call and a section of it, only what stands behind a middleware."""
+    """Put a pipeline in front of ``fn``; with a call under way, only the sections from ``start`` on."""
     clock = tree.clock
     judge = door.judge
     judging = door.judges_results
@@ -40,10 +42,11 @@ def bind(
     address = door.address
     discard = door.discard
     enforced = door.enforces_deadline
+    takes_request = door.takes_request
 
     async def invoke(*args: Any, **kwargs: Any) -> Any:
         now = clock()
-        call = whole or Call(door, (args, kwargs), now)
+        call = whole or Call(door, args[0] if takes_request else (args, kwargs), now)
         base = call.held
         section = start or tree.root
         verdict = IGNORED
@@ -61,7 +64,7 @@ def bind(
             while True:
                 send = fn
                 while wait is not None:
-                    if wait.__class__ is Section and wait.kind == "middleware":
+                    if wait.__class__ is Section and wait.kind is MIDDLEWARE:
                         send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
                         break
                     section = await pause(call, wait, clock)
@@ -144,7 +147,7 @@ def bind(
             raise
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
-            call = error = None  # type: ignore[assignment]
+            call = error = None
 
     return invoke
 

@@ -1,7 +1,7 @@
 """The shell for threads: it waits, and decides nothing.
 
-`bind` is the same program as its twin in ``tasks.py``, word for word but for ``async`` and ``await``; a test holds that.
-Sync code cannot be cancelled: here a timeout bounds waits and further attempts, never the function itself.
+`bind` is the same program as its twin in ``tasks.py``, word for word but for ``async`` and ``await``; a test holds
+that. Sync code cannot be cancelled: here a timeout bounds waits and further attempts, never the function itself.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any
 
 from ..call import Call, Verdict
-from ..engine import Section, admit, advance, again, expired, gather, outlived, patience, release, willing
+from ..engine import admit, advance, again, expired, gather, outlived, patience, release, willing
 from ..policy import Waiter
+from ..section import MIDDLEWARE, Section
 from .lock import LOCK
 from .outcome import noted, told
 
@@ -24,7 +25,7 @@ SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
 
 
 def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start: Any = None) -> Callable[..., Any]:
-    """Put a pipeline in front of ``fn``; or, with the call and a section of it, only what stands behind a middleware."""
+    """Put a pipeline in front of ``fn``; with a call under way, only the sections from ``start`` on."""
     clock = tree.clock
     judge = door.judge
     judging = door.judges_results
@@ -32,10 +33,11 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
     address = door.address
     discard = door.discard
     enforced = door.enforces_deadline
+    takes_request = door.takes_request
 
     def invoke(*args: Any, **kwargs: Any) -> Any:
         now = clock()
-        call = whole or Call(door, (args, kwargs), now)
+        call = whole or Call(door, args[0] if takes_request else (args, kwargs), now)
         base = call.held
         section = start or tree.root
         verdict = IGNORED
@@ -50,7 +52,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
             while True:
                 send = fn
                 while wait is not None:
-                    if wait.__class__ is Section and wait.kind == "middleware":
+                    if wait.__class__ is Section and wait.kind is MIDDLEWARE:
                         send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
                         break
                     section = pause(call, wait, clock)
@@ -118,7 +120,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
             raise
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
-            call = error = None  # type: ignore[assignment]
+            call = error = None
 
     return invoke
 

@@ -1,0 +1,100 @@
+"""What is a pipeline made into? Sections: folded once, when the pipeline is built, and walked by the engine for each
+call.
+
+A chain of `Section`s: a run of gates, then one step that is no gate (a bound, a repeat, a choice, a middleware) or the
+leaf. So neighbouring gates are one flat loop instead of nested calls, and only a middleware nests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .call import Call
+from .errors import ConfigError
+
+__all__ = ["BOUND", "CHOICE", "LEAF", "MIDDLEWARE", "REPEAT", "Section", "Watch", "fold", "named"]
+
+LEAF, BOUND, REPEAT, CHOICE, MIDDLEWARE = "leaf", "bound", "repeat", "choice", "middleware"
+
+Watch = Callable[[Any, Callable[..., Any], Callable[..., Any] | None], tuple[Any, Any]]
+"""Wraps one gate's ``(state, enter, exit)``; ``state=None`` is the gate that stands for the attempt itself."""
+
+
+class Section:
+    """A run of gates and the step at its end.
+
+    ``gates`` holds for each gate ``(enter, exit, leave, rest)``: ``rest`` is the section that remains behind that
+    gate, for a walk that had to wait there. ``facts`` are the gates, here and further on up to the next choice, that
+    must be told something of the request before the section is entered.
+    """
+
+    __slots__ = ("after", "facts", "gates", "kind", "state", "step")
+
+    def __init__(self, kind: str, step: Any = None, after: Section | None = None, state: Any = None) -> None:
+        self.kind = kind
+        self.step = step
+        self.after = after
+        self.state = state
+        self.gates: tuple[Any, ...] = ()
+        self.facts: tuple[Any, ...] | None = None
+
+    def behind(self, enter: Any, exit: Any, leave: Any) -> Section:
+        """The section with one more gate in front."""
+        longer = Section(self.kind, self.step, self.after, self.state)
+        longer.gates = ((enter, exit, leave, self), *self.gates)
+        return longer
+
+
+def fold(states: Sequence[Any], watch: Watch | None = None, path: frozenset[int] = frozenset()) -> Section:
+    """Fold started policies, outermost first, into sections. Raises `ConfigError` for an order that means nothing."""
+    for k, state in enumerate(states):
+        if id(state) in path:
+            raise ConfigError(
+                f"{named(state)}: the same state stands twice on one path: share it between paths, not within one"
+            )
+        path |= {id(state)}
+        if hasattr(state, "pick") and k + 1 < len(states):
+            raise ConfigError(
+                f"{named(state)}: {named(states[k + 1])} stands behind it, but a choice ends a pipeline: "
+                "put what follows into its own pipeline"
+            )
+    section = _chain(list(states), watch, path)
+    facts = tuple(state for state in states if getattr(state, "facts", None) is not None)
+    section.facts = facts or None
+    return section
+
+
+def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Section:
+    """Built from the leaf outwards."""
+    section = Section(LEAF)
+    if watch is not None:
+        section = section.behind(*watch(None, _go, None), None)
+    for state in reversed(states):
+        enter = getattr(state, "enter", None)
+        if hasattr(state, "again"):
+            section = Section(REPEAT, state.again, section, state)
+        elif hasattr(state, "until"):
+            section = Section(BOUND, state.until, section, state)
+        elif hasattr(state, "pick"):
+            state.fold(lambda branch: fold(branch, watch, path))
+            section = Section(CHOICE, state.pick, None, state)
+        elif enter is None:
+            if not callable(state):
+                raise ConfigError(f"{named(state)}: no policy: it has none of enter, again, until, pick, and no call")
+            section = Section(MIDDLEWARE, state, section, state)
+        if enter is not None:
+            exit = state.exit
+            if watch is not None:
+                enter, exit = watch(state, enter, exit)
+            section = section.behind(enter, exit, getattr(state, "leave", None))
+    return section
+
+
+def _go(call: Call, now: float) -> None:
+    return None
+
+
+def named(state: Any) -> str:
+    """What a state is called in errors and events."""
+    return getattr(state, "name", "") or type(state).__name__
