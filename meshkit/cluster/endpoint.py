@@ -23,13 +23,14 @@ PORTS = {"http": 80, "https": 443}
 _ADDRESS = re.compile(r"(?:(https?)://)?(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE | re.ASCII)
 _HOST = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _NUMBER_LAST = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
-_FIXES = (
+_FIXES = (  # the first whose sign is found in what follows http:// or https://
     (r"[^!-~]|\\", "leave out blanks, backslashes and control characters, and write an international name in punycode"),
-    (r"^(?!https?://).*://", "begin it with http:// or https://"),
-    (r"^[^/]*(//)?[^/]*[/?#]", "leave out the path, query and fragment: an endpoint is a server"),
+    (r"^//|://", "begin it with http:// or https://"),
+    (r"[/?#]", "leave out the path, query and fragment: an endpoint is a server"),
     (r"%", "leave out the zone of the IPv6 address"),
-    (r":[^\]]*:", 'put an IPv6 address in brackets, as in "[::1]:8080"'),
-    (r":[^\]]*$", "give a port from 1 to 65535"),
+    (r"[\[\]]", "give a whole IP address, such as [::1]"),
+    (r":.*:", 'put an IPv6 address in brackets, as in "[::1]:8080"'),
+    (r":", "give a port from 1 to 65535"),
     (r"", "give a host name of letters, digits, hyphens and dots, or an IP address"),
 )
 
@@ -81,7 +82,8 @@ def _parts(address: Any) -> tuple[str | None, str, int]:
         raise _refused("***@" + address.rpartition("@")[2], "leave out user and password: send them in a header")
     match = _ADDRESS.fullmatch(address)
     if match is None:
-        raise _refused(address, next(fix for sign, fix in _FIXES if re.search(sign, address)))
+        rest = re.sub("^https?://", "", address, flags=re.IGNORECASE)
+        raise _refused(address, next(fix for sign, fix in _FIXES if re.search(sign, rest)))
     scheme, host, digits = match.group(1), match.group(2).lower(), match.group(3)
     scheme = scheme and scheme.lower()
     if not scheme and not digits:
