@@ -1,7 +1,7 @@
 """The door for functions: any ``def`` or ``async def`` behind a pipeline.
 
-A call that returns is a success, one that raises a failure, unless ``judge`` says otherwise. The upstream is whatever the
-function does. A function with a parameter ``endpoint`` is given the endpoint the pipeline's cluster picked.
+A call that returns is a success, one that raises a failure, unless ``judge`` says otherwise. The upstream is whatever
+the function does. A function with a parameter ``endpoint`` is given the endpoint the pipeline's cluster picked.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class FunctionDoor:
     __slots__ = ("_judge", "_parameters", "address", "judges_results")
 
     enforces_deadline = False
+    takes_request = False
     hold = None
     discard = None
 

@@ -1,0 +1,108 @@
+"""When does a streamed answer end? When its body is closed: until then the call holds what it took.
+
+=====================================  ==========================================================
+the body                               the verdict
+=====================================  ==========================================================
+was read or closed early               that of the answer's beginning
+breaks off, or outlives the deadline   FAILURE
+is cancelled                           IGNORED
+is forgotten                           that of the answer's beginning, when it is garbage-collected
+=====================================  ==========================================================
+
+An answer that is already closed when it arrives (a transport that keeps it in memory) is never closed again: its call
+ends at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..call import Call, Verdict
+from ..engine import expired
+from ..errors import TimedOut
+from ..runtime.settle import abandon, settle
+from .library import library_of
+
+__all__ = ["Body", "Held", "holding"]
+
+FAILURE, IGNORED = Verdict.FAILURE, Verdict.IGNORED
+
+
+class Held:
+    """What a body knows of its call."""
+
+    def __init__(self, tree: Any, call: Call, stream: Any, verdict: Verdict) -> None:
+        self.tree = tree
+        self.call: Call | None = call
+        self.stream = stream
+        self.verdict = verdict
+
+    def end(self, verdict: Verdict) -> None:
+        """Give back what the call holds: once, however often and from wherever it is called."""
+        call, self.call = self.call, None
+        if call is not None:
+            settle(self.tree, call, self.tree.clock(), verdict)
+
+    def late(self, call: Call) -> bool:
+        return call.deadline is not None and self.tree.clock() >= call.deadline
+
+    def overdue(self, call: Call) -> TimedOut:
+        now = self.tree.clock()
+        error = expired(call, call.began_at, now)
+        error.args = (f"the body was not complete {now - call.began_at:.3g} s after the call began",)
+        library_of(call.request).adopt(error, call.request)
+        return error
+
+    def __del__(self) -> None:
+        call, self.call = self.call, None
+        if call is not None:
+            abandon(self.tree, call, self.verdict)
+
+
+class Body(Held):
+    def __iter__(self) -> Iterator[bytes]:
+        call = self.call
+        try:
+            if call is not None and self.late(call):
+                raise self.overdue(call)
+            for chunk in self.stream:
+                yield chunk
+                if call is not None and self.late(call):
+                    raise self.overdue(call)
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            if call is not None and self.late(call) and isinstance(error, library_of(call.request).TimeoutException):
+                late = self.overdue(call)
+                self.end(FAILURE)
+                raise late from error
+            self.end(FAILURE)
+            raise
+        except BaseException:
+            self.end(IGNORED)
+            raise
+
+    def close(self) -> None:
+        try:
+            self.stream.close()
+        finally:
+            self.end(self.verdict)
+
+
+def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict], Any]:
+    """A door's ``hold``, with bodies that are also the library's streams."""
+    kinds: dict[type, type[Held]] = {}
+
+    def hold(tree: Any, call: Call, response: Any, verdict: Verdict) -> Any:
+        if response.is_closed or (call.held is None and call.deadline is None and call.events is None):
+            settle(tree, call, call.answered_at, verdict)  # type: ignore[arg-type]  # it was answered
+            return response
+        kind = kinds.get(type(response))
+        if kind is None:
+            theirs = getattr(library_of(response).module, stream)
+            kind = kinds[type(response)] = type(body.__name__, (body, theirs), {})
+        response.stream = kind(tree, call, response.stream, verdict)
+        return response
+
+    return hold

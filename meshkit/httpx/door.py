@@ -1,0 +1,151 @@
+"""What does an HTTP answer mean, and what was it an answer to? Translates for the policies; decides nothing.
+
+========================================================  ==========
+outcome                                                   verdict
+========================================================  ==========
+429, or 503 with ``Retry-After``                          OVERLOADED
+another 5xx                                               FAILURE
+any other status                                          SUCCESS
+`Rejected` further in                                     IGNORED
+the caller's mistake: an invalid URL, a consumed stream   IGNORED
+any other error                                           FAILURE
+========================================================  ==========
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..call import Call, Failure, Verdict
+from ..errors import ConfigError, MeshError, Rejected
+from ..retry.after import parse, parse_ms
+from .library import Library, library_of
+from .wire import stale
+
+__all__ = ["HttpxDoor", "Judge"]
+
+SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""RFC 9110, 9.2.2."""
+
+Judge = Callable[[Any, BaseException | None], Verdict | None]
+"""``(response, error)``, one of them ``None``, to a verdict; ``None`` leaves it to the table above."""
+
+
+class HttpxDoor:
+    """One transport's translation."""
+
+    __slots__ = ("_judge", "address", "discard", "enforces_deadline", "hold")
+
+    judges_results = True
+    takes_request = True
+
+    def __init__(
+        self,
+        *,
+        judge: Judge | None,
+        hold: Callable[[Any, Call, Any, Verdict], Any],
+        discard: Callable[[Any], Any],
+        address: Callable[[Call], Any] | None,
+        enforces_deadline: bool,
+    ) -> None:
+        self._judge = judge
+        self.hold = hold
+        self.discard = discard
+        self.address = address
+        self.enforces_deadline = enforces_deadline
+
+    @property
+    def bounds_attempts(self) -> bool:
+        """A timeout for each attempt is kept, even where nothing can be cancelled."""
+        return True
+
+    def judge(self, call: Call, response: Any, error: BaseException | None, /) -> Verdict:
+        if error is not None and isinstance(error, MeshError):
+            library_of(call.request).adopt(error, call.request)
+        if self._judge is not None:
+            verdict = self._judge(response, error)
+            if verdict is not None:
+                return verdict
+        if error is None:
+            status = response.status_code
+            if status < 500:
+                return OVERLOADED if status == 429 else SUCCESS
+            return OVERLOADED if status == 503 and "retry-after" in response.headers else FAILURE
+        if isinstance(error, (Rejected, *library_of(call.request).mistakes)):
+            return IGNORED
+        return FAILURE
+
+    def failure(self, call: Call, response: Any, error: BaseException | None, /) -> Failure:
+        request = call.request
+        library = library_of(request)
+        replayable = _replayable(request.stream, library)
+        idempotent = request.method in IDEMPOTENT or "idempotency-key" in request.headers
+        if error is None:
+            return Failure(
+                status=response.status_code,
+                retry_after=_retry_after(response.headers),
+                replayable=replayable,
+                idempotent=idempotent,
+            )
+        return Failure(
+            error,
+            sent=not isinstance(error, library.unsent),
+            replayable=replayable,
+            idempotent=idempotent,
+            stale=isinstance(error, library.broken) and stale(error),
+        )
+
+    def fact(self, call: Call, name: str, /) -> Any:
+        """``"scheme"``, ``"host"``, ``"origin"``, ``"method"``, ``"path"`` (decoded, without the query),
+        ``"header:<name>"`` and ``"extension:<name>"`` (``None`` where there is none).
+
+        They are those of the request as the caller wrote it. Raises `ConfigError` for another name.
+        """
+        request = call.request
+        url = request.url
+        if name == "host":
+            return url.host
+        if name == "method":
+            return request.method
+        if name == "path":
+            return url.path
+        if name == "scheme":
+            return url.scheme
+        if name == "origin":
+            return f"{url.scheme}://{url.netloc.decode('ascii')}"
+        kind, _, which = name.partition(":")
+        if kind == "header" and which:
+            return request.headers.get(which)
+        if kind == "extension" and which:
+            return request.extensions.get(which)
+        fix = "name one of scheme, host, origin, method, path, header:<name>, extension:<name>, or give a function"
+        raise ConfigError.of("meshkit.httpx", "key", name, fix)
+
+
+def _retry_after(headers: Any) -> float | None:
+    exact = headers.get("retry-after-ms")
+    asked = None if exact is None else parse_ms(exact)
+    if asked is not None:
+        return asked
+    coarse = headers.get("retry-after")
+    return None if coarse is None else parse(coarse, time.time())
+
+
+def _replayable(stream: Any, library: Library) -> bool:
+    """Whether a request's body can be sent a second time. What cannot be known counts as no."""
+    if isinstance(stream, library.ByteStream):
+        return True
+    fields = getattr(stream, "fields", None)
+    if fields is not None:  # a multipart form: its files are read again from their beginning
+        return all(_rewinds(getattr(field, "file", b"")) for field in fields)
+    return getattr(stream, "_is_stream_consumed", True) is False  # an iterator nobody has asked yet
+
+
+def _rewinds(file: Any) -> bool:
+    if isinstance(file, str | bytes):
+        return True
+    seekable = getattr(file, "seekable", None)
+    return seekable is not None and bool(seekable())

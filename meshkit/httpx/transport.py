@@ -1,0 +1,203 @@
+"""How does a request come through a pipeline? As a transport between a client and the transport that sends.
+
+One request of the client is one call; redirects and the steps of an authentication are calls of their own. The
+transport inside is asked once for each attempt.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..call import Call
+from ..engine import expired
+from ..errors import ConfigError, MeshError
+from ..runtime.settle import LEFT, collect
+from .aim import aimed, hurried
+from .body import Body, holding
+from .door import HttpxDoor, Judge
+from .library import installed, library_of
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
+
+    from ..pipeline import Pipeline
+
+    class _Async(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
+        """Both clients ask for one of theirs; when it runs, any object with these methods will do."""
+
+        async def handle_async_request(self, request: Any) -> Any: ...
+
+    class _Sync(httpx.BaseTransport, httpx2.BaseTransport):
+        def handle_request(self, request: Any) -> Any: ...
+
+else:
+    _Async = _Sync = object
+
+__all__ = ["AsyncMeshTransport", "MeshTransport"]
+
+NONE: dict[str, Any] = {}
+SLACK = 0.002
+"""Seconds by which a timer of the operating system may be early."""
+
+
+class AsyncMeshTransport(_Async):
+    """A pipeline in front of an async transport, for ``httpx.AsyncClient`` and ``httpx2.AsyncClient``.
+
+    ``inner`` sends; by default httpx's ``AsyncHTTPTransport()``, or httpx2's where only that is installed. A client
+    does not hand on its own ``verify``, ``cert``, ``http2``, ``proxy`` and ``limits``: give them to ``inner``.
+    ``judge(response, error)`` overrules what counts as a failure; the body is not read yet. For asyncio and trio.
+
+    Raises what ``inner`` raises, unchanged, and the pipeline's own errors, which are the library's as well: a
+    `Rejected` is a ``TransportError``, a `TimedOut` a ``TimeoutException``. What cannot be built is a `ConfigError`.
+    """
+
+    __slots__ = ("_invoke", "inner", "pipeline")
+
+    def __init__(self, pipeline: Pipeline, inner: Any = None, *, judge: Judge | None = None) -> None:
+        from ..runtime.tasks import bind  # asyncio and anyio are loaded by those who await
+        from .async_body import AsyncBody
+
+        if inner is None:
+            inner = installed("AsyncMeshTransport").module.AsyncHTTPTransport()
+        _check("AsyncMeshTransport", pipeline, inner, "handle_async_request")
+        self.pipeline = pipeline
+        self.inner = inner
+        door = HttpxDoor(
+            judge=judge,
+            hold=holding(AsyncBody, "AsyncByteStream"),
+            discard=_adiscard,
+            address=_address if any(hasattr(state, "pick") for state in pipeline.states) else None,
+            enforces_deadline=False,
+        )
+        self._invoke = bind(pipeline, door, inner.handle_async_request)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """One call. The response's permits are held until its body is closed."""
+        if LEFT:
+            collect()
+        try:
+            return await self._invoke(request)
+        except MeshError as error:
+            library_of(request).adopt(error, request)
+            raise
+
+    async def aclose(self) -> None:
+        """Close ``inner``."""
+        await self.inner.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self.inner.__aexit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"AsyncMeshTransport({self.pipeline!r}, {self.inner!r})"
+
+
+class MeshTransport(_Sync):
+    """The same for ``httpx.Client`` and ``httpx2.Client``, and for any number of threads.
+
+    Nothing can be cancelled here. Instead what remains of the deadline is passed on in each attempt's ``timeout``
+    extension, and looked at between the chunks of a body: a server that sends byte by byte can overstep it.
+    """
+
+    __slots__ = ("_clock", "_invoke", "inner", "pipeline")
+
+    def __init__(self, pipeline: Pipeline, inner: Any = None, *, judge: Judge | None = None) -> None:
+        from ..runtime.threads import bind
+
+        if inner is None:
+            inner = installed("MeshTransport").module.HTTPTransport()
+        _check("MeshTransport", pipeline, inner, "handle_request")
+        self.pipeline = pipeline
+        self.inner = inner
+        self._clock = pipeline.clock
+        door = HttpxDoor(
+            judge=judge,
+            hold=holding(Body, "SyncByteStream"),
+            discard=_discard,
+            address=self._address,
+            enforces_deadline=True,
+        )
+        self._invoke = bind(pipeline, door, self._send)
+
+    def handle_request(self, request: Any) -> Any:
+        """One call. The response's permits are held until its body is closed."""
+        if LEFT:
+            collect()
+        try:
+            return self._invoke(request)
+        except MeshError as error:
+            library_of(request).adopt(error, request)
+            raise
+
+    def _address(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        request = call.request
+        if call.endpoint is not None:
+            request = aimed(request, call.endpoint)
+        if call.deadline is not None:
+            request = hurried(request, call.deadline - self._clock())
+        return (request, call), NONE
+
+    def _send(self, request: Any, call: Call) -> Any:
+        if call.deadline is None:
+            return self.inner.handle_request(request)
+        began = self._clock()
+        try:
+            return self.inner.handle_request(request)
+        except library_of(request).TimeoutException as error:
+            now = self._clock()
+            if now < call.deadline - SLACK:
+                raise  # one of the client's own timeouts was shorter
+            raise expired(call, began, now) from error
+
+    def close(self) -> None:
+        """Close ``inner``."""
+        self.inner.close()
+
+    def __enter__(self) -> Self:
+        self.inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        self.inner.__exit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"MeshTransport({self.pipeline!r}, {self.inner!r})"
+
+
+def _check(policy: str, pipeline: Any, inner: Any, method: str) -> None:
+    if not hasattr(pipeline, "root"):
+        raise ConfigError.of(policy, "pipeline", pipeline, "give a Pipeline, such as Pipeline(Timeout(2.0))")
+    if isinstance(inner, type) or not callable(getattr(inner, method, None)):
+        raise ConfigError.of(policy, "inner", inner, f"give a transport, an object with the method {method}")
+
+
+def _address(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    request = call.request
+    return (request if call.endpoint is None else aimed(request, call.endpoint),), NONE
+
+
+async def _adiscard(response: Any) -> None:
+    with suppress(Exception):  # what is thrown away cannot fail
+        await response.aclose()
+
+
+def _discard(response: Any) -> None:
+    with suppress(Exception):
+        response.close()
