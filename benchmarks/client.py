@@ -17,7 +17,7 @@ from .stack import six_policies
 
 __all__ = ["ROWS"]
 
-ALONE = "httpx transport that does nothing"
+ALONE = "no-op transport"
 
 
 def _no_operation() -> tuple[Any, Callable[[Any], Callable[[], Any]]]:
@@ -77,7 +77,7 @@ class Transport:
             ours=meshkit,
             peers=(alone,),
             usual=ALONE,
-            notes=("Not a peer but what lies below: included in ours.",),
+            notes=("The no-op transport is no peer but what lies below: it is part of ours.",),
         )
         [line] = await row.measure(effort)
         figures = {name: attrs.evolve(figure, ratio=figure.nanoseconds / 1000) for name, figure in line.figures.items()}

@@ -18,7 +18,7 @@ from .rows import Line
 __all__ = ["as_json", "as_markdown", "header", "place", "text", "verdict"]
 
 COLUMNS = ("path", "unit", "ours", "target", "reached", "best peer", "usual choice", "spread")
-WIDTHS = (59, 12, 7, 7, 8, 24, 42, 7)
+WIDTHS = (63, 12, 7, 7, 8, 24, 42, 7)
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
