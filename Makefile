@@ -31,8 +31,9 @@ lint: .venv/.lint
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(ONLY)
 
+# Not --quiet: mkdocs would then not count the warnings that make it fail.
 docs: .venv/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html"
 
 names: .venv/.test
