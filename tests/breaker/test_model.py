@@ -141,6 +141,12 @@ class Model(RuleBasedStateMachine):
     def wait(self, quarters: int) -> None:
         self.now += quarters / 4
 
+    @precondition(lambda self: self.oracle.state in {"open", "half-open"})
+    @rule(quarters=st.integers(-1, 1))
+    def wait_for_a_cooldown(self, quarters: int) -> None:
+        """Since the trip, or since the last probe."""
+        self.now = max(self.now, self.oracle.last_probe_at + self.oracle.cooldown + quarters / 4)
+
     @rule(calls=st.integers(1, 4))
     def enter(self, calls: int) -> None:
         for _ in range(calls):
@@ -166,13 +172,14 @@ class Model(RuleBasedStateMachine):
         self.oracle.exit(entry, self.now, verdict, latency)
 
     @precondition(lambda self: self.out)
-    @rule(verdict=st.sampled_from([Verdict.FAILURE, Verdict.SUCCESS]))
-    def newest_exits(self, verdict: Verdict) -> None:
+    @rule(verdict=st.sampled_from([Verdict.FAILURE, Verdict.SUCCESS]), quarters=st.integers(0, 5))
+    def newest_exits(self, verdict: Verdict, quarters: int) -> None:
+        self.now += quarters / 4
         entry = self.out.pop()
         self.breaker.exit(entry.call, entry.began, self.now, verdict)
         self.oracle.exit(entry, self.now, verdict, self.now - entry.began)
 
-    @rule(dice=st.integers(0, 9))
+    @rule(dice=st.integers(0, 29))
     def by_hand(self, dice: int) -> None:
         if dice == 0:
             self.breaker.isolate(self.now)
@@ -202,4 +209,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(max_examples=100, stateful_step_count=60)
+TestModel.settings = settings(max_examples=100, stateful_step_count=80)
