@@ -82,9 +82,11 @@ def test_of_two_the_cheaper_is_always_picked():
     assert {state.pick(call, 0.0) for _ in range(100)} == {members[1]}
 
 
-@pytest.mark.parametrize(("choices", "expected"), [(1, 1 / 4), (2, 1 / 2), (3, 1 - (2 / 4) * (2 / 3))])
+@pytest.mark.parametrize(
+    ("choices", "expected"), [(1, 1 / 4), (2, 1 / 2), (3, 1 - (2 / 4) * (2 / 3)), (4, 1 - (2 / 4) * (2 / 3) ** 2)]
+)
 def test_the_cheapest_of_four_is_found_as_often_as_it_is_drawn(choices, expected):
-    """False alarm: 1e-6. One draw in four; two different ones; a third from all but the best so far."""
+    """False alarm: 1e-6. One draw in four; two different ones; further ones from all but the best so far."""
     state, members = field([4.0, 3.0, 2.0, 1.0], choices)
     call = Call(None, None, 0.0)
     n = 20_000
