@@ -14,8 +14,8 @@ from .run_page import Block, blocks
 
 ROOT = Path(__file__).parents[1]
 RUN_PAGE = Path(__file__).with_name("run_page.py")
-SECONDS = 30
-"""For one page or example, its interpreter included."""
+SECONDS = 60
+"""For one page or example, its interpreter included, on a busy machine. They take one or two."""
 
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PAGES = [text for text in TEXTS if text.name not in {"CHANGELOG.md", "CONTRIBUTING.md"}]
