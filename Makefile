@@ -46,11 +46,13 @@ clean:
 # Each group of dependencies is installed once, in one pass with meshkit itself; its stamp is younger than pyproject.toml.
 .PRECIOUS: .venv/.%
 .venv/.%: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable . --group $*
+	@echo "installing into .venv what make $* needs"
+	@$(BIN)/python -m pip install --quiet --editable . --group $*
 	@touch $@
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "meshkit needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) --version 2>&1`. Try: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	@echo "making .venv with `$(PYTHON) --version`"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet 'pip>=25.1'
