@@ -126,6 +126,7 @@ class _Subject:
         self.loop = _own(loop)
         self.trial = trial
         self.arguments: Iterator[Any] = itertools.cycle(arguments)
+        self.same: Iterator[Any] = itertools.cycle(arguments)  # for the empty loop
         self.least = self.calls = least
         self.laps: list[tuple[float, float]] = []
         """Of this round: seconds per turn of the empty loop, and of the loop with the call in it."""
@@ -133,7 +134,7 @@ class _Subject:
         """Seconds per call, of each round."""
 
     async def lap(self) -> float:
-        empty = _nothing(None, itertools.islice(self.arguments, self.calls), self.trial.raises)
+        empty = _nothing(None, itertools.islice(self.same, self.calls), self.trial.raises)
         timed = self.loop(self.trial.call, itertools.islice(self.arguments, self.calls), self.trial.raises)
         took: float = await timed if inspect.isawaitable(timed) else timed
         self.laps.append((empty / self.calls, took / self.calls))
