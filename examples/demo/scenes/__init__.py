@@ -1,0 +1,45 @@
+"""What is shown? A scene has its own upstreams, its own pipeline, and its own way to tell what came of it.
+
+To add one: a class with the attributes of `Scene` in a file of its own, and a line in `SCENES`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..plot import Figure
+from .four_upstreams import FourUpstreams
+from .rate_limited import RateLimited
+
+__all__ = ["SCENES", "Scene"]
+
+
+class Scene(Protocol):
+    title: str
+    story: str
+    """What happens, what the sides are, and what they have in common."""
+
+    def __init__(self, seconds: float, rate: float) -> None:
+        """``seconds`` of traffic at ``rate`` calls per second, for scenes that last."""
+
+    async def play(self) -> None:
+        """From the first upstream's start to the last one's end; may be cancelled anywhere."""
+
+    @property
+    def progress(self) -> float:
+        """0..1"""
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """A table, its head first: what there is to say so far. Read while it plays, and at the end."""
+
+    def status(self) -> list[tuple[str, ...]]:
+        """A second table, its head first, of what is only worth telling while it plays."""
+
+    def pulse(self) -> str:
+        """The same in one line, where there is no terminal to draw on."""
+
+    def figures(self) -> list[Figure]:
+        """For the report."""
+
+
+SCENES: tuple[type[Scene], ...] = (FourUpstreams, RateLimited)

@@ -1,0 +1,96 @@
+"""What does one upstream do? An ASGI app with a temper, served by uvicorn in a process of its own.
+
+=========  =============================================================================================
+healthy    answers after about 5 ms
+slow       after 80 ms at the least, with a Pareto tail: one in a hundred takes 0.5 s or more
+failing    after about 5 ms, but 503 at once for `BURST` seconds out of every `PERIOD`
+dying      after about 5 ms; its process is killed and started again from outside
+quota      after about 5 ms, but 429 at once above `QUOTA` requests per second, with bursts of `QUOTA_BURST`
+=========  =============================================================================================
+
+It ends when its standard input does, so it cannot outlive the program that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+BURST, PERIOD = 1.5, 5.0
+QUOTA, QUOTA_BURST = 100.0, 20.0
+
+Temper = Callable[[float], tuple[float, int]]
+"""Seconds since the epoch of this run, to the delay in seconds and the status of the answer."""
+
+
+def brisk(dice: random.Random) -> float:
+    return 0.004 + dice.expovariate(1000)
+
+
+def bursting(elapsed: float) -> bool:
+    """Whether the failing upstream fails at this instant."""
+    return elapsed % PERIOD < BURST
+
+
+def temper(kind: str) -> Temper:
+    dice = random.Random(kind)
+    allowance, asked = QUOTA_BURST, 0.0
+
+    def slow(elapsed: float) -> tuple[float, int]:
+        return min(1.5, 0.08 * dice.paretovariate(2.5)), 200
+
+    def failing(elapsed: float) -> tuple[float, int]:
+        return (0.001, 503) if bursting(elapsed) else (brisk(dice), 200)
+
+    def quota(elapsed: float) -> tuple[float, int]:
+        nonlocal allowance, asked
+        allowance = min(QUOTA_BURST, allowance + (elapsed - asked) * QUOTA)
+        asked = elapsed
+        if allowance < 1:
+            return 0.001, 429
+        allowance -= 1
+        return brisk(dice), 200
+
+    tempers: dict[str, Temper] = {"slow": slow, "failing": failing, "quota": quota}
+    return tempers.get(kind, lambda elapsed: (brisk(dice), 200))
+
+
+def app(behave: Temper, epoch: float) -> Any:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        delay, status = behave(time.time() - epoch)
+        await asyncio.sleep(delay)
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"3")]})
+        await send({"type": "http.response.body", "body": b"ok\n" if status == 200 else b"no\n"})
+
+    return answer
+
+
+def end_with_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main() -> None:
+    kind, port, epoch = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    threading.Thread(target=end_with_input, daemon=True).start()
+    # Kept-alive connections outlast any pause in the traffic: what fails here fails by temper, not by accident.
+    uvicorn.run(
+        app(temper(kind), epoch),
+        port=port,
+        lifespan="off",
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=60,
+    )
+
+
+if __name__ == "__main__":
+    main()
