@@ -16,6 +16,7 @@ __all__ = ["aimed", "hurried"]
 
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 STEPS = ("connect", "read", "write", "pool")
+new = object.__new__
 LEAST = 0.001
 """Seconds: a timeout of none at all would mean not to block."""
 
@@ -23,25 +24,27 @@ LEAST = 0.001
 def aimed(request: Any, endpoint: Any) -> Any:
     """The request, to be sent to ``endpoint``."""
     url = request.url
-    parsed = getattr(url, "_uri_reference", None)
-    was = url.scheme if parsed is None else parsed.scheme
-    scheme = endpoint.scheme or was
-    if was in ("ws", "wss") and scheme in ("http", "https"):
+    scheme, host, port = endpoint.scheme, endpoint.host, endpoint.port
+    try:
+        parsed = url._uri_reference
+        was, userinfo, before, _, path, query, fragment = parsed
+    except (AttributeError, TypeError, ValueError):  # another version parses otherwise
+        parsed, was, before = None, url.scheme, url.host
+    if scheme is None:
+        scheme = was
+    elif was in ("ws", "wss"):
         scheme = "wss" if scheme == "https" else "ws"
-    host = endpoint.host
-    port = None if endpoint.port == PORTS.get(scheme) else endpoint.port
+    if port == PORTS.get(scheme):
+        port = None  # as in every URL of the two libraries
     if parsed is None:
-        before = url.host
         there = url.copy_with(scheme=scheme, host=host, port=port)
     else:
-        before = parsed.host
-        there = object.__new__(type(url))
-        there._uri_reference = parsed._replace(scheme=scheme, host=host, port=port)
-    attempt = _copy(request)
-    attempt.url = there
-    if scheme in ("https", "wss") and (host.rpartition(".")[2].isdecimal() or ":" in host):
-        attempt.extensions = {"sni_hostname": before, **request.extensions}
-    return attempt
+        there = new(type(url))
+        there._uri_reference = parsed._make((scheme, userinfo, host, port, path, query, fragment))
+    extensions = request.extensions
+    if scheme in ("https", "wss") and (":" in host or host.rpartition(".")[2].isdecimal()):
+        extensions = {"sni_hostname": before, **extensions}
+    return _attempt(request, there, extensions)
 
 
 def hurried(request: Any, remaining: float) -> Any:
@@ -53,12 +56,13 @@ def hurried(request: Any, remaining: float) -> Any:
     for step in STEPS:
         seconds = given.get(step)
         steps[step] = remaining if seconds is None or seconds > remaining else seconds
-    attempt = _copy(request)
-    attempt.extensions = {**request.extensions, "timeout": steps}
+    return _attempt(request, request.url, {**request.extensions, "timeout": steps})
+
+
+def _attempt(request: Any, url: Any, extensions: Any) -> Any:
+    attributes = request.__dict__.copy()
+    attributes["url"] = url
+    attributes["extensions"] = extensions
+    attempt = new(type(request))
+    attempt.__dict__ = attributes
     return attempt
-
-
-def _copy(request: Any) -> Any:
-    copy = object.__new__(type(request))
-    copy.__dict__.update(request.__dict__)
-    return copy
