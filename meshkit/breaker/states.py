@@ -42,7 +42,7 @@ cooldowns as in Envoy's outlier ejection, but doubling.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..call import Call, Verdict
 from ..errors import CircuitOpen
@@ -117,7 +117,7 @@ class Breaker:
             self._window = CountWindow(spec.window_calls)
         elif spec.window_seconds is not None:
             self._window = TimeWindow(spec.window_seconds)
-        self._cause: tuple[object, ...] = ()
+        self._cause: tuple[Any, ...] = ()
         self._enter_closed(-math.inf)
 
     def enter(self, call: Call, now: float) -> None:
@@ -128,7 +128,6 @@ class Breaker:
             raise self._refusal(call, self._since - now)
         if self.state == OPEN:
             self.state = HALF_OPEN
-            self._probing = self._passed = 0
         elif self._probing >= self.spec.probes:
             if now < self._lapse:
                 raise CircuitOpen(
@@ -196,17 +195,17 @@ class Breaker:
     def _enter_closed(self, now: float) -> None:
         self.state = CLOSED
         self._pause = self.spec.cooldown
-        self._calm = self._window is None
         self._forget(now)
+        self._calm = self._window is None
 
     def _enter_open(self, now: float, *cause: object) -> None:
         self.state = OPEN
         self._cause = cause
-        self._calm = False
         self._forget(later(now, self._pause))
 
     def _forget(self, since: float) -> None:
         self._since = since
+        self._calm = False
         self._streak = self._probing = self._passed = 0
         self._lapse = since
         if self._window is not None:
@@ -214,7 +213,7 @@ class Breaker:
 
     def _refusal(self, call: Call, wait: float) -> CircuitOpen:
         return CircuitOpen(
-            *self._cause,  # type: ignore[arg-type]  # a template and its values
+            *self._cause,
             policy=self.name,
             endpoint=call.endpoint,
             retry_after=wait if wait < math.inf else None,
@@ -224,7 +223,6 @@ class Breaker:
         """Refuse every call until `reset`."""
         self.state = ISOLATED
         self._cause = ("isolated",)
-        self._calm = False
         self._forget(math.inf)
 
     def reset(self, now: float) -> None:
