@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import httpx
 
-__all__ = ["Attempt", "Outcome", "Side", "Wire", "arrivals", "offer", "quantile"]
+__all__ = ["Attempt", "Outcome", "Side", "Wire", "arrivals", "offer", "quantile", "told"]
 
 
 class Outcome(NamedTuple):
@@ -88,7 +88,8 @@ class Side:
 
     def told_errors(self) -> str:
         """``"12 x 503, 3 x ConnectError"``"""
-        return ", ".join(f"{number} x {error}" for error, number in self.errors.most_common()) or "none"
+        each = [f"{number} x {error}" for error, number in self.errors.most_common()]
+        return ", ".join(each) or ("none" if self.calls else "-")
 
     @property
     def success(self) -> float:
@@ -111,6 +112,11 @@ def quantile(values: Iterable[float], q: float) -> float:
     """By nearest rank; NaN of nothing."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else math.nan
+
+
+def told(value: float, form: str, unit: str = "") -> str:
+    """A dash where there is nothing to tell yet."""
+    return "-" if math.isnan(value) else f"{value:{form}}{unit}"
 
 
 def arrivals(rate: float, seconds: float, seed: int = 1) -> list[float]:

@@ -124,10 +124,14 @@ def bands(
             f'<rect class="area {style}" x="{x(began, seconds):.1f}" y="{top}" height="{pitch - 6}" '
             f'width="{max(1.5, x(min(ended, seconds), seconds) - x(began, seconds)):.1f}">'
             f"<title>{escape(told)}</title></rect>"
-            for began, ended, style, told in row
+            for began, ended, style, told in sorted(row, key=_length, reverse=True)  # the short ones on top
             if began < seconds
         ]
     return Figure(title, _svg(parts, title, height), tuple(legend))
+
+
+def _length(band: Band) -> float:
+    return band.ended - band.began
 
 
 def percent() -> Axis:

@@ -52,6 +52,7 @@ def section(scene: Scene) -> str:
     figures = "".join(map(drawn, scene.figures()))
     return (
         f"<section>\n<h2>{escape(scene.title)}</h2>\n<p>{escape(scene.story)}</p>\n"
+        f'<pre class="scroll">{escape(scene.stack)}</pre>\n'
         f'{table(scene.rows())}\n<div class="figures">{figures}</div>\n</section>\n'
     )
 

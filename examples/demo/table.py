@@ -20,7 +20,7 @@ __all__ = ["played"]
 
 BREATH = 0.5
 """Seconds between two pictures: drawing them takes the time of both sides."""
-PULSE = 5.0
+PULSE = 3.0
 """Seconds between two lines."""
 
 
@@ -35,6 +35,8 @@ async def played(scene: Scene, console: Console) -> None:
         await scene.play()
         telling.cancel()
     console.print(_table(scene.rows()))
+    console.print()
+    console.print(scene.stack, soft_wrap=True, highlight=False, markup=False)
     console.print()
 
 
@@ -54,9 +56,8 @@ async def _lines(scene: Scene, console: Console) -> None:
 def _picture(scene: Scene) -> RenderableType:
     if not scene.progress:
         return "starting the upstreams ..."
-    return Group(
-        ProgressBar(total=1.0, completed=scene.progress, width=60), _table(scene.rows()), _table(scene.status())
-    )
+    bar = ProgressBar(total=1.0, completed=scene.progress, width=60)
+    return Group(bar, "", _table(scene.rows()), "", _table(scene.status()))
 
 
 def _table(rows: list[tuple[str, ...]]) -> Table:

@@ -22,6 +22,9 @@ class Scene(Protocol):
     def __init__(self, seconds: float, rate: float) -> None:
         """``seconds`` of traffic at ``rate`` calls per second, for scenes that last."""
 
+    stack: str
+    """The pipeline, as it explains itself; there when it has played."""
+
     async def play(self) -> None:
         """From the first upstream's start to the last one's end; may be cancelled anywhere."""
 

@@ -20,7 +20,7 @@ BREAKER = (("closed", "closed"), ("half-open", "half-open"), ("open", "open"))
 def figures(scene: FourUpstreams) -> list[Figure]:
     seconds = max([scene.seconds, *(outcome.at for side in scene.sides for outcome in side.outcomes)])
     found = [_success(scene, seconds)]
-    for name, q in (("Median", 0.5), ("99th percentile", 0.99)):
+    for name, q in (("Median", 0.5), ("90th percentile", 0.9), ("99th percentile", 0.99)):
         series = [_latency(side, style, q) for side, style in zip(scene.sides, STYLES, strict=True)]
         axis = milliseconds(value for each in series for _, value in each.points)
         found.append(lines(f"{name} of latency, per second, all calls", series, seconds, axis))

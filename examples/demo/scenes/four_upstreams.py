@@ -25,7 +25,7 @@ from meshkit import (
 )
 from meshkit.httpx import AsyncMeshTransport
 
-from ..load import Side, Wire, arrivals, offer
+from ..load import Side, Wire, arrivals, offer, told
 from ..plot import Figure
 from ..server import BURST, PERIOD
 from ..upstreams import Upstream, upstreams
@@ -74,6 +74,7 @@ class FourUpstreams:
         self.breakers: list[tuple[float, str, str]] = []
         """``(instant, endpoint, new state)``"""
         self.limited = 0
+        self.stack = ""
 
     def clock(self) -> float:
         return time.monotonic() - self.began
@@ -90,6 +91,7 @@ class FourUpstreams:
     async def _sides(self, stack: AsyncExitStack) -> tuple[Side, Side]:
         wires = Wire(self.clock), Wire(self.clock)
         pipeline = pipeline_over(self.upstreams)
+        self.stack = pipeline.explain()
         stack.callback(pipeline.listen(self._note))
         meshed = httpx.AsyncClient(
             transport=AsyncMeshTransport(pipeline, wires[0]), base_url="http://orders", timeout=PATIENCE
@@ -126,12 +128,12 @@ class FourUpstreams:
         return [
             ("", *(side.name for side in self.sides)),
             ("calls", *(str(side.calls) for side in self.sides)),
-            ("succeeded", *(f"{side.success:.2%}" for side in self.sides)),
+            ("succeeded", *(told(side.success, ".2%") for side in self.sides)),
             ("errors", *(side.told_errors() for side in self.sides)),
-            ("latency, median", *(f"{side.latency(0.5) * 1000:.1f} ms" for side in self.sides)),
-            ("latency, p90", *(f"{side.latency(0.9) * 1000:.1f} ms" for side in self.sides)),
-            ("latency, p99", *(f"{side.latency(0.99) * 1000:.1f} ms" for side in self.sides)),
-            ("attempts per call", *(f"{side.attempts_per_call:.3f}" for side in self.sides)),
+            ("latency, median", *(told(side.latency(0.5) * 1000, ".1f", " ms") for side in self.sides)),
+            ("latency, p90", *(told(side.latency(0.9) * 1000, ".1f", " ms") for side in self.sides)),
+            ("latency, p99", *(told(side.latency(0.99) * 1000, ".1f", " ms") for side in self.sides)),
+            ("attempts per call", *(told(side.attempts_per_call, ".3f") for side in self.sides)),
             *(
                 (f"share of {upstream.kind}", *(f"{share.get(upstream.port, 0):.1%}" for share in shares))
                 for upstream in self.upstreams
@@ -148,9 +150,12 @@ class FourUpstreams:
         ]
 
     def pulse(self) -> str:
-        told = [f"{side.name} {side.success:.1%} p99 {side.latency(0.99) * 1000:.0f} ms" for side in self.sides]
+        sides = [
+            f"{side.name} {told(side.success, '.1%')}, p99 {told(side.latency(0.99) * 1000, '.0f', ' ms')}"
+            for side in self.sides
+        ]
         moods = [f"{upstream.kind} {upstream.mood}" for upstream in self.upstreams if upstream.mood != "up"]
-        return "; ".join([*told, *moods])
+        return "; ".join([*sides, *moods])
 
     def figures(self) -> list[Figure]:
         return four_figures.figures(self)

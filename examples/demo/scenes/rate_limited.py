@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import AsyncExitStack
 
@@ -11,7 +12,7 @@ import meshkit
 from meshkit import Cluster, Pipeline, RateLimit, RejectedCall
 from meshkit.httpx import AsyncMeshTransport
 
-from ..load import Side, Wire, offer
+from ..load import Side, Wire, offer, told
 from ..plot import Figure, Series, lines, numbers
 from ..server import QUOTA, QUOTA_BURST
 from ..upstreams import upstreams
@@ -34,6 +35,7 @@ class RateLimited:
         self.began = 0.0
         self.sides: tuple[Side, ...] = ()
         self.limited = 0
+        self.stack = ""
 
     def clock(self) -> float:
         return time.monotonic() - self.began
@@ -43,6 +45,7 @@ class RateLimited:
             first, second = await stack.enter_async_context(upstreams(["quota", "quota"]))
             wires = Wire(self.clock), Wire(self.clock)
             pipeline = Pipeline(RateLimit(f"{QUOTA:g}/s", burst=BURST, wait=WAIT), Cluster("quota", [first.url]))
+            self.stack = pipeline.explain()
             stack.callback(pipeline.listen(self._note))
             # No timeouts: on both sides calls stand in line for httpx's 100 connections as long as that takes.
             meshed = httpx.AsyncClient(transport=AsyncMeshTransport(pipeline, wires[0]), timeout=None)
@@ -66,16 +69,16 @@ class RateLimited:
         return sum(side.calls for side in self.sides) / CALLS / 2
 
     def rows(self) -> list[tuple[str, ...]]:
-        longest = [max((attempt.at for attempt in side.wire.attempts), default=0.0) for side in self.sides]
+        longest = [max((attempt.at for attempt in side.wire.attempts), default=math.nan) for side in self.sides]
         return [
             ("", *(side.name for side in self.sides)),
             ("calls", *(str(side.calls) for side in self.sides)),
-            ("succeeded", *(f"{side.success:.2%}" for side in self.sides)),
+            ("succeeded", *(told(side.success, ".2%") for side in self.sides)),
             ("errors", *(side.told_errors() for side in self.sides)),
-            ("latency, median", *(f"{side.latency(0.5) * 1000:.1f} ms" for side in self.sides)),
-            ("latency, p99", *(f"{side.latency(0.99) * 1000:.1f} ms" for side in self.sides)),
+            ("latency, median", *(told(side.latency(0.5) * 1000, ".1f", " ms") for side in self.sides)),
+            ("latency, p99", *(told(side.latency(0.99) * 1000, ".1f", " ms") for side in self.sides)),
             ("requests sent", *(str(len(side.wire.attempts)) for side in self.sides)),
-            ("the last one sent after", *(f"{at:.2f} s" for at in longest)),
+            ("the last one sent after", *(told(at, ".2f", " s") for at in longest)),
             ("requests limited, never sent", str(self.limited), "-"),
         ]
 
