@@ -12,9 +12,9 @@ In any window of ``t`` seconds no more than ``burst + rate * t`` is let go, per 
 The decision is that of redis-cell and of Go's throttled; reserving and giving back are those of golang.org/x/time/rate.
 
 Keys are forgotten only when they owe nothing (``tat <= paid``), so forgetting never refills a limit, and only once the
-table is full: then a hand goes round it, a few steps for each newcomer. Where it finds none to forget the newcomer
-shares one overflow cell with its like; a key that later gets its own cell takes over what the overflow cell owes, since
-part of that may be its own.
+table is full: then a hand goes round it, a few steps for each newcomer. Where it finds none to forget, the newcomer
+shares one overflow cell with its like. A key that gets its own cell takes over what the overflow cell owes, since part
+of that may be its own; so what a newcomer is told does not depend on the room, and who is refused leaves no trace.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Cells:
         self.ring: deque[Hashable] = deque()
         """The keys in the order the hand visits them."""
         self.overflowed = 0
-        """How many decisions were made in the overflow cell."""
+        """How many were let go at the expense of the overflow cell."""
 
     def take(self, key: Hashable, cost: float, now: float, patience: float = 0.0) -> float:
         """0: go. Above 0: taken, go after so many seconds. Below 0: refused for so many seconds; `NEVER`: for good.
@@ -80,12 +80,18 @@ class Cells:
         return wait if excess > abs(tat) * SLACK else 0.0
 
     def _newcomer(self, key: Hashable, cost: float, now: float, patience: float) -> float:
-        if len(self.ring) >= self.max_keys and not self._sweep(now * self.rate):
-            self.overflowed += 1
-            return self.take(OVERFLOW, cost, now, patience)
-        self.tats[key] = self.tats[OVERFLOW]
-        self.ring.append(key)
-        return self.take(key, cost, now, patience)
+        """Decided in the overflow cell; room for a cell of its own is looked for only once it was let in."""
+        tats = self.tats
+        shared = tats[OVERFLOW]
+        answer = self.take(OVERFLOW, cost, now, patience)
+        if answer >= 0.0:
+            if len(self.ring) < self.max_keys or self._sweep(now * self.rate):
+                tats[key] = tats[OVERFLOW]
+                tats[OVERFLOW] = shared
+                self.ring.append(key)
+            else:
+                self.overflowed += 1
+        return answer
 
     def _sweep(self, paid: float) -> int:
         """Look at a few cells where the hand stands. Answers how many were forgotten."""

@@ -253,12 +253,25 @@ def test_newcomers_to_a_full_table_share_one_cell():
     for key in "ab":
         assert cells.take(key, 2, 0.0) == 0
     assert [cells.take(key, 1, 0.0) for key in "cde"] == [0, 0, -1]
-    assert cells.overflowed == 3
+    assert cells.overflowed == 2
     # One second on, a and b still owe: c and d share the one token that came.
     assert [cells.take(key, 1, 1.0) for key in "cd"] == [0, -1]
     # Once they owe nothing they make room; but what the shared cell owes may be c's, so c does not begin afresh.
     assert cells.take("c", 2, 2.0) == -1
     assert cells.take("c", 1, 2.0) == 0
+
+
+def test_who_is_refused_leaves_no_trace():
+    """Neither a cell of its own, nor a step of the hand, nor somebody forgotten."""
+    cells = Cells(1.0, 2.0, max_keys=2)
+    for key in "abc":
+        cells.take(key, 2, 0.0)
+    before = dict(cells.tats), list(cells.ring), cells.overflowed
+    assert cells.take("d", 1, 0.0) == -1
+    assert cells.take("e", 3, 99.0) == NEVER
+    with pytest.raises(TypeError):
+        cells.take("f", "1", 99.0)
+    assert (cells.tats, list(cells.ring), cells.overflowed) == before
 
 
 def test_a_turn_in_the_shared_cell_is_not_given_back():
@@ -316,9 +329,9 @@ def test_the_work_for_a_decision_does_not_grow_with_the_keys(crowd):
         cells.take(key, 1, 100.0)
     assert CountedDeque.looks == 0
     for k in range(1000):  # full, and nobody to forget
-        cells.take(f"new-{k}", 1, 100.0)
+        assert cells.take(f"new-{k}", 0.01, 100.0) == 0
     assert CountedDeque.looks == 1000 * LOOKS
     CountedDeque.looks = 0
     for k in range(1000):  # full, and everybody to forget: only every second newcomer has to look
-        cells.take(f"late-{k}", 1, 1e6)
+        assert cells.take(f"late-{k}", 1, 1e6) == 0
     assert CountedDeque.looks <= 1000 + FORGETS

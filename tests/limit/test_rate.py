@@ -174,6 +174,7 @@ def test_waits_by_reservation_in_the_order_of_arrival():
     gate = start("1/s", wait=3.0)
     assert [arrive(gate, t)[1] + t for t in (0.0, 0.0, 0.25, 0.5)] == [0.0, 1.0, 2.0, 3.0]
     assert refused(gate, 0.75).retry_after == 3.25
+    assert refused(gate, 0.75, deadline=99.0).retry_after == 3.25  # a far deadline makes nobody more patient
     assert arrive(gate, 1.0)[1] == 3.0
 
 
