@@ -97,7 +97,8 @@ class Side:
 
     @property
     def attempts_per_call(self) -> float:
-        return len(self.wire.attempts) / self.calls if self.calls else math.nan
+        begun = self.calls + self.open
+        return len(self.wire.attempts) / begun if begun else math.nan
 
     def latency(self, q: float) -> float:
         """Of all calls, failed ones too: they also kept somebody waiting."""
