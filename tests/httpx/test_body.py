@@ -10,7 +10,16 @@ from typing import Any
 import anyio
 import pytest
 
-from meshkit import AttemptEnded, AttemptTimedOut, ConcurrencyLimit, DeadlineExceeded, Overloaded, Pipeline, Timeout
+from meshkit import (
+    AttemptEnded,
+    AttemptTimedOut,
+    ConcurrencyLimit,
+    Constant,
+    DeadlineExceeded,
+    Overloaded,
+    Pipeline,
+    Timeout,
+)
 from meshkit import Retry as Again
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.runtime.lock import LOCK
@@ -168,6 +177,22 @@ async def test_a_close_that_fails_gives_back_as_well(lib: ModuleType) -> None:
     ):
         client.get(URL)
     assert probe.verdicts == ["success", "success"]
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_what_a_retry_throws_away_is_closed_and_cannot_fail(lib: ModuleType, asynchronous: bool) -> None:
+    thrown = streaming(lib, [b"no"], closing=lib.CloseError("no"))
+    answers = [lib.Response(503, stream=thrown), lib.Response(200)]
+    pipeline = Pipeline(Again("5xx", backoff=Constant(0.001)), probe := Probe())
+    inner = Inner(lambda request: answers.pop(0))
+    if asynchronous:
+        async with lib.AsyncClient(transport=AsyncMeshTransport(pipeline, inner)) as client:
+            assert (await client.get(URL)).status_code == 200
+    else:
+        with lib.Client(transport=MeshTransport(pipeline, inner)) as sync_client:
+            assert sync_client.get(URL).status_code == 200
+    assert thrown.closed == 1
+    assert probe.verdicts == ["failure", "success"]
 
 
 async def test_cut_off_by_the_upstream(lib: ModuleType) -> None:
