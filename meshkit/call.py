@@ -59,7 +59,8 @@ class Call:
     """One call on its way through a pipeline.
 
     ``request`` is what the door was given (an ``httpx.Request``, a function's arguments); instants are seconds on the
-    shell's clock. ``held`` is the engine's: an immutable linked list of frames, each something to give back.
+    shell's clock. ``held`` and ``marks`` are the engine's: immutable linked lists of what is to be given back, and of the places to
+    come back to.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Call:
         "facts",
         "failure",
         "held",
+        "marks",
         "request",
         "rest",
         "stopped",
@@ -88,8 +90,8 @@ class Call:
         """The instant by which the present attempt must be over; ``None``: unbounded."""
         self.attempt = 1
         """The number of this attempt under the innermost retry, from 1."""
-        self.delay = 0.0
-        """The backoff before this attempt, in seconds."""
+        self.delay: float
+        """The backoff before this attempt, in seconds; set before a retry is asked."""
         self.endpoint: Any = None
         """The endpoint that was picked last."""
         self.avoid: tuple[Any, ...] = ()
@@ -101,9 +103,10 @@ class Call:
         self.answered_at: float | None = None
         """When the last attempt's answer began."""
         self.held: Any = None
+        self.marks: Any = None
         self.events: list[Any] | None = None
         """Where watching gates write; ``None``: nobody listens."""
         self.stopped: str | None = None
         """Why the last retry asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
-        self.rest: Any = None
-        """The engine's: where the walk goes on after a wait."""
+        self.rest: Any
+        """The engine's: where the walk goes on after a wait; set whenever one is answered."""

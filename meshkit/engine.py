@@ -4,15 +4,14 @@ A pipeline is folded into `Section`s when it is built. `advance` walks from a se
 to a retry, `release` gives everything back. They are plain functions over plain data: no clock, no lock, no await. The
 shells in ``runtime`` call them under the one lock and do what they answer.
 
-What a call has taken is an immutable linked list of frames ``(outer, exit, began)`` in ``call.held``, one per gate with
-something to settle. A frame whose ``exit`` is ``None`` is a mark: a place the walk can come back to. Its data tell
-which::
+What a call has taken stands in ``call.held``, an immutable linked list of frames ``(outer, exits, began)``: one for each
+run of gates with something to settle. The places a walk may come back to stand in ``call.marks``, another such list::
 
-    Repeat      (section, attempt, delay, deadline outside)
-    Choice      (section, deadline outside, branch taken, branches refused)
-    Middleware  (section, deadline outside)
+    (outer, section, held there, deadline there, attempt, delay)       a Repeat's section
+    (outer, section, held there, deadline there, branch, refused)      a Choice's: the branch taken, those that rejected
+    (outer, section, held there, deadline there)                       a Middleware's
 
-Frames are found by walking, not by parent pointers: a cluster shared by a hundred routes is a graph.
+Both are found by walking, not by parent pointers: a cluster shared by a hundred routes is a graph.
 """
 
 from __future__ import annotations
@@ -62,75 +61,83 @@ def advance(call: Call, section: Section, now: float) -> Any:
     """Walk from a section to the leaf.
 
     Answers ``None``: send it; seconds: sleep, then advance from ``call.rest``; a `Waiter`: stand in its queue, then
-    `admit`; a `Section`: gather its facts and advance from it, or, where its kind is ``"middleware"``, run that in
-    place of sending. Raises `Rejected` with ``call.held`` at what was entered.
+    `admit`; a `Section`: gather its facts and advance from it, or, where it is a middleware's, run that in place of
+    sending. Raises `Rejected` with ``call.held`` at what was entered.
     """
-    held = call.held
     while True:
         try:
-            while True:
-                for enter, exit, leave, rest in section.gates:
-                    wait = enter(call, now)
-                    if wait:
-                        if wait.__class__ is Waiter:
-                            call.held = held
-                            call.rest = (exit, leave, rest)
-                            return wait
-                        call.held = held if exit is None else (held, exit, now + wait)
-                        call.rest = rest
-                        return wait
-                    if exit is not None:
-                        held = (held, exit, now)
-                kind = section.kind
-                if kind is LEAF:
-                    call.held = held
-                    return None
-                if kind is CHOICE:
-                    branch = section.step(call, now)
-                    held = (held, None, (section, call.deadline, branch, ()))
-                    section = branch
-                    if section.facts is not None:
-                        call.held = held
-                        return section
-                    continue
-                if kind is BOUND:
-                    until = section.step(call, now)
-                    if call.deadline is None or until < call.deadline:
-                        call.deadline = until
-                elif kind is REPEAT:
-                    call.attempt = 1
-                    held = (held, None, (section, 1, 0.0, call.deadline))
-                else:
-                    call.held = (held, None, (section, call.deadline))
+            for enter in section.enters:
+                wait = enter(call, now)
+                if wait:
+                    return _halt(call, section, enter, wait, now)
+            if section.exits:
+                call.held = (call.held, section.exits, now)
+            enter = None
+            kind = section.kind
+            if kind is LEAF:
+                return None
+            if kind is CHOICE:
+                branch = section.step(call, now)
+                call.marks = (call.marks, section, call.held, call.deadline, branch, ())
+                section = branch
+                if section.facts is not None:
                     return section
-                section = section.after  # type: ignore[assignment]  # only a leaf and a choice end a chain
+                continue
+            if kind is BOUND:
+                until = section.step(call, now)
+                if call.deadline is None or until < call.deadline:
+                    call.deadline = until
+            elif kind is REPEAT:
+                call.attempt = 1
+                call.marks = (call.marks, section, call.held, call.deadline, 1, 0.0)
+            else:
+                call.marks = (call.marks, section, call.held, call.deadline)
+                return section
+            section = section.after  # type: ignore[assignment]  # only a leaf and a choice end a chain
         except Rejected as rejection:
-            call.held = held
+            if enter is not None:
+                _settle_before(call, section, section.enters.index(enter), now)
             section = elsewhere(call, rejection, now)
-            held = call.held
             if section.facts is not None:
                 return section
 
 
+def _settle_before(call: Call, section: Section, k: int, now: float) -> None:
+    """Remember the entries of a section's first k gates, where the walk did not get through."""
+    if section.settled[k]:
+        call.held = (call.held, section.settled[k], now)
+
+
+def _halt(call: Call, section: Section, enter: Any, wait: Any, now: float) -> Any:
+    """A gate has the call wait: remember what was entered, and where to go on."""
+    k = section.enters.index(enter)
+    _settle_before(call, section, k, now)
+    exit, leave, rest = section.behind[k]
+    if wait.__class__ is Waiter:
+        call.rest = (exit, leave, rest)
+    else:
+        if exit is not None:
+            call.held = (call.held, (exit,), now + wait)
+        call.rest = rest
+    return wait
+
+
 def elsewhere(call: Call, rejection: Rejected, now: float) -> Section:
-    """The branch to try instead of one that rejected, directly below a choice: nothing was sent, no attempt is spent."""
-    mark = call.held
-    while mark is not None and mark[1] is not None:
-        mark = mark[0]
-    if mark is None or mark[2][0].kind is not CHOICE:
+    """The branch to try instead of one that rejected, directly below a choice: nothing was sent, no attempt spent."""
+    mark = call.marks
+    if mark is None or mark[1].kind is not CHOICE:
         raise rejection
-    outer, _, (section, deadline, branch, refused) = mark
+    outer, section, held, deadline, branch, refused = mark
     if rejection.endpoint is None:
         rejection.endpoint = call.endpoint
-    before = call.avoid
-    call.avoid = (*before, call.endpoint)
+    call.avoid = (*call.avoid, call.endpoint)
     other = section.step(call, now)
     refused = (*refused, branch)
     if other in refused:
         raise rejection
-    release(call, mark, now, IGNORED)
+    release(call, held, now, IGNORED)
     call.deadline = deadline
-    call.held = (outer, None, (section, deadline, other, refused))
+    call.marks = (outer, section, held, deadline, other, refused)
     return other  # type: ignore[no-any-return]
 
 
@@ -150,7 +157,8 @@ def admit(call: Call, waiter: Waiter, now: float) -> Section | None:
     if not waiter.granted:
         leave(waiter)
         return None
-    call.held = (call.held, exit, now)
+    if exit is not None:
+        call.held = (call.held, (exit,), now)
     return rest  # type: ignore[no-any-return]
 
 
@@ -164,23 +172,22 @@ def outlived(call: Call, waited: float, now: float) -> Section:
 
 
 def willing(call: Call, base: Any) -> tuple[Any, ...]:
-    """The marks of the retries, innermost first, that would repeat what ``call.failure`` says. Runs user code: outside
-    the lock.
+    """The marks above ``base`` of the retries that would repeat what ``call.failure`` says, innermost first.
 
-    A predicate that raises repeats nothing: the failure it was asked about must not be lost behind its own.
+    Runs user code: outside the lock. A predicate that raises repeats nothing: the failure it was asked about must not be
+    lost behind its own.
     """
-    marks = []
-    held = call.held
-    while held is not base:
-        outer, exit, data = held
-        if exit is None and data[0].kind is REPEAT:
+    found = []
+    mark = call.marks
+    while mark is not base:
+        if mark[1].kind is REPEAT:
             try:
-                if data[0].state.matches(call.failure):
-                    marks.append(held)
+                if mark[1].state.matches(call.failure):
+                    found.append(mark)
             except Exception as error:
                 _survive(error)
-        held = outer
-    return tuple(marks)
+        mark = mark[0]
+    return tuple(found)
 
 
 def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> float | None:
@@ -188,17 +195,16 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
     from ``call.rest`` after the answered delay.
     """
     inside = call.deadline
-    for mark in marks:
-        outer, _, (section, attempt, delay, deadline) = mark
+    for outer, section, held, deadline, attempt, delay in marks:
         call.attempt = attempt
         call.delay = delay
         call.deadline = deadline
         wait = section.step(call, now, verdict)
         if wait is not None:
-            release(call, mark, now, verdict)
+            release(call, held, now, verdict)
             call.attempt = attempt + 1
             call.delay = wait
-            call.held = (outer, None, (section, attempt + 1, wait, deadline))
+            call.marks = (outer, section, held, deadline, attempt + 1, wait)
             call.rest = section.after
             if call.endpoint is not None:
                 call.avoid = (*call.avoid, call.endpoint)
@@ -211,23 +217,22 @@ def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
     """Give back what the call holds above ``base``, innermost first."""
     held = call.held
     while held is not base:
-        held, exit, began = held
-        if exit is not None:
+        outer, exits, began = held
+        for exit in exits:
             try:
                 exit(call, began, now, verdict)
             except Exception as error:
                 _survive(error)
-        elif began[0].kind is REPEAT:
-            call.attempt = began[1]
+        held = outer
     call.held = base
 
 
 def expired(call: Call, began: float, now: float) -> TimedOut:
     """The error for a deadline that passed while the call was out: the attempt's, or the whole call's."""
-    held = call.held
-    while held is not None and not (held[1] is None and held[2][0].kind is REPEAT):
-        held = held[0]
-    if held is not None and (held[2][3] is None or held[2][3] > now):
-        text = f"attempt {held[2][1]}: no answer within {now - began:.3g} s"
+    mark = call.marks
+    while mark is not None and mark[1].kind is not REPEAT:
+        mark = mark[0]
+    if mark is not None and (mark[3] is None or mark[3] > now):
+        text = f"attempt {mark[4]}: no answer within {now - began:.3g} s"
         return AttemptTimedOut(text, endpoint=call.endpoint)
     return DeadlineExceeded(f"no answer within {now - call.began_at:.3g} s", endpoint=call.endpoint)

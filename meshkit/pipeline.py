@@ -151,7 +151,7 @@ def _start(spec: Any, rng: random.Random) -> Any:
 
 
 def _awaits(fn: Any) -> bool:
-    """Whether calling it gives an awaitable, also for an object with an ``async def __call__``, or a partial of either."""
+    """Whether calling it gives an awaitable; also for an object with an ``async def __call__``, and partials."""
     while isinstance(fn, partial):
         fn = fn.func
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)

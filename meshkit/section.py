@@ -24,25 +24,33 @@ Watch = Callable[[Any, Callable[..., Any], Callable[..., Any] | None], tuple[Any
 class Section:
     """A run of gates and the step at its end.
 
-    ``gates`` holds for each gate ``(enter, exit, leave, rest)``: ``rest`` is the section that remains behind that
-    gate, for a walk that had to wait there. ``facts`` are the gates, here and further on up to the next choice, that
-    must be told something of the request before the section is entered.
+    ``enters`` are the gates' own, in order; ``exits`` those of them that have something to settle, innermost first. The
+    rest is for a walk that did not get through: ``settled[k]`` are the exits of the first k gates, ``behind[k]`` is the
+    kth gate's ``(exit, leave)`` and the section that remains behind it. ``facts`` are the gates, here and further on up
+    to the next choice, that must be told something of the request before the section is entered.
     """
 
-    __slots__ = ("after", "facts", "gates", "kind", "state", "step")
+    __slots__ = ("after", "behind", "enters", "exits", "facts", "kind", "settled", "state", "step")
 
     def __init__(self, kind: str, step: Any = None, after: Section | None = None, state: Any = None) -> None:
         self.kind = kind
         self.step = step
         self.after = after
         self.state = state
-        self.gates: tuple[Any, ...] = ()
+        self.enters: tuple[Any, ...] = ()
+        self.exits: tuple[Any, ...] = ()
+        self.settled: tuple[tuple[Any, ...], ...] = ((),)
+        self.behind: tuple[tuple[Any, Any, Section], ...] = ()
         self.facts: tuple[Any, ...] | None = None
 
-    def behind(self, enter: Any, exit: Any, leave: Any) -> Section:
+    def longer(self, enter: Any, exit: Any, leave: Any) -> Section:
         """The section with one more gate in front."""
+        own = () if exit is None else (exit,)
         longer = Section(self.kind, self.step, self.after, self.state)
-        longer.gates = ((enter, exit, leave, self), *self.gates)
+        longer.enters = (enter, *self.enters)
+        longer.exits = (*self.exits, *own)
+        longer.settled = ((), *((*exits, *own) for exits in self.settled))
+        longer.behind = ((exit, leave, self), *self.behind)
         return longer
 
 
@@ -69,7 +77,7 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
     """Built from the leaf outwards."""
     section = Section(LEAF)
     if watch is not None:
-        section = section.behind(*watch(None, _go, None), None)
+        section = section.longer(*watch(None, _go, None), None)
     for state in reversed(states):
         enter = getattr(state, "enter", None)
         if hasattr(state, "again"):
@@ -87,7 +95,7 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
             exit = state.exit
             if watch is not None:
                 enter, exit = watch(state, enter, exit)
-            section = section.behind(enter, exit, getattr(state, "leave", None))
+            section = section.longer(enter, exit, getattr(state, "leave", None))
     return section
 
 

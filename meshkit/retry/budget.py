@@ -125,35 +125,38 @@ class ConcurrentBudget:
 
 
 class ConcurrentBudgetState:
-    __slots__ = ("_calls", "_floor", "_ratio", "_retries")
+    __slots__ = ("_calls", "_floor", "_ratio", "_retrying")
 
     def __init__(self, spec: ConcurrentBudget) -> None:
         self._ratio = spec.ratio
         self._floor = spec.floor
         self._calls = 0
-        self._retries = 0
+        self._retrying: set[Call] = set()
 
     def enter(self, call: Call, now: float, /) -> None:
         self._calls += 1
 
     def exit(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
         self._calls -= 1
-        if call.attempt > 1:
-            self._retries -= 1
+        self._retrying.discard(call)
 
     def withdraw(self, call: Call, now: float, /) -> bool:
-        again = call.attempt > 1  # this call's own retry is over: the next one would take its place
-        if self._retries - again >= self._limit():
+        self._retrying.discard(call)  # this call's own retry is over: the next one would take its place
+        if len(self._retrying) >= self._limit():
             return False
-        self._retries += not again
+        self._retrying.add(call)
         return True
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """Calls and retries under way, and ``balance``: how many more retries could go now."""
-        return {"calls": self._calls, "retries": self._retries, "balance": max(0, self._limit() - self._retries)}
+        return {
+            "calls": self._calls,
+            "retries": len(self._retrying),
+            "balance": max(0, self._limit() - len(self._retrying)),
+        }
 
     def idle(self) -> bool:
-        return self._calls == 0 and self._retries == 0
+        return self._calls == 0 and not self._retrying
 
     def _limit(self) -> int:
         return max(self._floor, int(self._ratio * self._calls))

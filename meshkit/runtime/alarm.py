@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,8 @@ from ..engine import expired
 __all__ = ["Alarms", "Cancelled", "arm"]
 
 Cancelled = asyncio.CancelledError
-current_task = asyncio.current_task
+# Written in Python before 3.12, and then a lookup in this dict.
+current_task: Any = asyncio.current_task if sys.version_info >= (3, 12) else asyncio.tasks._current_tasks.get
 get_running_loop = asyncio.get_running_loop
 
 
@@ -108,7 +110,7 @@ def _scoped(call: Call, send: Callable[..., Any], now: float, clock: Callable[[]
     import trio
 
     async def scoped(*args: Any, **kwargs: Any) -> Any:
-        with trio.CancelScope(deadline=trio.current_time() + (call.deadline or now) - now) as scope:
+        with trio.CancelScope(deadline=trio.current_time() + (call.deadline or now) - now):
             return await send(*args, **kwargs)
         raise expired(call, now, clock())
 

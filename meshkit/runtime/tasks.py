@@ -47,7 +47,7 @@ def bind(
     async def invoke(*args: Any, **kwargs: Any) -> Any:
         now = clock()
         call = whole or Call(door, args[0] if takes_request else (args, kwargs), now)
-        base = call.held
+        base, outer = call.held, call.marks
         section = start or tree.root
         verdict = IGNORED
         alarms = key = None
@@ -101,7 +101,7 @@ def bind(
                     break
                 if verdict is not IGNORED:
                     call.failure = door.failure(call, result, error)
-                    marks = willing(call, base)
+                    marks = willing(call, outer)
                     acquire()
                     try:
                         wait = again(call, marks, now, verdict)
@@ -122,6 +122,8 @@ def bind(
                 if error is not None:
                     raise noted(error, call, now)
                 break
+            if whole is not None:
+                call.marks = outer
             if call.held is not base and (hold is None or (whole is not None and verdict is not SUCCESS)):
                 acquire()
                 try:

@@ -38,7 +38,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
     def invoke(*args: Any, **kwargs: Any) -> Any:
         now = clock()
         call = whole or Call(door, args[0] if takes_request else (args, kwargs), now)
-        base = call.held
+        base, outer = call.held, call.marks
         section = start or tree.root
         verdict = IGNORED
         alarms = key = None
@@ -86,7 +86,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     break
                 if verdict is not IGNORED:
                     call.failure = door.failure(call, result, error)
-                    marks = willing(call, base)
+                    marks = willing(call, outer)
                     with LOCK:
                         wait = again(call, marks, now, verdict)
                     if wait is not None:
@@ -101,6 +101,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 if error is not None:
                     raise noted(error, call, now)
                 break
+            if whole is not None:
+                call.marks = outer
             if call.held is not base and (hold is None or (whole is not None and verdict is not SUCCESS)):
                 with LOCK:
                     release(call, base, now, verdict)
