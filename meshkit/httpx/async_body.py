@@ -8,6 +8,7 @@ from ..call import Call, Verdict
 from ..errors import TimedOut
 from ..runtime.alarm import Cancelled, arm
 from .body import Held
+from .library import library_of
 
 __all__ = ["AsyncBody"]
 
@@ -55,7 +56,9 @@ async def within(body: AsyncBody, call: Call, read: Callable[[], Awaitable[bytes
     read, alarms = arm(body, call, read, clock(), clock)
     try:
         return await read()  # type: ignore[no-any-return]  # what `arm` answers is any callable
-    except TimedOut:
+    except TimedOut as error:
+        if isinstance(error, library_of(call.request).TimeoutException):
+            raise  # of a pipeline further in
         raise body.overdue(call) from None
     except Cancelled:
         if alarms is None or not alarms.expired(body):

@@ -47,6 +47,11 @@ class Held:
     def late(self, call: Call) -> bool:
         return call.deadline is not None and self.tree.clock() >= call.deadline
 
+    def starved(self, call: Call, error: Exception) -> bool:
+        """Whether the transport's timeout came of the deadline that was passed on to it."""
+        theirs = library_of(call.request).TimeoutException
+        return isinstance(error, theirs) and not isinstance(error, TimedOut) and self.late(call)
+
     def overdue(self, call: Call) -> TimedOut:
         now = self.tree.clock()
         error = expired(call, call.began_at, now)
@@ -73,12 +78,11 @@ class Body(Held):
         except GeneratorExit:
             raise
         except Exception as error:
-            if call is not None and self.late(call) and isinstance(error, library_of(call.request).TimeoutException):
-                late = self.overdue(call)
-                self.end(FAILURE)
-                raise late from error
+            ours = self.overdue(call) if call is not None and self.starved(call, error) else None
             self.end(FAILURE)
-            raise
+            if ours is None:
+                raise
+            raise ours from error
         except BaseException:
             self.end(IGNORED)
             raise

@@ -39,6 +39,7 @@ class HttpxDoor:
 
     __slots__ = ("_judge", "address", "discard", "enforces_deadline", "hold")
 
+    bounds_attempts = True  # also where nothing can be cancelled: see `aim.hurried`
     judges_results = True
     takes_request = True
 
@@ -56,11 +57,6 @@ class HttpxDoor:
         self.discard = discard
         self.address = address
         self.enforces_deadline = enforces_deadline
-
-    @property
-    def bounds_attempts(self) -> bool:
-        """A timeout for each attempt is kept, even where nothing can be cancelled."""
-        return True
 
     def judge(self, call: Call, response: Any, error: BaseException | None, /) -> Verdict:
         if error is not None and isinstance(error, MeshError):

@@ -22,6 +22,7 @@ from meshkit import (
 )
 from meshkit import Retry as Again
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
+from meshkit.httpx.library import library_of
 from meshkit.runtime.lock import LOCK
 from meshkit.runtime.settle import LEFT, collect
 
@@ -322,6 +323,38 @@ def test_a_deadline_within_a_chunk_sync(lib: ModuleType) -> None:
         assert isinstance(caught.value, lib.TimeoutException)
         over.set()
     assert probe.verdicts == ["failure"]
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_running_out_of_time_further_in_is_told_as_it_was(lib: ModuleType, asynchronous: bool) -> None:
+    clock = Clock()
+    request = lib.Request("GET", URL)
+    inside = library_of(request).adopt(AttemptTimedOut("inside"), request)
+    pipeline = Pipeline(Timeout(2.0), clock=clock)
+    inner = answering(lib, streaming(lib, [b"a", inside]))
+    if asynchronous:
+        response = await AsyncMeshTransport(pipeline, inner).handle_async_request(request)
+        with pytest.raises(AttemptTimedOut) as caught:
+            await response.aread()
+        await response.aclose()
+    else:
+        response = MeshTransport(pipeline, inner).handle_request(request)
+        with pytest.raises(AttemptTimedOut) as caught:
+            response.read()
+    assert caught.value is inside
+
+
+def test_a_deadline_has_one_error(lib: ModuleType) -> None:
+    clock = Clock()
+    pipeline = Pipeline(Timeout(2.0), clock=clock)
+    response = MeshTransport(pipeline, answering(lib, streaming(lib, [b"a", b"b"]))).handle_request(
+        lib.Request("GET", URL)
+    )
+    clock.now += 2
+    with pytest.raises(DeadlineExceeded) as caught:
+        response.read()
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
 
 
 async def test_the_clients_own_shorter_timeout_is_its_own(lib: ModuleType) -> None:

@@ -88,20 +88,18 @@ async def stepwise(scenario: Scenario, steps: int) -> bool:
 
 
 async def test_cancelled_after_each_step(lib: ModuleType) -> None:
-    seen: set[tuple[str, ...]] = set()
     for steps in range(MOST):
         scenario = Scenario(lib)
         with anyio.fail_after(20):
             finished = await stepwise(scenario, steps)
         scenario.check()
-        seen.add(tuple(scenario.probe.verdicts))
         if finished:
             break
     else:
         pytest.fail("the scenario takes more steps than that")
     assert scenario.finished == 2
     assert len(scenario.inner.requests) == 4
-    assert len(seen) > 4  # it was cancelled in many places
+    assert steps > 15  # it has as many places, one behind the other, to be cancelled in
 
 
 async def test_the_rest_of_a_body_is_cancelled_as_ignored(lib: ModuleType) -> None:

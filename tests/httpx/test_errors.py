@@ -74,6 +74,17 @@ def test_running_out_of_time_is_a_timeout(lib: ModuleType, kind: type[TimedOut])
     assert (str(error), error.policy, error.endpoint) == ("late", "p", "e")
 
 
+def test_a_users_own_rejection_too(lib: ModuleType) -> None:
+    class Mine(Rejected):
+        __slots__ = ("why",)
+
+    request = lib.Request("GET", "http://a")
+    error = Mine("no")
+    error.why = "so"
+    assert isinstance(library_of(request).adopt(error, request), lib.TransportError)
+    assert (type(error).__name__, error.why) == ("Mine", "so")
+
+
 def test_other_errors_stay_ours_alone(lib: ModuleType) -> None:
     request = lib.Request("GET", "http://a")
     assert type(library_of(request).adopt(ConfigError("x"), request)) is ConfigError
