@@ -99,7 +99,7 @@ async def test_cancelled_after_each_step(lib: ModuleType) -> None:
         pytest.fail("the scenario takes more steps than that")
     assert scenario.finished == 2
     assert len(scenario.inner.requests) == 4
-    assert steps > 15  # it has as many places, one behind the other, to be cancelled in
+    assert steps > 8  # it has more places than that, one behind the other, to be cancelled in
 
 
 async def test_the_rest_of_a_body_is_cancelled_as_ignored(lib: ModuleType) -> None:
