@@ -59,8 +59,8 @@ class Call:
     """One call on its way through a pipeline.
 
     ``request`` is what the door was given (an ``httpx.Request``, a function's arguments); instants are seconds on the
-    shell's clock. ``held`` and ``marks`` are the engine's: immutable linked lists of what is to be given back, and of the places to
-    come back to.
+    shell's clock. ``held`` and ``marks`` are the engine's: immutable linked lists of what is to be given back, and of
+    the places to come back to.
     """
 
     __slots__ = (

@@ -4,8 +4,9 @@ A pipeline is folded into `Section`s when it is built. `advance` walks from a se
 to a retry, `release` gives everything back. They are plain functions over plain data: no clock, no lock, no await. The
 shells in ``runtime`` call them under the one lock and do what they answer.
 
-What a call has taken stands in ``call.held``, an immutable linked list of frames ``(outer, exits, began)``: one for each
-run of gates with something to settle. The places a walk may come back to stand in ``call.marks``, another such list::
+What a call has taken stands in ``call.held``, an immutable linked list of frames ``(outer, exits, began)``: one for
+each run of gates with something to settle. The places a walk may come back to stand in ``call.marks``, another such
+list::
 
     (outer, section, held there, deadline there, attempt, delay)       a Repeat's section
     (outer, section, held there, deadline there, branch, refused)      a Choice's: the branch taken, those that rejected
@@ -97,6 +98,8 @@ def advance(call: Call, section: Section, now: float) -> Any:
         except Rejected as rejection:
             if enter is not None:
                 _settle_before(call, section, section.enters.index(enter), now)
+            if call.marks is None or call.marks[1].kind is not CHOICE:
+                raise
             section = elsewhere(call, rejection, now)
             if section.facts is not None:
                 return section
@@ -174,8 +177,8 @@ def outlived(call: Call, waited: float, now: float) -> Section:
 def willing(call: Call, base: Any) -> tuple[Any, ...]:
     """The marks above ``base`` of the retries that would repeat what ``call.failure`` says, innermost first.
 
-    Runs user code: outside the lock. A predicate that raises repeats nothing: the failure it was asked about must not be
-    lost behind its own.
+    Runs user code: outside the lock. A predicate that raises repeats nothing: the failure it was asked about must not
+    be lost behind its own.
     """
     found = []
     mark = call.marks

@@ -13,6 +13,9 @@ from .errors import ConfigError
 
 __all__ = ["among", "count", "number", "optional", "ratio", "seconds"]
 
+LARGEST = 1.7976931348623157e308
+"""The largest finite double; comparing refuses NaN, infinities and whole numbers beyond it, and converts nothing."""
+
 Validator = Callable[[Any, Any, Any], None]
 
 
@@ -21,7 +24,7 @@ def _policy(spec: object) -> str:
 
 
 def _number(spec: object, option: str, value: object, fix: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise ConfigError.of(_policy(spec), option, value, fix)
     return float(value)
 

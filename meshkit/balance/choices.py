@@ -15,17 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Any
 
 from ..call import Call
 from .balancer import Load, Member, untried
 
 __all__ = ["Choices"]
 
+FEW = 16
+"""Members up to which all their pairs are laid out: 240."""
+
 
 class Choices:
     """Picks the cheapest of a few draws, by whatever measure it is given."""
 
-    __slots__ = ("field", "further", "load", "random", "single")
+    __slots__ = ("duels", "field", "further", "load", "pairs", "random", "single")
 
     def __init__(self, load: Callable[[int], Load], choices: int, rng: Random) -> None:
         self.load = load
@@ -36,8 +40,16 @@ class Choices:
 
     def arrange(self, members: Sequence[Member], /) -> None:
         self.field = _field(members)
+        self.duels = _duels(members) if 1 < len(members) <= FEW and not self.single and not self.further else ()
+        self.pairs = float(len(self.duels))
 
     def pick(self, call: Call, now: float, /) -> Member:
+        if self.duels and not call.avoid:
+            first, cost, second, rival = self.duels[int(self.random() * self.pairs)]
+            return second if rival(now) < cost(now) else first
+        return self._draw(call, now)
+
+    def _draw(self, call: Call, now: float) -> Member:
         members, loads, others, pairs = self.field
         if call.avoid:
             members, loads, others, pairs = _field(untried(members, call.avoid, self.random))
@@ -65,6 +77,11 @@ class Choices:
                     best = rival
                     lowest = cost
         return members[best]
+
+
+def _duels(members: Sequence[Member]) -> tuple[Any, ...]:
+    """Every ordered pair of a few members, with their costs at hand: one draw and no arithmetic."""
+    return tuple((a, a.load.cost, b, b.load.cost) for a in members for b in members if a is not b)
 
 
 def _field(members: Sequence[Member]) -> tuple[Sequence[Member], list[Load], int, float]:

@@ -19,7 +19,8 @@ not look like low load: FAILURE and OVERLOADED count as ``penalty`` seconds at l
 IGNORED teaches nothing.
 
 Finagle's ``PeakEwma.scala``: the peak, the product, the first answer. Eckner, "Algorithms for Unevenly Spaced Time
-Series": the weight. Linkerd's Load Biaser: a failure's latency is replaced by a penalty of 5 s, unless it took longer.
+Series": the weight. Linkerd's Load Biaser: a failure's latency is replaced by a penalty, there 5 s, unless it took
+longer.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class PeakEwma:
 
     decay: float = attrs.field(default=10.0, validator=seconds())
     choices: int = attrs.field(default=2, validator=count(1, 64))
-    penalty: float = attrs.field(default=5.0, validator=seconds())
+    penalty: float = attrs.field(default=1.0, validator=seconds())
 
     def start(self, rng: Random, /) -> Choices:
         return Choices(partial(PeakLatency, decay=self.decay, penalty=self.penalty), self.choices, rng)
@@ -68,7 +69,7 @@ class PeakLatency:
     # common stays one object (the options, not their reciprocals), and what is counted is a small whole number.
     __slots__ = ("answered_at", "asked_at", "average", "decay", "in_flight", "penalty", "weight")
 
-    def __init__(self, weight: int = 1, *, decay: float = 10.0, penalty: float = 5.0) -> None:
+    def __init__(self, weight: int = 1, *, decay: float = 10.0, penalty: float = 1.0) -> None:
         self.weight = weight
         self.decay = decay
         self.penalty = penalty
@@ -92,7 +93,7 @@ class PeakLatency:
 
     def exit(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
         self.in_flight -= 1
-        if verdict is IGNORED or now < began:
+        if verdict is not SUCCESS and (verdict is IGNORED or now < began):
             return
         answered_at = call.answered_at
         if answered_at is None or answered_at < began:  # no answer, or that of an earlier attempt

@@ -118,7 +118,20 @@ class RateLimit:
 class RateLimitState:
     """A `Gate`. With ``wait`` an entry may answer seconds; a call that ends before them gives its reservation back."""
 
-    __slots__ = ("_cost", "_fixed", "_key", "_spec", "_take", "_wait", "cells", "exit", "facts", "name")
+    __slots__ = (
+        "_cost",
+        "_fixed",
+        "_key",
+        "_one",
+        "_spec",
+        "_take",
+        "_wait",
+        "cells",
+        "enter",
+        "exit",
+        "facts",
+        "name",
+    )
 
     def __init__(self, spec: RateLimit) -> None:
         self.name = spec.name
@@ -127,16 +140,25 @@ class RateLimitState:
         asks = spec.key is not None or not isinstance(spec.cost, int | float)
         self.facts = self._facts if asks else None
         self._fixed: Any = None if asks else (None, spec.cost)
+        self._one: Any = spec.cost
         self._key = fact.asking(spec.key)
         self._cost = fact.asking(spec.cost)
         self._spec = spec
         self._take = self.cells.take
         self._wait = float(spec.wait)
+        self.enter = self._ask if asks or spec.wait else self._enter
 
     def _facts(self, call: Call, /) -> tuple[Any, float]:
         return fact.hashable(self.name, self._key(call)), fact.whole_cost(self.name, self._cost(call))
 
-    def enter(self, call: Call, now: float, /) -> float:
+    def _enter(self, call: Call, now: float, /) -> float:
+        """With one key, one cost and no waiting."""
+        answer = self._take(None, self._one, now)
+        if answer < 0.0:
+            raise self._spec.refusal(answer)
+        return answer
+
+    def _ask(self, call: Call, now: float, /) -> float:
         key, cost = self._fixed or call.facts[self]  # type: ignore[index]  # gathered: there are facts
         patience = self._wait
         if patience and call.deadline is not None and call.deadline - now < patience:

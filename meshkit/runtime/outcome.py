@@ -11,9 +11,8 @@ __all__ = ["noted", "told"]
 
 def noted(error: BaseException, call: Call, now: float) -> BaseException:
     """The upstream's own exception, with a note (PEP 678) where a retry stood behind it."""
-    if call.stopped is not None:
-        plural = "" if call.attempt == 1 else "s"
-        error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s, stopped: {call.stopped}")
+    plural = "" if call.attempt == 1 else "s"
+    error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s, stopped: {call.stopped}")
     return error
 
 

@@ -81,7 +81,7 @@ def bind(
                     key = call if send is fn else send
                     send, alarms = arm(key, call, send, now, clock)
                 try:
-                    result = await send(*args, **kwargs)
+                    result = await (send(*args, **kwargs) if kwargs else send(*args))
                 except Exception as raised:
                     error = raised
                 except Cancelled:
@@ -99,7 +99,7 @@ def bind(
                 verdict = judge(call, result, error)
                 if verdict is SUCCESS:
                     break
-                if verdict is not IGNORED:
+                if verdict is not IGNORED and call.marks is not outer:
                     call.failure = door.failure(call, result, error)
                     marks = willing(call, outer)
                     acquire()
@@ -111,7 +111,7 @@ def bind(
                         verdict = IGNORED
                         if error is None and discard is not None:
                             await discard(result)
-                        section = await pause(call, wait, clock)
+                        section = (await pause(call, wait, clock)) if wait else call.rest
                         now = clock()
                         acquire()
                         try:
@@ -120,7 +120,7 @@ def bind(
                             unlock()
                         continue
                 if error is not None:
-                    raise noted(error, call, now)
+                    raise error if call.stopped is None else noted(error, call, now)
                 break
             if whole is not None:
                 call.marks = outer
@@ -139,11 +139,12 @@ def bind(
         except BaseException:
             if alarms is not None:
                 alarms.drop(key)
-            acquire()
-            try:
-                release(call, base, clock(), verdict)
-            finally:
-                unlock()
+            if call.held is not base:
+                acquire()
+                try:
+                    release(call, base, clock(), verdict)
+                finally:
+                    unlock()
             if whole is None and call.events is not None:
                 told(tree, call)
             raise

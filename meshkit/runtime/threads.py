@@ -66,7 +66,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     key = call if send is fn else send
                     send, alarms = arm(key, call, send, now, clock)
                 try:
-                    result = send(*args, **kwargs)
+                    result = send(*args, **kwargs) if kwargs else send(*args)
                 except Exception as raised:
                     error = raised
                 except Cancelled:
@@ -84,7 +84,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 verdict = judge(call, result, error)
                 if verdict is SUCCESS:
                     break
-                if verdict is not IGNORED:
+                if verdict is not IGNORED and call.marks is not outer:
                     call.failure = door.failure(call, result, error)
                     marks = willing(call, outer)
                     with LOCK:
@@ -93,13 +93,13 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         verdict = IGNORED
                         if error is None and discard is not None:
                             discard(result)
-                        section = pause(call, wait, clock)
+                        section = (pause(call, wait, clock)) if wait else call.rest
                         now = clock()
                         with LOCK:
                             wait = advance(call, section, now)
                         continue
                 if error is not None:
-                    raise noted(error, call, now)
+                    raise error if call.stopped is None else noted(error, call, now)
                 break
             if whole is not None:
                 call.marks = outer
@@ -115,8 +115,9 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
         except BaseException:
             if alarms is not None:
                 alarms.drop(key)
-            with LOCK:
-                release(call, base, clock(), verdict)
+            if call.held is not base:
+                with LOCK:
+                    release(call, base, clock(), verdict)
             if whole is None and call.events is not None:
                 told(tree, call)
             raise
