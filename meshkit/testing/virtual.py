@@ -1,0 +1,117 @@
+"""How does an hour of waiting pass in no time? When nobody is ready, time jumps to the earliest timer.
+
+An async scenario with sleeps, timeouts and queues then runs as fast as it can be computed. On asyncio it is an event
+loop whose selector never waits, and the same scenario runs the same way each time; on trio it is
+``trio.testing.MockClock``, from which the idea is, and tasks that are ready together go in an order that trio shuffles.
+
+Within virtual time nothing outside can be waited for: a socket or another thread is never given the time to answer
+while any timer is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import selectors
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Any, TypeVar, TypeVarTuple
+
+from ..errors import ConfigError
+
+__all__ = ["VirtualLoop", "run", "virtual_clock"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+TICK = time.get_clock_info("monotonic").resolution
+"""Seconds by which asyncio lets a timer ring too early."""
+PATIENCE = 5.0
+"""Real seconds that a loop without any timer waits for another thread, before it calls that a deadlock."""
+
+
+class _Jumping(selectors.DefaultSelector):
+    """Instead of waiting, moves the loop's time on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.instants: list[float] = []
+        """A heap of when timers are due; they are forgotten as time passes them, not when they are cancelled."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(PATIENCE if timeout is None else 0)
+        if not ready:
+            if timeout is None:
+                raise RuntimeError("nobody is ready and no timer is set: everybody would wait for ever")
+            if timeout > 0:
+                self._jump(self.now + timeout)
+        return ready
+
+    def _jump(self, until: float) -> None:
+        """To exactly when the timer is due, whatever the sum rounds to.
+
+        Of several within a tick, to the last: asyncio lets them all ring then, and none must ring early.
+        """
+        while self.instants and self.instants[0] < until + TICK:
+            instant = heapq.heappop(self.instants)
+            if instant > until - TICK:
+                until = instant
+        self.now = until
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose ``time()`` begins at 0 and jumps when nobody is ready.
+
+    For runners that take a loop factory: ``asyncio.Runner(loop_factory=VirtualLoop)``, and in tests run by anyio
+    ``anyio_backend = ("asyncio", {"loop_factory": VirtualLoop})``.
+    """
+
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        heapq.heappush(self._jumping.instants, when)
+        return super().call_at(when, callback, *args, context=context)
+
+
+def run(main: Callable[..., Awaitable[T]], *args: Any, backend: str = "asyncio") -> T:
+    """Run ``main(*args)`` in virtual time, on ``"asyncio"`` or ``"trio"``, and answer its result.
+
+    Use ``Pipeline(..., clock=virtual_clock)`` within. On asyncio, raises `RuntimeError` where everybody would wait for
+    ever.
+    """
+    if backend == "trio":
+        import trio
+        import trio.testing
+
+        result: T = trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))
+        return result
+    if backend != "asyncio":
+        raise ConfigError.of("run", "backend", backend, "write 'asyncio' or 'trio'")
+
+    async def whole() -> T:
+        return await main(*args)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(whole())
+
+
+def virtual_clock() -> float:
+    """The time of the event loop that runs: the clock of a pipeline used within `run`.
+
+    It works on any loop, virtual or not; outside a loop there is no time to tell, and it raises `RuntimeError`.
+    """
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        import trio
+
+        return trio.current_time()
