@@ -361,11 +361,13 @@ async def test_the_clients_own_shorter_timeout_is_its_own(lib: ModuleType) -> No
     pipeline = Pipeline(Timeout(60.0), probe := Probe())
     over = threading.Event()
     with Server([(HEAD + b"ab", over)], [over]) as server:
-        with lib.Client(transport=MeshTransport(pipeline, wire(lib)), timeout=0.02) as client:
+        with lib.Client(transport=MeshTransport(pipeline, wire(lib)), timeout=lib.Timeout(None, read=0.02)) as client:
             for _ in range(2):  # in the body, and before the head
                 with pytest.raises(lib.ReadTimeout):
                     client.get(server.url)
-        async with lib.AsyncClient(transport=AsyncMeshTransport(pipeline, async_wire(lib)), timeout=0.02) as client:
+        async with lib.AsyncClient(
+            transport=AsyncMeshTransport(pipeline, async_wire(lib)), timeout=lib.Timeout(None, read=0.02)
+        ) as client:
             with pytest.raises(lib.ReadTimeout):
                 await client.get(server.url)
         over.set()
