@@ -37,8 +37,8 @@ TABLE = [
     ([(0.0, 0.2, SUCCESS), (1.0, 0.8, SUCCESS)], 0.8),  # the peak, at once
     ([(0.0, 1.0, SUCCESS), (10.8, 0.2, SUCCESS)], 0.2 + 0.8 * exp(-1.0)),  # one decay after: 1/e of the way is left
     ([(0.0, 1.0, SUCCESS), (0.0, 1.0, SUCCESS), (0.5, 0.5, SUCCESS)], 1.0),  # no time has passed: nothing is forgotten
-    ([(0.0, 0.001, FAILURE)], 5.0),
-    ([(0.0, 0.001, OVERLOADED)], 5.0),
+    ([(0.0, 0.001, FAILURE)], 1.0),
+    ([(0.0, 0.001, OVERLOADED)], 1.0),
     ([(0.0, 7.0, FAILURE)], 7.0),
     ([(0.0, 9.0, SUCCESS), (50.0, 0.001, FAILURE)], 9.0),  # a failure lowers nothing
     ([(0.0, 0.2, SUCCESS), (1.0, 30.0, IGNORED)], 0.2),

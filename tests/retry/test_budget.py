@@ -173,7 +173,7 @@ def concurrent(active, outstanding, **options):
     budget = ConcurrentBudget(**options).start()
     for _ in range(active):
         budget.enter(call(), 0.0)
-    budget._retries = outstanding
+    budget._retrying = {call() for _ in range(outstanding)}
     return budget.withdraw(call(), 0.0)
 
 
