@@ -141,8 +141,8 @@ class ConcurrentBudgetState:
         self._retrying.discard(call)
 
     def withdraw(self, call: Call, now: float, /) -> bool:
-        self._retrying.discard(call)  # this call's own retry is over: the next one would take its place
-        if len(self._retrying) >= self._limit():
+        own = call in self._retrying  # the call's own retry is over: the next one would take its place
+        if len(self._retrying) - own >= self._limit():
             return False
         self._retrying.add(call)
         return True
