@@ -103,6 +103,10 @@ def advance(call: Call, section: Section, now: float) -> Any:
             section = elsewhere(call, rejection, now)
             if section.facts is not None:
                 return section
+        except BaseException:  # a gate's own fault, or Ctrl-C: what was entered before it is given back as well
+            if enter is not None:
+                _settle_before(call, section, section.enters.index(enter), now)
+            raise
 
 
 def _settle_before(call: Call, section: Section, k: int, now: float) -> None:
@@ -126,22 +130,25 @@ def _halt(call: Call, section: Section, enter: Any, wait: Any, now: float) -> An
 
 
 def elsewhere(call: Call, rejection: Rejected, now: float) -> Section:
-    """The branch to try instead of one that rejected, directly below a choice: nothing was sent, no attempt spent."""
+    """The branch to try instead of one that rejected, directly below a choice: nothing was sent, no attempt spent.
+
+    A choice that has no other branch has itself rejected: a choice directly around it is asked next.
+    """
     mark = call.marks
-    if mark is None or mark[1].kind is not CHOICE:
-        raise rejection
-    outer, section, held, deadline, branch, refused = mark
-    if rejection.endpoint is None:
-        rejection.endpoint = call.endpoint
-    call.avoid = (*call.avoid, call.endpoint)
-    other = section.step(call, now)
-    refused = (*refused, branch)
-    if other in refused:
-        raise rejection
-    release(call, held, now, IGNORED)
-    call.deadline = deadline
-    call.marks = (outer, section, held, deadline, other, refused)
-    return other  # type: ignore[no-any-return]
+    while mark is not None and mark[1].kind is CHOICE:
+        outer, section, held, deadline, branch, refused = mark
+        if rejection.endpoint is None:
+            rejection.endpoint = call.endpoint
+        call.avoid = (*call.avoid, call.endpoint)
+        other: Section = section.step(call, now)
+        refused = (*refused, branch)
+        if other not in refused:
+            release(call, held, now, IGNORED)
+            call.deadline = deadline
+            call.marks = (outer, section, held, deadline, other, refused)
+            return other
+        mark = outer
+    raise rejection
 
 
 def patience(call: Call, waiter: Waiter) -> float | None:
@@ -197,13 +204,14 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
     """Ask the retries, innermost first. On a yes everything inside that retry is given back, and the walk may go on
     from ``call.rest`` after the answered delay.
     """
-    inside = call.deadline
+    inside, number = call.deadline, call.attempt
     for outer, section, held, deadline, attempt, delay in marks:
         call.attempt = attempt
         call.delay = delay
         call.deadline = deadline
         wait = section.step(call, now, verdict)
         if wait is not None:
+            call.attempt = number
             release(call, held, now, verdict)
             call.attempt = attempt + 1
             call.delay = wait
@@ -217,7 +225,7 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
 
 
 def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
-    """Give back what the call holds above ``base``, innermost first."""
+    """Give back what the call holds above ``base``, innermost first; also where Ctrl-C interrupts it, each thing once."""
     held = call.held
     while held is not base:
         outer, exits, began = held
@@ -226,6 +234,9 @@ def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
                 exit(call, began, now, verdict)
             except Exception as error:
                 _survive(error)
+            except BaseException:
+                call.held = (outer, exits[exits.index(exit) + 1 :], began)
+                raise
         held = outer
     call.held = base
 

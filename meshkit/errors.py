@@ -64,7 +64,7 @@ class Rejected(MeshError):
         endpoint: object = None,
         retry_after: float | None = None,
     ) -> None:
-        self.args = (reason, *values)
+        # `args`, (reason, *values), was set by the exception's __new__.
         self.policy = policy
         self.endpoint = endpoint
         self.retry_after = retry_after

@@ -79,7 +79,7 @@ class Choices:
         return members[best]
 
 
-def _duels(members: Sequence[Member]) -> tuple[Any, ...]:
+def _duels(members: Sequence[Member]) -> tuple[tuple[Member, Any, Member, Any], ...]:
     """Every ordered pair of a few members, with their costs at hand: one draw and no arithmetic."""
     return tuple((a, a.load.cost, b, b.load.cost) for a in members for b in members if a is not b)
 

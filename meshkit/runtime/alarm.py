@@ -20,8 +20,9 @@ from ..engine import expired
 __all__ = ["Alarms", "Cancelled", "arm"]
 
 Cancelled = asyncio.CancelledError
-# Written in Python before 3.12, and then a lookup in this dict.
-current_task: Any = asyncio.current_task if sys.version_info >= (3, 12) else asyncio.tasks._current_tasks.get
+current_task: Any = asyncio.current_task
+if sys.version_info < (3, 12):  # written in Python there, around a lookup in this dict
+    current_task = asyncio.tasks._current_tasks.get  # type: ignore[attr-defined]
 get_running_loop = asyncio.get_running_loop
 
 

@@ -16,6 +16,8 @@ from .lock import LOCK
 
 __all__ = ["Limiter"]
 
+acquire, unlock = LOCK.acquire, LOCK.release
+
 
 class Limiter:
     """A `RateLimit` by itself, for any number of threads and event loops at once.
@@ -57,8 +59,11 @@ class Limiter:
         """
         cost = self._cost if cost is None else whole_cost(self.spec.name, cost)
         now = self._clock()
-        with LOCK:
+        acquire()  # as in `tasks`: `with LOCK` costs twice as much
+        try:
             answer = self._take(key, cost, now, self._wait)
+        finally:
+            unlock()
         if answer:
             if answer < 0.0:
                 raise self.spec.refusal(answer)

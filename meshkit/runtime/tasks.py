@@ -50,104 +50,106 @@ def bind(
         base, outer = call.held, call.marks
         section = start or tree.root
         verdict = IGNORED
-        alarms = key = None
+        alarms = key = error = None
         if tree.listeners and whole is None:
             call.events = []
         try:
-            if section.facts is not None:
-                gather(call, section.facts)
-            acquire()
             try:
-                wait = advance(call, section, now)
-            finally:
-                unlock()
-            while True:
-                send = fn
-                while wait is not None:
-                    if wait.__class__ is Section and wait.kind is MIDDLEWARE:
-                        send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
-                        break
-                    section = await pause(call, wait, clock)
-                    now = clock()
-                    acquire()
-                    try:
-                        wait = advance(call, section, now)
-                    finally:
-                        unlock()
-                if address is not None:
-                    args, kwargs = address(call)
-                result = error = None
-                if call.deadline is not None and not enforced:
-                    key = call if send is fn else send
-                    send, alarms = arm(key, call, send, now, clock)
+                if section.facts is not None:
+                    gather(call, section.facts)
+                acquire()
                 try:
-                    result = await (send(*args, **kwargs) if kwargs else send(*args))
-                except Exception as raised:
-                    error = raised
-                except Cancelled:
-                    if alarms is None or not alarms.expired(key):
-                        raise
-                    error, alarms = expired(call, now, clock()), None
-                if alarms is not None:
-                    if alarms.pop(key, None) is None:
-                        alarms.expired(key)
-                    alarms = None
-                now = call.answered_at = clock()
-                if error is None and not judging:
-                    verdict = SUCCESS
-                    break
-                verdict = judge(call, result, error)
-                if verdict is SUCCESS:
-                    break
-                if verdict is not IGNORED and call.marks is not outer:
-                    call.failure = door.failure(call, result, error)
-                    marks = willing(call, outer)
-                    acquire()
-                    try:
-                        wait = again(call, marks, now, verdict)
-                    finally:
-                        unlock()
-                    if wait is not None:
-                        verdict = IGNORED
-                        if error is None and discard is not None:
-                            await discard(result)
-                        section = (await pause(call, wait, clock)) if wait else call.rest
+                    wait = advance(call, section, now)
+                finally:
+                    unlock()
+                while True:
+                    send = fn
+                    while wait is not None:
+                        if wait.__class__ is Section and wait.kind is MIDDLEWARE:
+                            send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
+                            break
+                        section = await pause(call, wait, clock)
                         now = clock()
                         acquire()
                         try:
                             wait = advance(call, section, now)
                         finally:
                             unlock()
-                        continue
-                if error is not None:
-                    raise error if call.stopped is None else noted(error, call, now)
-                break
+                    if address is not None:
+                        args, kwargs = address(call)
+                    result = error = None
+                    if call.deadline is not None and not enforced:
+                        key = call if send is fn else send
+                        send, alarms = arm(key, call, send, now, clock)
+                    try:
+                        result = await (send(*args, **kwargs) if kwargs else send(*args))
+                    except Exception as raised:
+                        error = raised
+                    except Cancelled:
+                        if alarms is None or not alarms.expired(key):
+                            raise
+                        error, alarms = expired(call, now, clock()), None
+                    if alarms is not None:
+                        if alarms.pop(key, None) is None:
+                            alarms.expired(key)
+                        alarms = None
+                    now = call.answered_at = clock()
+                    if error is None and not judging:
+                        verdict = SUCCESS
+                        break
+                    verdict = judge(call, result, error)
+                    if verdict is SUCCESS:
+                        break
+                    if verdict is not IGNORED and call.marks is not outer:
+                        call.failure = door.failure(call, result, error)
+                        marks = willing(call, outer)
+                        acquire()
+                        try:
+                            wait = again(call, marks, now, verdict)
+                        finally:
+                            unlock()
+                        if wait is not None:
+                            verdict = IGNORED
+                            if error is None and discard is not None:
+                                await discard(result)
+                            section = (await pause(call, wait, clock)) if wait else call.rest
+                            now = clock()
+                            acquire()
+                            try:
+                                wait = advance(call, section, now)
+                            finally:
+                                unlock()
+                            continue
+                    break
+            except BaseException:
+                if alarms is not None:
+                    alarms.drop(key)
+                if call.held is not base:
+                    acquire()
+                    try:
+                        release(call, base, clock(), verdict)
+                    finally:
+                        unlock()
+                if whole is None and call.events is not None:
+                    told(tree, call)
+                raise
             if whole is not None:
                 call.marks = outer
-            if call.held is not base and (hold is None or (whole is not None and verdict is not SUCCESS)):
+            keep = hold is not None and error is None and (whole is None or verdict is SUCCESS)
+            if call.held is not base and not keep:
                 acquire()
                 try:
                     release(call, base, now, verdict)
                 finally:
                     unlock()
             if whole is None:
-                if hold is not None:
+                if keep:
                     return hold(tree, call, result, verdict)
                 if call.events is not None:
                     told(tree, call)
+            if error is not None:
+                raise error if call.stopped is None else noted(error, call, now)
             return result
-        except BaseException:
-            if alarms is not None:
-                alarms.drop(key)
-            if call.held is not base:
-                acquire()
-                try:
-                    release(call, base, clock(), verdict)
-                finally:
-                    unlock()
-            if whole is None and call.events is not None:
-                told(tree, call)
-            raise
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
             call = error = None

@@ -41,86 +41,88 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
         base, outer = call.held, call.marks
         section = start or tree.root
         verdict = IGNORED
-        alarms = key = None
+        alarms = key = error = None
         if tree.listeners and whole is None:
             call.events = []
         try:
-            if section.facts is not None:
-                gather(call, section.facts)
-            with LOCK:
-                wait = advance(call, section, now)
-            while True:
-                send = fn
-                while wait is not None:
-                    if wait.__class__ is Section and wait.kind is MIDDLEWARE:
-                        send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
-                        break
-                    section = pause(call, wait, clock)
-                    now = clock()
-                    with LOCK:
-                        wait = advance(call, section, now)
-                if address is not None:
-                    args, kwargs = address(call)
-                result = error = None
-                if call.deadline is not None and not enforced:
-                    key = call if send is fn else send
-                    send, alarms = arm(key, call, send, now, clock)
-                try:
-                    result = send(*args, **kwargs) if kwargs else send(*args)
-                except Exception as raised:
-                    error = raised
-                except Cancelled:
-                    if alarms is None or not alarms.expired(key):
-                        raise
-                    error, alarms = expired(call, now, clock()), None
-                if alarms is not None:
-                    if alarms.pop(key, None) is None:
-                        alarms.expired(key)
-                    alarms = None
-                now = call.answered_at = clock()
-                if error is None and not judging:
-                    verdict = SUCCESS
-                    break
-                verdict = judge(call, result, error)
-                if verdict is SUCCESS:
-                    break
-                if verdict is not IGNORED and call.marks is not outer:
-                    call.failure = door.failure(call, result, error)
-                    marks = willing(call, outer)
-                    with LOCK:
-                        wait = again(call, marks, now, verdict)
-                    if wait is not None:
-                        verdict = IGNORED
-                        if error is None and discard is not None:
-                            discard(result)
-                        section = (pause(call, wait, clock)) if wait else call.rest
+            try:
+                if section.facts is not None:
+                    gather(call, section.facts)
+                with LOCK:
+                    wait = advance(call, section, now)
+                while True:
+                    send = fn
+                    while wait is not None:
+                        if wait.__class__ is Section and wait.kind is MIDDLEWARE:
+                            send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
+                            break
+                        section = pause(call, wait, clock)
                         now = clock()
                         with LOCK:
                             wait = advance(call, section, now)
-                        continue
-                if error is not None:
-                    raise error if call.stopped is None else noted(error, call, now)
-                break
+                    if address is not None:
+                        args, kwargs = address(call)
+                    result = error = None
+                    if call.deadline is not None and not enforced:
+                        key = call if send is fn else send
+                        send, alarms = arm(key, call, send, now, clock)
+                    try:
+                        result = send(*args, **kwargs) if kwargs else send(*args)
+                    except Exception as raised:
+                        error = raised
+                    except Cancelled:
+                        if alarms is None or not alarms.expired(key):
+                            raise
+                        error, alarms = expired(call, now, clock()), None
+                    if alarms is not None:
+                        if alarms.pop(key, None) is None:
+                            alarms.expired(key)
+                        alarms = None
+                    now = call.answered_at = clock()
+                    if error is None and not judging:
+                        verdict = SUCCESS
+                        break
+                    verdict = judge(call, result, error)
+                    if verdict is SUCCESS:
+                        break
+                    if verdict is not IGNORED and call.marks is not outer:
+                        call.failure = door.failure(call, result, error)
+                        marks = willing(call, outer)
+                        with LOCK:
+                            wait = again(call, marks, now, verdict)
+                        if wait is not None:
+                            verdict = IGNORED
+                            if error is None and discard is not None:
+                                discard(result)
+                            section = (pause(call, wait, clock)) if wait else call.rest
+                            now = clock()
+                            with LOCK:
+                                wait = advance(call, section, now)
+                            continue
+                    break
+            except BaseException:
+                if alarms is not None:
+                    alarms.drop(key)
+                if call.held is not base:
+                    with LOCK:
+                        release(call, base, clock(), verdict)
+                if whole is None and call.events is not None:
+                    told(tree, call)
+                raise
             if whole is not None:
                 call.marks = outer
-            if call.held is not base and (hold is None or (whole is not None and verdict is not SUCCESS)):
+            keep = hold is not None and error is None and (whole is None or verdict is SUCCESS)
+            if call.held is not base and not keep:
                 with LOCK:
                     release(call, base, now, verdict)
             if whole is None:
-                if hold is not None:
+                if keep:
                     return hold(tree, call, result, verdict)
                 if call.events is not None:
                     told(tree, call)
+            if error is not None:
+                raise error if call.stopped is None else noted(error, call, now)
             return result
-        except BaseException:
-            if alarms is not None:
-                alarms.drop(key)
-            if call.held is not base:
-                with LOCK:
-                    release(call, base, clock(), verdict)
-            if whole is None and call.events is not None:
-                told(tree, call)
-            raise
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
             call = error = None
