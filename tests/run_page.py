@@ -3,13 +3,18 @@
 All blocks of a page whose language is ``python`` share one namespace, from top to bottom; a block may use ``await`` at
 its top level, and all that do share one asyncio loop. Line numbers in a traceback are those of the page. A block below
 the comment ``<!-- skip: reason -->`` must be Python, but is not run.
+
+A block whose language is ``output`` is what the Python above it prints. A number with a point in it stands for any
+number (a duration is never the same twice); all else is meant to the letter.
 """
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import contextlib
 import inspect
+import io
 import re
 import sys
 import textwrap
@@ -25,6 +30,7 @@ class Block(NamedTuple):
     """Of the page, counted from 1, on which the code begins."""
     code: str
     skipped: str | None
+    printed: str | None = None
 
 
 def blocks(text: str) -> list[Block]:
@@ -44,6 +50,8 @@ def blocks(text: str) -> list[Block]:
             if opened["language"] in {"python", "py"}:
                 begin = number - len(code)
                 found.append(Block(begin, textwrap.dedent("\n".join(code)), skip["reason"].strip() if skip else None))
+            elif opened["language"] == "output":
+                found[-1] = found[-1]._replace(printed=textwrap.dedent("\n".join(code)))
             opened, last = None, ""
         else:
             code.append(line)
@@ -59,10 +67,21 @@ def run(page: Path) -> None:
             code = compile("\n" * (block.line - 1) + block.code, str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             if block.skipped is not None:
                 assert block.skipped, f"{page}:{block.line - 1}: skipped for no reason"
-            elif code.co_flags & inspect.CO_COROUTINE:
-                runner.run(eval(code, namespace))
-            else:
-                exec(code, namespace)
+                continue
+            with contextlib.redirect_stdout(io.StringIO()) as stdout:
+                if code.co_flags & inspect.CO_COROUTINE:
+                    runner.run(eval(code, namespace))
+                else:
+                    exec(code, namespace)
+            if block.printed is not None:
+                seen = stdout.getvalue().rstrip("\n")
+                assert alike(block.printed, seen), f"{page}:{block.line}: this prints\n{seen}"
+
+
+def alike(page: str, seen: str) -> bool:
+    """Whether the page shows what was seen, but for numbers with a point."""
+    parts = re.split(r"(?<![\d.])\d+\.\d+(?:e-?\d+)?(?!\.?\d)", page)
+    return re.fullmatch(r"\d+(?:\.\d+)?(?:e-?\d+)?".join(map(re.escape, parts)), seen) is not None
 
 
 if __name__ == "__main__":

@@ -90,6 +90,11 @@ raise SystemExit("not run")
 await asyncio.sleep(0)
 assert asyncio.get_running_loop() is loop
 assert x == 1
+print("one", x / 3, "s")
+```
+
+```output
+one 0.25 s
 ```
 """
 
@@ -111,6 +116,8 @@ def test_blocks_share_a_namespace_and_a_loop(tmp_path: Path) -> None:
         ("<!-- skip: later -->\n```python\ndef\n```\n", "SyntaxError"),
         ("<!-- skip: -->\n```python\nx = 1\n```\n", "skipped for no reason"),
         ("```python\nx = 1\n", "not closed"),
+        ("```python\nprint('one 1')\n```\n```output\none 2\n```\n", "this prints\none 1"),
+        ("```python\nprint('10.0.0.8')\n```\n```output\n10.0.0.7\n```\n", "this prints\n10.0.0.8"),
         ("```python\nimport warnings\nwarnings.warn('old', DeprecationWarning)\n```\n", "DeprecationWarning: old"),
     ],
 )
