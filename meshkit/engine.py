@@ -225,7 +225,7 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
 
 
 def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
-    """Give back what the call holds above ``base``, innermost first; also where Ctrl-C interrupts it, each thing once."""
+    """Give back what the call holds above ``base``, innermost first; each thing once, also if Ctrl-C interrupts it."""
     held = call.held
     while held is not base:
         outer, exits, began = held
@@ -234,8 +234,9 @@ def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
                 exit(call, began, now, verdict)
             except Exception as error:
                 _survive(error)
-            except BaseException:
+            except BaseException:  # Ctrl-C: the others are given back all the same, and nothing twice
                 call.held = (outer, exits[exits.index(exit) + 1 :], began)
+                release(call, base, now, verdict)
                 raise
         held = outer
     call.held = base

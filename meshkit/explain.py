@@ -1,7 +1,6 @@
 """Why does each policy stand where it stands, and what looks odd?
 
-The stack is printed outermost first, a line for each policy; options that have their default are left out. Warnings
-name orders that are legal and hardly ever meant.
+The stack is printed outermost first, a line for each policy; options that have their default are left out.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ import attrs
 
 from .breaker import CircuitBreaker
 from .cluster import Cluster, Endpoint
-from .errors import ConfigError
 from .limit import ConcurrencyLimit, RateLimit
+from .order import warnings
 from .retry import Retry
 from .shared import Shared, bare
 from .timeout import Timeout
 
-__all__ = ["attempt_timeouts", "explain", "warnings"]
+__all__ = ["explain"]
 
 REASONS: dict[type, tuple[str, str]] = {
     Timeout: ("the deadline of the whole call, its attempts and waits", "the deadline of each attempt"),
@@ -74,45 +73,3 @@ def _default(field: attrs.Attribute[Any], value: Any) -> Any:
     if not isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         return default
     return default.factory(value) if default.takes_self else default.factory()
-
-
-def warnings(specs: tuple[Any, ...]) -> list[str]:
-    """Odd orders, in plain words."""
-    found: list[str] = []
-    path = _path(specs)
-    retries = [k for k, spec in enumerate(path) if isinstance(spec, Retry)]
-    deadline: float | None = None
-    for k, spec in enumerate(path):
-        if isinstance(spec, CircuitBreaker) and any(k < other for other in retries):
-            found.append("a circuit breaker outside a retry sees only the last attempt of a call: put it inside")
-        if isinstance(spec, Timeout):
-            if deadline is not None and spec.seconds >= deadline:
-                found.append(f"a timeout of {spec.seconds:g} s within one of {deadline:g} s never strikes")
-            deadline = min(deadline or spec.seconds, spec.seconds)
-    if len(retries) > 1:
-        tries = 1
-        for k in retries:
-            tries *= path[k].attempts
-        found.append(f"two retries on one path multiply: up to {tries} attempts for one call")
-    if retries and deadline is None:
-        found.append("a retry without a timeout: an attempt that hangs is never repeated")
-    if any(path[k].budget is None and path[k].attempts > 1 for k in retries):
-        found.append("a retry without a budget multiplies the load on an upstream that fails")
-    return list(dict.fromkeys(found))
-
-
-def attempt_timeouts(specs: tuple[Any, ...]) -> None:
-    """Refuse a timeout inside a retry where nothing can end an attempt: raises `ConfigError`."""
-    repeated = False
-    for spec in _path(specs):
-        if repeated and isinstance(spec, Timeout):
-            fix = "a sync function cannot be cancelled: put the timeout outside the retry, or make the function async"
-            raise ConfigError.of("Timeout", "seconds", spec.seconds, fix)
-        repeated = repeated or isinstance(spec, Retry)
-
-
-def _path(specs: tuple[Any, ...]) -> list[Any]:
-    path = [bare(spec) for spec in specs]
-    if path and isinstance(path[-1], Cluster):
-        path += [bare(spec) for spec in path[-1].pipeline]
-    return path

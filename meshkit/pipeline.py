@@ -19,9 +19,10 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from .control import Control
 from .errors import ConfigError
-from .explain import attempt_timeouts, explain
+from .explain import explain
 from .function import FunctionDoor, Judge
 from .observe.watch import watch
+from .order import check_sync
 from .runtime.lock import LOCK
 from .section import Section, fold, named
 
@@ -73,7 +74,7 @@ class Pipeline:
             return bind(self, door, fn)
         from .runtime.threads import bind as bind_sync
 
-        attempt_timeouts(self.specs)
+        check_sync(self.specs)
         return bind_sync(self, door, fn)
 
     def explain(self) -> str:

@@ -93,7 +93,7 @@ class ClusterState:
                 states.append(load)
             self.members.append(Member(endpoint, load, states))
         balancer.arrange(self.members)
-        self._pick = balancer.pick if self.members else self._nobody
+        self._pick = balancer.pick
 
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
         for member in self.members:
@@ -101,13 +101,12 @@ class ClusterState:
 
     def pick(self, call: Call, now: float, /) -> Section:
         """The section of the endpoint picked, which is then ``call.endpoint``. Raises `NoEndpoint` if there is none."""
+        if not self.members:
+            raise NoEndpoint("no endpoint to ask: the cluster has none", policy=self.name)
         member = self._pick(call, now)
         member.picks += 1
         call.endpoint = member.endpoint
         return member.section
-
-    def _nobody(self, call: Call, now: float) -> Member:
-        raise NoEndpoint("no endpoint to ask: the cluster has none", policy=self.name)
 
     def idle(self) -> bool:
         return all(state.idle() for member in self.members for state in member.states if hasattr(state, "idle"))

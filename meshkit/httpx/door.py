@@ -39,7 +39,6 @@ class HttpxDoor:
 
     __slots__ = ("_judge", "address", "discard", "enforces_deadline", "hold")
 
-    bounds_attempts = True  # also where nothing can be cancelled: see `aim.hurried`
     judges_results = True
     takes_request = True
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..call import Call
 from ..engine import expired
 from ..errors import ConfigError, MeshError
+from ..order import check_sync
 from ..runtime.settle import LEFT, collect
 from .aim import aimed, hurried
 from .body import Body, holding
@@ -119,6 +120,7 @@ class MeshTransport(_Sync):
         if inner is None:
             inner = installed("MeshTransport").module.HTTPTransport()
         _check("MeshTransport", pipeline, inner, "handle_request")
+        check_sync(pipeline.specs, bounds_attempts=True)
         self.pipeline = pipeline
         self.inner = inner
         self._clock = pipeline.clock

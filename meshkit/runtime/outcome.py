@@ -13,6 +13,7 @@ def noted(error: BaseException, call: Call, now: float) -> BaseException:
     """The upstream's own exception, with a note (PEP 678) where a retry stood behind it."""
     plural = "" if call.attempt == 1 else "s"
     error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s, stopped: {call.stopped}")
+    call.stopped = None  # it is said once, also where the error passes a middleware
     return error
 
 

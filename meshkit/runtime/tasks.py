@@ -24,7 +24,7 @@ from .outcome import noted, told
 
 __all__ = ["bind"]
 
-SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
+SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 
 # `with LOCK` costs twice as much, and is needed only where Ctrl-C may strike between any two instructions: on an event
 # loop it cancels the main task instead.
@@ -93,6 +93,7 @@ def bind(
                         if alarms.pop(key, None) is None:
                             alarms.expired(key)
                         alarms = None
+                    key = None
                     now = call.answered_at = clock()
                     if error is None and not judging:
                         verdict = SUCCESS
@@ -124,6 +125,10 @@ def bind(
             except BaseException:
                 if alarms is not None:
                     alarms.drop(key)
+                if key is not None and clock() >= call.deadline:
+                    verdict = FAILURE  # it was out for too long, whoever says so first
+                if whole is not None:
+                    call.marks, call.deadline = outer, outer[3]
                 if call.held is not base:
                     acquire()
                     try:
@@ -134,7 +139,7 @@ def bind(
                     told(tree, call)
                 raise
             if whole is not None:
-                call.marks = outer
+                call.marks, call.deadline = outer, outer[3]
             keep = hold is not None and error is None and (whole is None or verdict is SUCCESS)
             if call.held is not base and not keep:
                 acquire()
@@ -182,7 +187,11 @@ async def pause(call: Call, wait: Any, clock: Callable[[], float]) -> Section:
 
 
 async def nap(seconds: float, clock: Callable[[], float]) -> None:
+    until = clock() + seconds
     await getattr(clock, "asleep", anyio.sleep)(seconds)
+    early = until - clock()
+    if 0 < early < 0.001:  # uvloop counts whole milliseconds: a call let go early would count as never begun
+        await anyio.sleep(early + 0.001)
 
 
 async def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:

@@ -21,7 +21,7 @@ from .outcome import noted, told
 
 __all__ = ["bind"]
 
-SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
+SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 
 
 def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start: Any = None) -> Callable[..., Any]:
@@ -78,6 +78,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         if alarms.pop(key, None) is None:
                             alarms.expired(key)
                         alarms = None
+                    key = None
                     now = call.answered_at = clock()
                     if error is None and not judging:
                         verdict = SUCCESS
@@ -103,6 +104,10 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
             except BaseException:
                 if alarms is not None:
                     alarms.drop(key)
+                if key is not None and clock() >= call.deadline:
+                    verdict = FAILURE  # it was out for too long, whoever says so first
+                if whole is not None:
+                    call.marks, call.deadline = outer, outer[3]
                 if call.held is not base:
                     with LOCK:
                         release(call, base, clock(), verdict)
@@ -110,7 +115,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     told(tree, call)
                 raise
             if whole is not None:
-                call.marks = outer
+                call.marks, call.deadline = outer, outer[3]
             keep = hold is not None and error is None and (whole is None or verdict is SUCCESS)
             if call.held is not base and not keep:
                 with LOCK:

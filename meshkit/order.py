@@ -1,0 +1,68 @@
+"""Which orders of policies are odd, and which cannot work at all?
+
+A warning names an order that is legal and hardly ever meant; an error one that could not keep what it promises.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .breaker import CircuitBreaker
+from .cluster import Cluster
+from .errors import ConfigError
+from .retry import Retry
+from .shared import bare
+from .timeout import Timeout
+
+__all__ = ["check_sync", "warnings"]
+
+
+def warnings(specs: tuple[Any, ...]) -> list[str]:
+    """Odd orders, in plain words."""
+    found: list[str] = []
+    path = _path(specs)
+    retries = [k for k, spec in enumerate(path) if isinstance(spec, Retry)]
+    deadline: float | None = None
+    for k, spec in enumerate(path):
+        if isinstance(spec, CircuitBreaker) and any(k < other for other in retries):
+            found.append("a circuit breaker outside a retry sees only the last attempt of a call: put it inside")
+        if isinstance(spec, Timeout):
+            if deadline is not None and spec.seconds >= deadline:
+                found.append(f"a timeout of {spec.seconds:g} s within one of {deadline:g} s never strikes")
+            deadline = min(deadline or spec.seconds, spec.seconds)
+    if len(retries) > 1:
+        tries = 1
+        for k in retries:
+            tries *= path[k].attempts
+        found.append(f"two retries on one path multiply: up to {tries} attempts for one call")
+    if retries and deadline is None:
+        found.append("a retry without a timeout: an attempt that hangs is never repeated")
+    if any(path[k].budget is None and path[k].attempts > 1 for k in retries):
+        found.append("a retry without a budget multiplies the load on an upstream that fails")
+    return list(dict.fromkeys(found))
+
+
+def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None:
+    """Refuse what has no meaning where nothing is awaited: raises `ConfigError`.
+
+    A middleware is an ``async def``; and a timeout inside a retry cannot end an attempt, unless the door
+    ``bounds_attempts`` by passing the deadline on.
+    """
+    repeated = False
+    for spec in _path(specs):
+        if not hasattr(spec, "start"):
+            name = getattr(spec, "__name__", spec)
+            raise ConfigError.of(
+                "Pipeline", "policies", name, "a middleware is async: make the function it guards async"
+            )
+        if repeated and isinstance(spec, Timeout) and not bounds_attempts:
+            fix = "a sync function cannot be cancelled: put the timeout outside the retry, or make the function async"
+            raise ConfigError.of("Timeout", "seconds", spec.seconds, fix)
+        repeated = repeated or isinstance(spec, Retry)
+
+
+def _path(specs: tuple[Any, ...]) -> list[Any]:
+    path = [bare(spec) for spec in specs]
+    if path and isinstance(path[-1], Cluster):
+        path += [bare(spec) for spec in path[-1].pipeline]
+    return path
