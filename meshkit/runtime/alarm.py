@@ -27,31 +27,34 @@ get_running_loop = asyncio.get_running_loop
 
 
 class Alarms(dict[Any, tuple[float, asyncio.Task[Any], int]]):
-    """The alarms of one event loop, and the one timer that serves them all.
+    """The alarms of one event loop by one clock, and the one timer that serves them all.
 
     Maps what is under way to its deadline, its task and the number of cancellations asked of that task before.
+    Instants of another clock cannot be compared with these: ``others`` are the same loop's alarms by those.
     """
 
-    __slots__ = ("loop", "rang", "ring_at", "timer")
+    __slots__ = ("clock", "loop", "others", "rang", "ring_at", "timer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         self.loop = loop
+        self.clock = clock
+        self.others: list[Alarms] = []
         self.rang: dict[Any, tuple[asyncio.Task[Any], int]] = {}
         self.ring_at = math.inf
         self.timer: asyncio.TimerHandle | None = None
 
-    def wind(self, at: float, now: float, clock: Callable[[], float]) -> None:
+    def wind(self, at: float, now: float) -> None:
         """Have the timer ring at an instant earlier than it stands."""
         if self.timer is not None:
             self.timer.cancel()
         self.ring_at = at
-        self.timer = self.loop.call_later(max(0.0, at - now), self.ring, clock)
+        self.timer = self.loop.call_later(max(0.0, at - now), self.ring)
 
-    def ring(self, clock: Callable[[], float]) -> None:
+    def ring(self) -> None:
         """Cancel what is due, wind for the earliest of the rest."""
         self.timer = None
         self.ring_at = earliest = math.inf
-        now = clock()
+        now = self.clock()
         for key, (at, task, before) in list(self.items()):
             if at <= now:
                 del self[key]
@@ -61,12 +64,12 @@ class Alarms(dict[Any, tuple[float, asyncio.Task[Any], int]]):
                 earliest = at
         if earliest < math.inf:
             # A timer may be early by the resolution of its loop's clock: wind for no less than that.
-            self.wind(max(earliest, now + 0.0005), now, clock)
+            self.wind(max(earliest, now + 0.0005), now)
 
     def drop(self, key: Any) -> None:
-        """Forget an alarm, rung or not."""
-        self.pop(key, None)
-        self.rang.pop(key, None)
+        """Forget an alarm, rung or not: whatever ended the call, it leaves the task as it found it."""
+        if self.pop(key, None) is None and key in self.rang:
+            self.expired(key)
 
     def expired(self, key: Any) -> bool:
         """Drop an alarm. True if it rang and the cancellation is its doing alone: then it was taken back."""
@@ -90,21 +93,28 @@ def arm(
     except RuntimeError:
         return _scoped(call, send, now, clock), None
     alarms = _loops.get(loop)
-    if alarms is None:
-        alarms = _first(loop)
+    if alarms is None or alarms.clock is not clock:
+        alarms = _by(loop, clock)
     task: Any = current_task(loop)
     at: Any = call.deadline
     alarms[key] = (at, task, task.cancelling())
     if at < alarms.ring_at:
-        alarms.wind(at, now, clock)
+        alarms.wind(at, now)
     return send, alarms
 
 
-def _first(loop: asyncio.AbstractEventLoop) -> Alarms:
-    for other in list(_loops):
-        if other.is_closed():
-            _loops.pop(other, None)
-    return _loops.setdefault(loop, Alarms(loop))
+def _by(loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> Alarms:
+    first = _loops.get(loop)
+    if first is None:
+        for other in list(_loops):
+            if other.is_closed():
+                _loops.pop(other, None)
+        return _loops.setdefault(loop, Alarms(loop, clock))
+    for alarms in (first, *first.others):
+        if alarms.clock == clock:
+            return alarms
+    first.others.append(Alarms(loop, clock))
+    return first.others[-1]
 
 
 def _scoped(call: Call, send: Callable[..., Any], now: float, clock: Callable[[], float]) -> Callable[..., Any]:
