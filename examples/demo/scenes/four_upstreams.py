@@ -48,8 +48,8 @@ def pipeline_over(there: list[Upstream]) -> Pipeline:
         Cluster(
             "orders",
             [Endpoint(upstream.url, name=upstream.kind) for upstream in there],
-            # Of four, three are compared; a failure counts as much as an attempt that timed out.
-            balancer=PeakEwma(choices=3, penalty=ATTEMPT),
+            # Of so few, three are compared instead of two.
+            balancer=PeakEwma(choices=3),
             pipeline=[CircuitBreaker(failures=5, cooldown=1.0)],
         ),
     )
