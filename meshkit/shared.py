@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from .errors import ConfigError
+from .runtime.lock import LOCK
 
 __all__ = ["Shared", "bare"]
 
@@ -22,9 +23,12 @@ class Shared:
         self._state: Any = None
 
     def start(self, rng: Random, /) -> Any:
-        """The one state, made at the first start."""
+        """The one state, made at the first start; where several threads come first at once, the first to be ready."""
         if self._state is None:
-            self._state = self.spec.start(rng)
+            state = self.spec.start(rng)
+            with LOCK:
+                if self._state is None:
+                    self._state = state
         return self._state
 
     def __repr__(self) -> str:
