@@ -1,0 +1,25 @@
+"""Does the README stand by itself? Short, and each of its blocks is a whole program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .run_page import alike, blocks
+from .test_docs import python
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_it_is_read_at_one_sitting() -> None:
+    assert len(README.read_text("utf-8").splitlines()) < 120
+
+
+@pytest.mark.parametrize("block", blocks(README.read_text("utf-8")), ids=lambda block: f"line {block.line}")
+def test_a_block_is_a_program(block, tmp_path: Path) -> None:
+    program = tmp_path / "copied.py"
+    program.write_text(block.code, "utf-8")
+    done = python(program, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert alike(block.printed, done.stdout.rstrip("\n")), done.stdout
