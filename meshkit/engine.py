@@ -140,11 +140,11 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section:
         if rejection.endpoint is None:
             rejection.endpoint = call.endpoint
         call.avoid = (*call.avoid, call.endpoint)
+        release(call, held, now, IGNORED)
+        call.deadline = deadline
         other: Section = section.step(call, now)
         refused = (*refused, branch)
         if other not in refused:
-            release(call, held, now, IGNORED)
-            call.deadline = deadline
             call.marks = (outer, section, held, deadline, other, refused)
             return other
         mark = outer
