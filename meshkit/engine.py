@@ -22,6 +22,7 @@ from typing import Any
 
 from .call import Call, Verdict
 from .errors import AttemptTimedOut, DeadlineExceeded, Overloaded, Rejected, TimedOut
+from .observe.events import RejectedCall
 from .policy import Waiter
 from .section import BOUND, CHOICE, LEAF, REPEAT, Section, named
 
@@ -177,8 +178,11 @@ def outlived(call: Call, waited: float, now: float) -> Section:
 
     Answers where to go instead, or raises it.
     """
-    leave = call.rest[1]
-    return elsewhere(call, Overloaded("no permit within %.3g s", waited, policy=named(leave.__self__)), now)
+    name = named(call.rest[1].__self__)
+    rejection = Overloaded("no permit within %.3g s", waited, policy=name)
+    if call.events is not None:  # no gate's own, so no watching gate sees it
+        call.events.append(RejectedCall(now, name, call.endpoint, rejection))
+    return elsewhere(call, rejection, now)
 
 
 def willing(call: Call, base: Any) -> tuple[Any, ...]:

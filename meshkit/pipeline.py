@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import random
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
@@ -47,7 +48,9 @@ class Pipeline:
         self.failed_listeners = 0
         rng = random.Random(seed)  # noqa: S311  # jitter and picks, no secrets
         self.states: tuple[Any, ...] = tuple(_start(spec, rng) for spec in self.specs)
-        self.root: Section = fold(self.states)
+        self.root: Section
+        with LOCK:
+            _fold(self)
 
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
@@ -111,13 +114,12 @@ class Pipeline:
         """
         with LOCK:
             self.listeners = (*self.listeners, listener)
-            self.root = fold(self.states, watch)
+            _fold(self)
 
         def stop() -> None:
             with LOCK:
                 self.listeners = tuple(one for one in self.listeners if one is not listener)
-                if not self.listeners:
-                    self.root = fold(self.states)
+                _fold(self)
 
         return stop
 
@@ -131,6 +133,23 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"Pipeline({', '.join(map(repr, self.specs))})"
+
+
+_watched: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+def _fold(pipeline: Pipeline) -> None:
+    """Fold a pipeline anew, under the lock: watched if somebody listens.
+
+    A choice has one folding only, the last one: where it is shared, it must not be lost to those who listen elsewhere.
+    """
+    if pipeline.listeners:
+        _watched.add(pipeline)
+    else:
+        _watched.discard(pipeline)
+        pipeline.root = fold(pipeline.states)
+    for each in _watched:
+        each.root = fold(each.states, watch)
 
 
 def _flat(policies: tuple[Any, ...]) -> Iterator[Any]:

@@ -18,7 +18,8 @@ __all__ = ["BOUND", "CHOICE", "LEAF", "MIDDLEWARE", "REPEAT", "Section", "Watch"
 LEAF, BOUND, REPEAT, CHOICE, MIDDLEWARE = "leaf", "bound", "repeat", "choice", "middleware"
 
 Watch = Callable[[Any, Callable[..., Any], Callable[..., Any] | None], tuple[Any, Any]]
-"""Wraps one gate's ``(state, enter, exit)``; ``state=None`` is the gate that stands for the attempt itself."""
+"""Wraps one gate's ``(state, enter, exit)``, or a choice's ``(state, pick, None)``; ``state=None`` is the gate that
+stands for the attempt itself."""
 
 
 class Section:
@@ -86,7 +87,8 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
             section = Section(BOUND, state.until, section, state)
         elif hasattr(state, "pick"):
             state.fold(lambda branch: fold(branch, watch, path))
-            section = Section(CHOICE, state.pick, None, state)
+            pick = state.pick if watch is None else watch(state, state.pick, None)[0]
+            section = Section(CHOICE, pick, None, state)
         elif enter is None:
             if not callable(state):
                 raise ConfigError(f"{named(state)}: no policy: it has none of enter, again, until, pick, and no call")

@@ -1,0 +1,298 @@
+"""Events: what is told, when, to whom; and that watching changes nothing."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from hypothesis import given, settings
+
+from meshkit import (
+    AttemptEnded,
+    CircuitBreaker,
+    Cluster,
+    ConcurrencyLimit,
+    ConfigError,
+    NoEndpoint,
+    Overloaded,
+    Pipeline,
+    RejectedCall,
+    Shared,
+    StateChanged,
+    TimedOut,
+    Timeout,
+    Verdict,
+)
+from meshkit.observe.watch import watch
+from meshkit.runtime import threads
+from meshkit.runtime.lock import LOCK
+from meshkit.section import fold
+from meshkit.testing import ManualClock, run, virtual_clock
+
+from ..models import stacks
+from ..scripted import Branches, Gate, fails, pipeline, retry
+
+pause = anyio.sleep
+SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
+
+
+def listened(*policies, **options):
+    stack = pipeline(*policies, **options)
+    events = []
+    stack.listen(events.append)
+    return stack, events
+
+
+def test_each_attempt_with_its_number_verdict_and_time():
+    stack, events = listened(retry(backoff=2.0))
+
+    def takes_half_a_second(*errors):
+        fn = fails(*errors)
+
+        def slowly():
+            stack.clock.advance(0.5)
+            return fn()
+
+        return slowly
+
+    stack.call(takes_half_a_second(ConnectionError()))
+    assert events == [
+        AttemptEnded(0.5, 1, None, FAILURE, 0.5, 0.5),
+        AttemptEnded(3.0, 2, None, SUCCESS, 0.5, 0.5),
+    ]
+
+
+def test_under_two_retries_it_is_the_number_under_the_inner_one():
+    stack, events = listened(retry(2), retry(2))
+    with pytest.raises(ConnectionError):
+        stack.call(fails(*(ConnectionError() for _ in range(4))))
+    assert [event.attempt for event in events][:3] == [1, 2, 1]
+
+
+def test_a_refusal_with_its_reason():
+    stack, events = listened(Gate("first"), Gate("second", does=[Overloaded("full")]))
+    with pytest.raises(Overloaded) as caught:
+        stack.call(lambda: None)
+    assert events == [RejectedCall(0.0, "second", None, caught.value)]
+
+
+def test_a_refusal_that_went_elsewhere_is_told_too():
+    stack, events = listened(Branches(a=[Gate("a", does=[Overloaded()])], b=[]))
+    stack.call(lambda: None)
+    assert [type(event) for event in events] == [RejectedCall, AttemptEnded]
+    assert [event.endpoint for event in events] == ["a", "b"]
+
+
+def test_a_choice_that_finds_nobody():
+    class Nobody(Branches):
+        def pick(self, call, now):
+            raise NoEndpoint("none")
+
+    stack, events = listened(Nobody())
+    with pytest.raises(NoEndpoint):
+        stack.call(lambda: None)
+    assert [(type(event), event.policy) for event in events] == [(RejectedCall, "branches")]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_place_in_a_queue_that_was_given_up_for_want_of_time(backend):
+    async def main():
+        stack = Pipeline(ConcurrencyLimit(1, queue=1, wait=0.5), clock=virtual_clock)
+        events = []
+        stack.listen(events.append)
+        async with anyio.create_task_group() as group:
+            group.start_soon(stack.call, pause, 5.0)
+            await pause(0.1)
+            with pytest.raises(Overloaded):
+                await stack.call(pause, 5.0)
+        return [(type(event), getattr(event, "policy", None)) for event in events]
+
+    assert run(main, backend=backend) == [(RejectedCall, "ConcurrencyLimit"), (AttemptEnded, None)]
+
+
+def test_a_breaker_that_opens_and_recovers():
+    stack, events = listened(CircuitBreaker(name="payments", failures=1, cooldown=5.0))
+    with pytest.raises(ConnectionError):
+        stack.call(fails(ConnectionError()))
+    stack.clock.advance(5.0)
+    stack.call(fails())
+    assert [(each.at, each.before, each.after) for each in events if isinstance(each, StateChanged)] == [
+        (0.0, "closed", "open"),
+        (5.0, "open", "half-open"),
+        (5.0, "half-open", "closed"),
+    ]
+    assert {each.policy for each in events if isinstance(each, StateChanged)} == {"payments"}
+
+
+def test_a_breaker_steered_by_hand():
+    stack, events = listened(CircuitBreaker(name="payments"))
+    control = stack.control("payments")
+    control.isolate()
+    control.isolate()
+    assert control.snapshot()["state"] == "isolated"
+    control.reset()
+    assert [(each.before, each.after) for each in events] == [("closed", "isolated"), ("isolated", "closed")]
+
+
+def test_what_cannot_be_steered():
+    stack = pipeline(Timeout(1.0), ConcurrencyLimit(1, name="bulkhead"))
+    with pytest.raises(ConfigError, match=r"name one of \['Timeout', 'bulkhead'\]"):
+        stack.control("breaker")
+    with pytest.raises(ConfigError, match="only a circuit breaker can be opened and reset by hand"):
+        stack.control("bulkhead").isolate()
+
+
+def test_they_are_told_after_the_call_and_outside_the_lock():
+    order, stack = [], pipeline(retry())
+    stack.listen(lambda event: order.append((type(event), LOCK.locked(), stack.idle())))
+    stack.call(lambda: order.append("sent"))
+    assert order == ["sent", (AttemptEnded, False, True)]
+
+
+def test_a_listener_may_call_through_the_pipeline_itself():
+    told, stack = [], pipeline(ConcurrencyLimit(1))
+
+    def listener(event):
+        told.append(event)
+        if len(told) < 3:
+            stack.call(lambda: None)
+
+    stack.listen(listener)
+    stack.call(lambda: None)
+    assert len(told) == 3
+
+
+def test_a_failing_listener_is_counted_and_harms_nobody():
+    def fails_always(event):
+        raise ZeroDivisionError
+
+    stack, events = listened(retry())
+    stack.listen(fails_always)
+    more = []
+    stack.listen(more.append)
+    assert stack.call(fails(ConnectionError())) == "done"
+    assert stack.failed_listeners == 2
+    assert len(events) == len(more) == 2
+
+
+async def test_a_failing_listener_harms_no_task():
+    def fails_always(event):
+        raise ZeroDivisionError
+
+    stack = pipeline()
+    stack.listen(fails_always)
+
+    async def fn():
+        return "done"
+
+    assert await stack.call(fn) == "done"
+    assert stack.failed_listeners == 1
+
+
+def test_when_the_last_listener_has_gone_nothing_is_watched():
+    stack = pipeline(CircuitBreaker())
+    plain = stack.root.enters
+    events, more = [], []
+    stop, stop_more = stack.listen(events.append), stack.listen(more.append)
+    assert stack.root.enters != plain
+    stop()
+    stack.call(lambda: None)
+    stop_more()
+    stop_more()
+    stack.call(lambda: None)
+    assert (len(events), len(more)) == (0, 1)
+    assert stack.root.enters == plain
+
+
+def test_a_call_that_began_unwatched_is_not_told_of():
+    events, stack = [], pipeline(retry(), Gate())
+
+    def fn():
+        if not events:
+            stack.listen(events.append)
+            events.append("listening")
+            raise ConnectionError
+        return "done"
+
+    assert stack.call(fn) == "done"
+    assert events == ["listening"]
+    stack.call(lambda: None)
+    assert len(events) == 2
+
+
+def test_those_who_listen_to_a_shared_cluster_do_not_disturb_each_other():
+    """It is folded once for all: whoever comes or goes, those who still listen hear what happens at its endpoints."""
+    shared = Shared(Cluster("c", ["a:1"], pipeline=[CircuitBreaker(failures=1)]))
+    stack, events = listened(shared)
+    other, more = listened(shared)
+    pipeline(shared)
+    other.listen(more.append)()
+    stop = other.listen(more.append)
+    stop()
+    with pytest.raises(ConnectionError):
+        stack.call(fails(ConnectionError()))
+    assert [type(event) for event in events] == [AttemptEnded, StateChanged]
+    assert more == []
+
+
+def test_pipelines_that_are_gone_are_no_longer_listened_to():
+    import gc
+
+    from meshkit.pipeline import _watched
+
+    stack, _ = listened()
+    before = len(_watched)
+    del stack
+    gc.collect()
+    assert len(_watched) < before
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_timeout_is_a_failure_with_its_latency(backend):
+    async def main():
+        stack = Pipeline(Timeout(2.0), clock=virtual_clock)
+        events = []
+        stack.listen(events.append)
+        with pytest.raises(TimedOut):
+            await stack.call(pause, 5.0)
+        (event,) = events
+        return event.verdict, round(event.latency, 6), round(event.duration, 6)
+
+    assert run(main, backend=backend) == (FAILURE, 2.0, 2.0)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancelled_call_is_told_of(backend):
+    async def main():
+        stack = Pipeline(clock=virtual_clock)
+        events = []
+        stack.listen(events.append)
+        with anyio.move_on_after(1.0):
+            await stack.call(pause, 5.0)
+        return [event.verdict for event in events]
+
+    assert run(main, backend=backend) == [IGNORED]
+
+
+class Watched(stacks.Tree):
+    """A tree that is watched, and somebody listens."""
+
+    def __init__(self, states, clock):
+        super().__init__(states, clock)
+        self.told = []
+        self.listeners = (self.told.append,)
+        self.root = fold(states, watch)
+
+    def tell(self, event):
+        self.told.append(event)
+
+
+@settings(max_examples=100)
+@given(stacks.stacks(cuts=False), stacks.traces, stacks.outcomes)
+def test_being_watched_changes_no_decision(description, trace, outcomes):
+    """Any pipeline, any trace: the same log. And an attempt was told of for each one sent."""
+    watched = stacks.Run(description, outcomes, ManualClock())
+    tree = Watched(watched.states, watched.clock)
+    log = stacks.play(watched, threads.bind(tree, stacks.Door(), stacks.leaf_of(watched)), trace)
+    assert log == stacks.by_threads(description, trace, outcomes)
+    sent = sum(each[0] == "sent" for each in log if isinstance(each, tuple))
+    assert sum(isinstance(event, AttemptEnded) for event in tree.told) == sent
