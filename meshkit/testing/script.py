@@ -273,6 +273,8 @@ class Script:
                     f"{name}: enter() raised {error!r}: a gate goes, waits, queues or raises Rejected"
                 )
                 raise self._broken from error
+            if exit is None and isinstance(answer, Section):
+                return answer  # a choice's
             self._judge(name, answer, call, now)
             return answer
 
