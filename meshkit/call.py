@@ -26,19 +26,21 @@ class Verdict(enum.Enum):
 class Failure:
     """What a door can say of an outcome that is not a success. Made only then.
 
-    ``error`` is the exception, or ``None`` where the outcome is a result (a response with status 503, say); ``status``
+    ``error`` is the exception, or ``None`` where the outcome is a result (a response with status 503, say); ``kind``
+    the builtin exception that a transport's own amounts to, `ConnectionError` or `TimeoutError`; ``status``
     an integer code where the protocol has one; ``retry_after`` what the upstream asked for, in seconds; ``sent`` is
     false only when certainly nothing reached the upstream; ``replayable`` is false when the request cannot be sent a
     second time (a consumed stream); ``idempotent`` is false when sending it twice may do it twice; ``stale`` is true
     when a kept-alive connection turned out closed before any byte of a response came.
     """
 
-    __slots__ = ("error", "idempotent", "replayable", "retry_after", "sent", "stale", "status")
+    __slots__ = ("error", "idempotent", "kind", "replayable", "retry_after", "sent", "stale", "status")
 
     def __init__(
         self,
         error: BaseException | None = None,
         *,
+        kind: type[Exception] | None = None,
         status: int | None = None,
         retry_after: float | None = None,
         sent: bool = True,
@@ -47,6 +49,7 @@ class Failure:
         stale: bool = False,
     ) -> None:
         self.error = error
+        self.kind = kind
         self.status = status
         self.retry_after = retry_after
         self.sent = sent

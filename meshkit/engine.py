@@ -162,11 +162,17 @@ def patience(call: Call, waiter: Waiter) -> float | None:
 def admit(call: Call, waiter: Waiter, now: float) -> Section | None:
     """Standing in a queue is over.
 
-    A granted place is an entry: answers where the walk goes on; another one is given up.
+    A granted place is an entry: answers where the walk goes on. One that was not granted is given up, and so is one
+    that was granted too late: nobody waits for it any more.
     """
     exit, leave, rest = call.rest
     if not waiter.granted:
         leave(waiter)
+        return None
+    until = patience(call, waiter)
+    if until is not None and now >= until:
+        if exit is not None:
+            exit(call, now, now, IGNORED)
         return None
     if exit is not None:
         call.held = (call.held, (exit,), now)
@@ -252,6 +258,7 @@ def expired(call: Call, began: float, now: float) -> TimedOut:
     while mark is not None and mark[1].kind is not REPEAT:
         mark = mark[0]
     if mark is not None and (mark[3] is None or mark[3] > now):
-        text = f"attempt {mark[4]}: no answer within {now - began:.3g} s"
+        text = f"attempt {mark[4]}: no answer within {(call.deadline or now) - began:.3g} s"
         return AttemptTimedOut(text, endpoint=call.endpoint)
-    return DeadlineExceeded(f"no answer within {now - call.began_at:.3g} s", endpoint=call.endpoint)
+    text = f"no answer within {(call.deadline or now) - call.began_at:.3g} s"
+    return DeadlineExceeded(text, endpoint=call.endpoint)

@@ -76,8 +76,11 @@ class Rejected(MeshError):
         text = f"{who}: " if who else ""
         text += reason % tuple(values) if values else reason
         if self.retry_after is not None:
-            text += f"; {self.again} {self.retry_after:.3g} s"
+            text += f"; {self.again} {self.retry_after:{'.0f' if self.retry_after >= 1000 else '.3g'}} s"
         return text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class RateLimited(Rejected):

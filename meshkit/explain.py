@@ -53,7 +53,7 @@ def _text(value: Any) -> str:
     if isinstance(value, Shared):
         return f"Shared({_text(value.spec)})"
     if isinstance(value, Endpoint):
-        return repr(str(value))
+        return repr(value.name or value.address)
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_text, value)) + "]"
     if isinstance(value, type) or not attrs.has(type(value)):

@@ -11,14 +11,21 @@ from collections.abc import Callable
 from typing import Any
 
 from .call import Call, Failure, Verdict
-from .errors import Rejected
+from .errors import ConfigError, Rejected
 
-__all__ = ["FunctionDoor", "Judge"]
+__all__ = ["FunctionDoor", "Judge", "judged"]
 
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 
-Judge = Callable[[Any, BaseException | None], Verdict]
-"""``(result, error)`` to a verdict; exactly one of the two is meant, and a result may be ``None``."""
+Judge = Callable[[Any, BaseException | None], Verdict | None]
+"""``(result, error)`` to a verdict; ``error`` is ``None`` where the function returned. ``None``: as without a judge."""
+
+
+def judged(verdict: Any) -> Verdict | None:
+    """What a judge answered, if it is an answer."""
+    if verdict is None or isinstance(verdict, Verdict):
+        return verdict
+    raise TypeError(f"a judge answers a Verdict, or None for the usual one, not {verdict!r}")
 
 
 class FunctionDoor:
@@ -47,7 +54,9 @@ class FunctionDoor:
 
     def judge(self, call: Call, result: Any, error: BaseException | None) -> Verdict:
         if self._judge is not None:
-            return self._judge(result, error)
+            verdict = judged(self._judge(result, error))
+            if verdict is not None:
+                return verdict
         if error is None:
             return SUCCESS
         return IGNORED if isinstance(error, Rejected) else FAILURE
@@ -60,11 +69,14 @@ class FunctionDoor:
         args, kwargs = call.request
         first, *attributes = name.split(".")
         if self._parameters is None:
-            value = kwargs[first]
+            known = kwargs
         else:
             bound = self._parameters.bind_partial(*args, **kwargs)
             bound.apply_defaults()
-            value = bound.arguments[first]
+            known = bound.arguments
+        if first not in known:
+            raise ConfigError.of("Pipeline", "key", name, f"name an argument of the function, one of {list(known)}")
+        value = known[first]
         for attribute in attributes:
             value = getattr(value, attribute)
         return value

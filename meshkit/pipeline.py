@@ -25,7 +25,7 @@ from .function import FunctionDoor, Judge
 from .observe.watch import watch
 from .order import check_sync
 from .runtime.lock import LOCK
-from .section import Section, fold, named
+from .section import Section, fold, numbered
 
 __all__ = ["Pipeline"]
 
@@ -70,6 +70,11 @@ class Pipeline:
         return self._bind(fn, None)(*args, **kwargs)  # type: ignore[no-any-return]
 
     def _bind(self, fn: Callable[..., Any], judge: Judge | None) -> Callable[..., Any]:
+        if not callable(fn):
+            raise ConfigError.of("Pipeline", "fn", fn, "give a function")
+        if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+            fix = "a generator does its work after the call: put the function that makes each item behind the pipeline"
+            raise ConfigError.of("Pipeline", "fn", getattr(fn, "__name__", fn), fix)
         door = FunctionDoor(fn, judge)
         if _awaits(fn):
             from .runtime.tasks import bind  # asyncio and anyio are loaded by those who await
@@ -90,21 +95,22 @@ class Pipeline:
             return all(state.idle() for state in self.states if hasattr(state, "idle"))
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
-        """The state of each policy by its name, as plain numbers and words. Reading changes nothing."""
+        """The state of each policy by its name, as plain numbers and words; of a cluster, for each endpoint and its
+        policies. A name that stands twice is numbered. Reading changes nothing.
+        """
         now = self.clock()
-        found: dict[str, dict[str, Any]] = {}
         with LOCK:
-            for state in self.states:
-                if hasattr(state, "snapshot"):
-                    name, k = named(state), 2
-                    while name in found:
-                        name, k = f"{named(state)} {k}", k + 1
-                    found[name] = state.snapshot(now)
-        return found
+            return {name: state.snapshot(now) for name, state in numbered(self.states) if hasattr(state, "snapshot")}
 
-    def control(self, name: str) -> Control:
-        """The policy of that name, to be opened, closed or reset by hand."""
-        return Control(self, name)
+    def control(self, name: str, endpoint: str | None = None) -> Control:
+        """The policy of that name, as in `snapshot`, to be opened, closed or reset by hand; with ``endpoint``, that of
+        the cluster's endpoint of that name. Raises `ConfigError` if there is none.
+        """
+        states = self.states if endpoint is None else _at(self.states, endpoint)
+        found = dict(numbered(states))
+        if name not in found:
+            raise ConfigError.of("Pipeline", "control", name, f"name one of {list(found)}")
+        return Control(self, found[name], endpoint)
 
     def listen(self, listener: Callable[[Any], None]) -> Callable[[], None]:
         """Have events delivered to ``listener``, after each call and outside the lock; answers how to stop that.
@@ -112,6 +118,8 @@ class Pipeline:
         A listener that raises is counted in ``failed_listeners`` and harms no call. Without listeners nothing is
         watched.
         """
+        if _awaits(listener):
+            raise ConfigError.of("Pipeline", "listener", listener, "give a plain function of the event")
         with LOCK:
             self.listeners = (*self.listeners, listener)
             _fold(self)
@@ -167,7 +175,10 @@ def _start(spec: Any, rng: random.Random) -> Any:
         return spec.start(rng)
     if _awaits(spec):
         return spec
-    raise ConfigError.of("Pipeline", "policies", spec, "give policies, pipelines, or an async def (call, call_next)")
+    fix = "give policies, pipelines, or an async def (call, call_next)"
+    if isinstance(spec, list | tuple):
+        fix = "write Pipeline(*policies)"
+    raise ConfigError.of("Pipeline", "policies", spec, fix)
 
 
 def _awaits(fn: Any) -> bool:
@@ -175,3 +186,12 @@ def _awaits(fn: Any) -> bool:
     while isinstance(fn, partial):
         fn = fn.func
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
+
+
+def _at(states: tuple[Any, ...], endpoint: str) -> list[Any]:
+    members: dict[str, list[Any]] = {
+        str(member.endpoint): member.states for state in states for member in getattr(state, "members", ())
+    }
+    if endpoint not in members:
+        raise ConfigError.of("Pipeline", "endpoint", endpoint, f"name one of {list(members)}")
+    return members[endpoint]

@@ -7,13 +7,13 @@ leaf. So neighbouring gates are one flat loop instead of nested calls, and only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .call import Call
 from .errors import ConfigError
 
-__all__ = ["BOUND", "CHOICE", "LEAF", "MIDDLEWARE", "REPEAT", "Section", "Watch", "fold", "named"]
+__all__ = ["BOUND", "CHOICE", "LEAF", "MIDDLEWARE", "REPEAT", "Section", "Watch", "fold", "named", "numbered"]
 
 LEAF, BOUND, REPEAT, CHOICE, MIDDLEWARE = "leaf", "bound", "repeat", "choice", "middleware"
 
@@ -108,3 +108,12 @@ def _go(call: Call, now: float) -> None:
 def named(state: Any) -> str:
     """What a state is called in errors and events."""
     return getattr(state, "name", "") or type(state).__name__
+
+
+def numbered(states: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """States with their names; the second of a name is ``"name 2"``."""
+    seen: dict[str, int] = {}
+    for state in states:
+        name = named(state)
+        seen[name] = seen.get(name, 0) + 1
+        yield (name if seen[name] == 1 else f"{name} {seen[name]}"), state

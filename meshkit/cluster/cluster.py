@@ -18,6 +18,7 @@ import attrs
 from ..balance import Balancer, Member, PeakEwma
 from ..call import Call
 from ..errors import ConfigError, NoEndpoint
+from ..section import numbered
 from .endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -112,13 +113,18 @@ class ClusterState:
         return all(state.idle() for member in self.members for state in member.states if hasattr(state, "idle"))
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        """For each endpoint its share of all picks so far, and what its load measure knows."""
+        """For each endpoint: its share of all picks so far, what its load measure knows, and its policies by name."""
         total = sum(member.picks for member in self.members) or 1
         return {
             str(member.endpoint): {
                 "picks": member.picks,
                 "share": member.picks / total,
                 **(member.load.snapshot(now) if member.load is not None else {}),
+                **{
+                    name: state.snapshot(now)
+                    for name, state in numbered(member.states)
+                    if state is not member.load and hasattr(state, "snapshot")
+                },
             }
             for member in self.members
         }

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..errors import ConfigError, MeshError, Rejected
+from ..function import judged
 from ..retry.after import parse, parse_ms
 from .library import Library, library_of
 from .wire import stale
@@ -61,7 +62,7 @@ class HttpxDoor:
         if error is not None and isinstance(error, MeshError):
             library_of(call.request).adopt(error, call.request)
         if self._judge is not None:
-            verdict = self._judge(response, error)
+            verdict = judged(self._judge(response, error))
             if verdict is not None:
                 return verdict
         if error is None:
@@ -87,6 +88,7 @@ class HttpxDoor:
             )
         return Failure(
             error,
+            kind=library.kind(error),
             sent=not isinstance(error, library.unsent),
             replayable=replayable,
             idempotent=idempotent,

@@ -33,6 +33,12 @@ class Library:
         """A connection that ended before the answer did."""
         self._doubles: dict[type[MeshError], type[MeshError]] = {}
 
+    def kind(self, error: BaseException) -> type[Exception] | None:
+        """The builtin exception that one of the transport's amounts to."""
+        if isinstance(error, self.TimeoutException):
+            return TimeoutError
+        return ConnectionError if isinstance(error, self.module.TransportError) else None
+
     def adopt(self, error: MeshError, request: Any) -> MeshError:
         """Make one of our errors also one of the library's: `Rejected` a ``TransportError``, `TimedOut` its timeout.
 

@@ -1,12 +1,13 @@
 """Which failures are worth asking again?
 
 ========================================  ===================================================================
-an exception class                        the error is one of these
+an exception class                        the error is one of these, or amounts to it: behind every door the transport's
+                                          errors are `ConnectionError` and `TimeoutError` as well
 an integer, a ``range`` of integers       the response has this status
 ``"503"``, ``"4xx"``                      the same in words
 ``"5xx"``                                 any status 500..599, or no response
 ``"gateway-error"``                       502, 503, 504, or no response
-``"reset"``                               no response: an error instead of a status (disconnect, read timeout ...)
+``"reset"``                               no response: the transport's error instead (disconnect, read timeout ...)
 ``"connect-failure"``                     certainly nothing was sent
 ``"retriable-4xx"``                       409
 a function ``(Failure) -> bool``          it says so
@@ -78,10 +79,16 @@ class Condition:
 
     def __call__(self, failure: Failure) -> bool:
         error = failure.error
-        if failure.status in self._statuses or isinstance(error, self._errors):
+        kind = failure.kind
+        if (
+            failure.status in self._statuses
+            or isinstance(error, self._errors)
+            or (kind is not None and issubclass(kind, self._errors))
+        ):
             return True
         if not isinstance(error, Rejected) and (
-            (self._unanswered and error is not None and failure.status is None) or (self._unsent and not failure.sent)
+            (self._unanswered and (kind is not None or isinstance(error, OSError)))
+            or (self._unsent and not failure.sent)
         ):
             return True
         return any(predicate(failure) for predicate in self._predicates)
@@ -114,6 +121,6 @@ def _error(policy: str, kind: type) -> type[Exception]:
 
 def _statuses(policy: str, kind: int | range) -> range | tuple[int]:
     statuses = kind if isinstance(kind, range) else (kind,)
-    if not statuses or min(statuses[0], statuses[-1]) < 0 or max(statuses[0], statuses[-1]) > 999:
-        raise ConfigError.of(policy, "on", kind, "give statuses from 0 to 999, such as 503 or range(500, 600)")
+    if not statuses or min(statuses[0], statuses[-1]) < 100 or max(statuses[0], statuses[-1]) > 599:
+        raise ConfigError.of(policy, "on", kind, "give statuses from 100 to 599, such as 503 or range(500, 600)")
     return statuses

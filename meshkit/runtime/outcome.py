@@ -9,12 +9,11 @@ from ..call import Call
 __all__ = ["noted", "told"]
 
 
-def noted(error: BaseException, call: Call, now: float) -> BaseException:
-    """The upstream's own exception, with a note (PEP 678) where a retry stood behind it."""
+def noted(error: BaseException, call: Call, now: float) -> None:
+    """Add a note (PEP 678) to the upstream's own exception, where a retry stood behind it."""
     plural = "" if call.attempt == 1 else "s"
-    error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s, stopped: {call.stopped}")
-    call.stopped = None  # it is said once, also where the error passes a middleware
-    return error
+    why = "" if call.stopped is None else f", stopped: {call.stopped}"
+    error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s{why}")
 
 
 def told(tree: Any, call: Call) -> None:

@@ -7,7 +7,6 @@ that.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -16,9 +15,11 @@ import anyio
 
 from ..call import Call, Verdict
 from ..engine import admit, advance, again, expired, gather, outlived, patience, release, willing
+from ..errors import Rejected
 from ..policy import Waiter
 from ..section import MIDDLEWARE, Section
 from .alarm import Cancelled, arm
+from .bell import bell
 from .lock import LOCK
 from .outcome import noted, told
 
@@ -50,7 +51,7 @@ def bind(
         base, outer = call.held, call.marks
         section = start or tree.root
         verdict = IGNORED
-        alarms = key = error = None
+        alarms = key = result = error = earlier = None
         if tree.listeners and whole is None:
             call.events = []
         try:
@@ -75,6 +76,10 @@ def bind(
                             wait = advance(call, section, now)
                         finally:
                             unlock()
+                    if earlier is not None:
+                        earlier = None
+                        if error is None and discard is not None:
+                            await discard(result)
                     if address is not None:
                         args, kwargs = address(call)
                     result = error = None
@@ -110,9 +115,7 @@ def bind(
                         finally:
                             unlock()
                         if wait is not None:
-                            verdict = IGNORED
-                            if error is None and discard is not None:
-                                await discard(result)
+                            verdict, earlier = IGNORED, (verdict, call.held)
                             section = (await pause(call, wait, clock)) if wait else call.rest
                             now = clock()
                             acquire()
@@ -122,22 +125,30 @@ def bind(
                                 unlock()
                             continue
                     break
-            except BaseException:
+            except BaseException as raised:
                 if alarms is not None:
                     alarms.drop(key)
-                if key is not None and clock() >= call.deadline:
-                    verdict = FAILURE  # it was out for too long, whoever says so first
-                if whole is not None:
-                    call.marks, call.deadline = outer, outer[3]
-                if call.held is not base:
-                    acquire()
-                    try:
-                        release(call, base, clock(), verdict)
-                    finally:
-                        unlock()
-                if whole is None and call.events is not None:
-                    told(tree, call)
-                raise
+                if earlier is None or not isinstance(raised, Rejected):
+                    if call.held is not base:
+                        acquire()
+                        try:
+                            release(call, base, clock(), verdict)
+                        finally:
+                            unlock()
+                    if earlier is not None and error is None and discard is not None:
+                        await close(discard, result)
+                    if whole is None and call.events is not None:
+                        told(tree, call)
+                    raise
+                # A further attempt was refused. The call was sent, so it ends as the attempt before did.
+                verdict, held = earlier
+                call.attempt -= 1
+                call.stopped = raised.policy or type(raised).__name__
+                acquire()
+                try:
+                    release(call, held, clock(), IGNORED)
+                finally:
+                    unlock()
             if whole is not None:
                 call.marks, call.deadline = outer, outer[3]
             keep = hold is not None and error is None and (whole is None or verdict is SUCCESS)
@@ -153,7 +164,9 @@ def bind(
                 if call.events is not None:
                     told(tree, call)
             if error is not None:
-                raise error if call.stopped is None else noted(error, call, now)
+                if whole is None and (call.attempt > 1 or call.stopped is not None):
+                    noted(error, call, now)
+                raise error
             return result
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
@@ -188,23 +201,35 @@ async def pause(call: Call, wait: Any, clock: Callable[[], float]) -> Section:
 
 async def nap(seconds: float, clock: Callable[[], float]) -> None:
     until = clock() + seconds
-    await getattr(clock, "asleep", anyio.sleep)(seconds)
+    await getattr(clock, "asleep", sleep)(seconds)
     early = until - clock()
     if 0 < early < 0.001:  # uvloop counts whole milliseconds: a call let go early would count as never begun
-        await anyio.sleep(early + 0.001)
+        await sleep(early + 0.001)
+
+
+async def sleep(seconds: float) -> None:
+    # Not anyio's: its first call would load a backend, while everything else on the loop stands still.
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        await trio.sleep(seconds)
+    else:
+        await asyncio.sleep(seconds)
 
 
 async def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
     """Wait for the grant of a place in a queue, until the gate's limit or the call's deadline."""
     began = clock()
-    event = anyio.Event()
+    section = None
     try:
+        woken = bell()
         with LOCK:
-            waiter.wake = _wake(event)
+            waiter.wake = woken.ring
             until = patience(call, waiter)
-        with anyio.move_on_after(None if until is None else max(0.0, until - began)):
-            if not waiter.granted:
-                await event.wait()
+        if not waiter.granted:
+            await woken.wait(None if until is None else max(0.0, until - began))
     finally:
         with LOCK:
             section = admit(call, waiter, clock())
@@ -214,20 +239,7 @@ async def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Secti
     return section
 
 
-def _wake(event: anyio.Event) -> Callable[[], None]:
-    """Sets the event from whichever thread grants the place."""
-    home = threading.get_ident()
-    try:
-        later: Callable[..., Any] = asyncio.get_running_loop().call_soon_threadsafe
-    except RuntimeError:
-        import trio
-
-        later = trio.lowlevel.current_trio_token().run_sync_soon
-
-    def wake() -> None:
-        if threading.get_ident() == home:
-            event.set()
-        else:
-            later(event.set)
-
-    return wake
+async def close(discard: Callable[[Any], Awaitable[Any]], result: Any) -> None:
+    """Close what is left behind, also where the task is being cancelled."""
+    with anyio.CancelScope(shield=True):
+        await discard(result)

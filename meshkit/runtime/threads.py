@@ -14,6 +14,7 @@ from typing import Any
 
 from ..call import Call, Verdict
 from ..engine import admit, advance, again, expired, gather, outlived, patience, release, willing
+from ..errors import Rejected
 from ..policy import Waiter
 from ..section import MIDDLEWARE, Section
 from .lock import LOCK
@@ -41,7 +42,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
         base, outer = call.held, call.marks
         section = start or tree.root
         verdict = IGNORED
-        alarms = key = error = None
+        alarms = key = result = error = earlier = None
         if tree.listeners and whole is None:
             call.events = []
         try:
@@ -60,6 +61,10 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         now = clock()
                         with LOCK:
                             wait = advance(call, section, now)
+                    if earlier is not None:
+                        earlier = None
+                        if error is None and discard is not None:
+                            discard(result)
                     if address is not None:
                         args, kwargs = address(call)
                     result = error = None
@@ -92,28 +97,31 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         with LOCK:
                             wait = again(call, marks, now, verdict)
                         if wait is not None:
-                            verdict = IGNORED
-                            if error is None and discard is not None:
-                                discard(result)
+                            verdict, earlier = IGNORED, (verdict, call.held)
                             section = (pause(call, wait, clock)) if wait else call.rest
                             now = clock()
                             with LOCK:
                                 wait = advance(call, section, now)
                             continue
                     break
-            except BaseException:
+            except BaseException as raised:
                 if alarms is not None:
                     alarms.drop(key)
-                if key is not None and clock() >= call.deadline:
-                    verdict = FAILURE  # it was out for too long, whoever says so first
-                if whole is not None:
-                    call.marks, call.deadline = outer, outer[3]
-                if call.held is not base:
-                    with LOCK:
-                        release(call, base, clock(), verdict)
-                if whole is None and call.events is not None:
-                    told(tree, call)
-                raise
+                if earlier is None or not isinstance(raised, Rejected):
+                    if call.held is not base:
+                        with LOCK:
+                            release(call, base, clock(), verdict)
+                    if earlier is not None and error is None and discard is not None:
+                        close(discard, result)
+                    if whole is None and call.events is not None:
+                        told(tree, call)
+                    raise
+                # A further attempt was refused. The call was sent, so it ends as the attempt before did.
+                verdict, held = earlier
+                call.attempt -= 1
+                call.stopped = raised.policy or type(raised).__name__
+                with LOCK:
+                    release(call, held, clock(), IGNORED)
             if whole is not None:
                 call.marks, call.deadline = outer, outer[3]
             keep = hold is not None and error is None and (whole is None or verdict is SUCCESS)
@@ -126,7 +134,9 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 if call.events is not None:
                     told(tree, call)
             if error is not None:
-                raise error if call.stopped is None else noted(error, call, now)
+                if whole is None and (call.attempt > 1 or call.stopped is not None):
+                    noted(error, call, now)
+                raise error
             return result
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
@@ -180,6 +190,10 @@ def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
         with LOCK:
             section = outlived(call, clock() - began, clock())
     return section
+
+
+def close(discard: Callable[[Any], Any], result: Any) -> None:
+    discard(result)
 
 
 def arm(key: Any, call: Call, send: Callable[..., Any], now: float, clock: Any) -> tuple[Callable[..., Any], Any]:
