@@ -121,6 +121,6 @@ def _error(policy: str, kind: type) -> type[Exception]:
 
 def _statuses(policy: str, kind: int | range) -> range | tuple[int]:
     statuses = kind if isinstance(kind, range) else (kind,)
-    if not statuses or min(statuses[0], statuses[-1]) < 100 or max(statuses[0], statuses[-1]) > 599:
-        raise ConfigError.of(policy, "on", kind, "give statuses from 100 to 599, such as 503 or range(500, 600)")
+    if not statuses or min(statuses[0], statuses[-1]) < 0 or max(statuses[0], statuses[-1]) > 999:
+        raise ConfigError.of(policy, "on", kind, "give statuses from 0 to 999, such as 503 or range(500, 600)")
     return statuses

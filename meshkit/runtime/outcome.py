@@ -9,11 +9,14 @@ from ..call import Call
 __all__ = ["noted", "told"]
 
 
-def noted(error: BaseException, call: Call, now: float) -> None:
-    """Add a note (PEP 678) to the upstream's own exception, where a retry stood behind it."""
-    plural = "" if call.attempt == 1 else "s"
-    why = "" if call.stopped is None else f", stopped: {call.stopped}"
-    error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s{why}")
+def noted(error: BaseException, call: Call, now: float) -> BaseException:
+    """The upstream's own exception, with a note (PEP 678) where a retry stood behind it."""
+    if call.stopped is not None or not hasattr(error, "__notes__"):
+        plural = "" if call.attempt == 1 else "s"
+        why = "" if call.stopped is None else f", stopped: {call.stopped}"
+        error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s{why}")
+        call.stopped = None  # it is said once, also where the error passes a middleware
+    return error
 
 
 def told(tree: Any, call: Call) -> None:

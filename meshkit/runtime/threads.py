@@ -108,6 +108,10 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 if alarms is not None:
                     alarms.drop(key)
                 if earlier is None or not isinstance(raised, Rejected):
+                    if key is not None and clock() >= call.deadline:
+                        verdict = FAILURE  # it was out for too long, whoever says so first
+                    if whole is not None:
+                        call.marks, call.deadline = outer, outer[3]
                     if call.held is not base:
                         with LOCK:
                             release(call, base, clock(), verdict)
@@ -134,7 +138,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 if call.events is not None:
                     told(tree, call)
             if error is not None:
-                if whole is None and (call.attempt > 1 or call.stopped is not None):
+                if call.stopped is not None or (whole is None and call.attempt > 1):
                     noted(error, call, now)
                 raise error
             return result

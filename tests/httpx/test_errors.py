@@ -234,7 +234,7 @@ def test_importing_it_imports_neither() -> None:
 def test_names_of_the_classes_a_reader_sees(lib: ModuleType) -> None:
     request = lib.Request("GET", "http://a")
     error = library_of(request).adopt(NoEndpoint("nobody", policy="payments"), request)
-    assert repr(error) == "NoEndpoint('nobody')"
+    assert repr(error) == "NoEndpoint('payments: nobody')"
     assert type(error).__module__ == "meshkit.errors"
 
 

@@ -137,7 +137,7 @@ def test_what_cannot_be_steered():
     stack = pipeline(Timeout(1.0), ConcurrencyLimit(1, name="bulkhead"))
     with pytest.raises(ConfigError, match=r"name one of \['Timeout', 'bulkhead'\]"):
         stack.control("breaker")
-    with pytest.raises(ConfigError, match="only a circuit breaker can be opened and reset by hand"):
+    with pytest.raises(ConfigError, match="only a circuit breaker can be isolated and reset by hand"):
         stack.control("bulkhead").isolate()
 
 
