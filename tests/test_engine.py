@@ -6,16 +6,13 @@ import pytest
 
 from meshkit import (
     CircuitBreaker,
-    CircuitOpen,
     Cluster,
     ConcurrencyLimit,
     ConfigError,
-    Constant,
     Overloaded,
     Pipeline,
     RateLimit,
     RateLimited,
-    Retry,
     RoundRobin,
     Shared,
     Timeout,
@@ -110,72 +107,6 @@ def test_a_rejection_after_a_delay_settles_the_delayed_gate():
     with pytest.raises(Overloaded):
         pipeline(Gate("a", log), Gate("b", log, [1.0]), Gate("c", log, [Overloaded()])).call(lambda: None)
     assert log == ["a enter", "b enter", "c enter", "b exit ignored", "a exit ignored"]
-
-
-# Again.
-
-
-def test_each_attempt_is_an_entry_of_what_stands_inside_the_retry():
-    log = []
-    stack = pipeline(Gate("out", log), retry(), Gate("in", log))
-    assert stack.call(fails(ConnectionError(), ConnectionError())) == "done"
-    assert log == [
-        *("out enter", "in enter", "in exit failure", "in enter", "in exit failure", "in enter", "in exit success"),
-        "out exit success",
-    ]
-
-
-def test_the_last_failure_passes_unchanged_with_a_note():
-    errors = [ConnectionError(k) for k in range(3)]
-    with pytest.raises(ConnectionError) as caught:
-        pipeline(retry(backoff=0.25)).call(fails(*errors))
-    assert caught.value is errors[2]
-    assert caught.value.__notes__ == ["3 attempts in 0.5 s, stopped: attempts"]
-    assert not any(hasattr(error, "__notes__") for error in errors[:2])
-
-
-def test_what_a_retry_does_not_name_is_not_repeated_and_has_no_note():
-    error = KeyError("not ours")
-    with pytest.raises(KeyError) as caught:
-        pipeline(retry()).call(fails(error))
-    assert caught.value is error
-    assert not hasattr(error, "__notes__")
-
-
-def test_a_rejection_is_not_repeated():
-    gate = Gate(does=[CircuitOpen()])
-    with pytest.raises(CircuitOpen):
-        pipeline(Retry(on=lambda failure: True, backoff=Constant(0.0)), gate).call(lambda: "done")
-    assert gate.log == ["gate enter"]
-
-
-def test_the_inner_retry_is_asked_first_and_begins_anew_for_each_attempt_of_the_outer():
-    seen = []
-
-    sees = Sees(lambda call, now: seen.append((now, call.attempt)))
-    with pytest.raises(ConnectionError):
-        pipeline(retry(2, 5.0), retry(3, 1.0), sees).call(fails(*[ConnectionError()] * 9))
-    assert seen == [(0.0, 1), (1.0, 2), (2.0, 3), (7.0, 1), (8.0, 2), (9.0, 3)]
-
-
-def test_an_outer_retry_repeats_what_the_inner_one_does_not_name():
-    log = []
-    stack = pipeline(retry(on=KeyError), Gate("between", log), retry(on=ConnectionError), Gate("in", log))
-    assert stack.call(fails(ConnectionError(), KeyError(), ConnectionError())) == "done"
-    assert log == [
-        *("between enter", "in enter", "in exit failure", "in enter", "in exit failure", "between exit failure"),
-        *("between enter", "in enter", "in exit failure", "in enter", "in exit success", "between exit success"),
-    ]
-
-
-def test_a_predicate_that_raises_repeats_nothing_and_does_not_hide_the_failure():
-    def predicate(failure):
-        raise ZeroDivisionError
-
-    error = ConnectionError("the one that counts")
-    with pytest.raises(ConnectionError) as caught:
-        pipeline(Retry(on=predicate, backoff=Constant(0.0))).call(fails(error))
-    assert caught.value is error
 
 
 # Until when.

@@ -11,10 +11,17 @@ SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 
 
 class Leave(Exception):
-    """A rejection that goes back no further: it came through a retry, or from the function itself."""
+    """A rejection that goes to no other branch: it came through a retry."""
 
-    def __init__(self, rejection):
-        self.rejection = rejection
+    def __init__(self, error):
+        self.error = error
+
+
+class End(Leave):
+    """What ends the call, whatever stands around it.
+
+    A rejection by the function itself, or the failure of an attempt after which a further one was refused.
+    """
 
 
 class Reference:
@@ -32,11 +39,10 @@ class Reference:
         try:
             return self.walk(self.states, call, fn, None)
         except Leave as leave:
-            raise leave.rejection from None
+            raise leave.error from None
 
     def verdict(self, call, error):
-        if isinstance(error, Leave) or (error is not None and isinstance(error, Rejected)):
-            return IGNORED
+        error = error.error if isinstance(error, Leave) else error
         return self.door.judge(call, None, error) if error is not None else SUCCESS
 
     def walk(self, states, call, fn, retry):
@@ -77,14 +83,19 @@ class Reference:
         return self.walk(rest, call, fn, retry)
 
     def repeat(self, state, rest, call, fn):
-        deadline, attempt, delay = call.deadline, 1, 0.0
+        deadline, attempt, delay, failure = call.deadline, 1, 0.0, None
         while True:
             call.attempt, call.deadline = attempt, deadline
             try:
                 return self.walk(rest, call, fn, (deadline, attempt))
-            except Rejected as rejection:
-                raise Leave(rejection) from None
+            except End:
+                raise
+            except (Rejected, Leave) as rejection:
+                if failure is not None:
+                    raise End(failure) from None
+                raise Leave(rejection.error if isinstance(rejection, Leave) else rejection) from None
             except Exception as error:
+                failure = error
                 if self.verdict(call, error) is IGNORED or not state.matches(call.failure):
                     raise
                 call.attempt, call.delay, call.deadline = attempt, delay, deadline
@@ -121,11 +132,11 @@ class Reference:
             attempt = retry is not None and (retry[0] is None or retry[0] > self.clock())
             text = "no answer within"
             if attempt:
-                error = AttemptTimedOut(f"attempt {retry[1]}: {text} {self.clock() - began:.3g} s")
+                error = AttemptTimedOut(f"attempt {retry[1]}: {text} {call.deadline - began:.3g} s")
             else:
-                error = DeadlineExceeded(f"{text} {self.clock() - call.began_at:.3g} s")
+                error = DeadlineExceeded(f"{text} {call.deadline - call.began_at:.3g} s")
         except Rejected as rejection:
-            raise Leave(rejection) from None
+            raise End(rejection) from None
         except Exception as raised:
             error = raised
         finally:

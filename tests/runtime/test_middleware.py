@@ -173,6 +173,15 @@ async def test_after_a_rejection_inside_it_the_next_walk_is_a_new_one():
     ]
 
 
+async def test_after_a_rejection_inside_it_nobody_is_walked_around():
+    """The first walk was refused at its choice; the second, before it, has no choice to go back to."""
+    choice = Branches(x=[Gate(does=[CircuitOpen()])], y=[Gate(does=[CircuitOpen()])])
+    stack = pipeline(twice, Gate(does=[None, RateLimited("by a")]), choice)
+    with pytest.raises(RateLimited, match="by a"):
+        await stack.call(fails_async())
+    assert stack.idle()
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_called_on_twice_each_walk_has_its_own_timeout(backend):
     async def main():
