@@ -31,7 +31,8 @@ from typing import Any
 
 from ..call import Verdict
 from ..errors import ConfigError
-from .script import Broken, Script, Step
+from .script import Script, Step
+from .witness import Broken
 
 __all__ = ["check"]
 

@@ -1,14 +1,13 @@
 """What happens if calls come, end, wait and are given up in just this order? The shell that a script drives.
 
 It stands around the engine like those of ``runtime``, but nobody waits: each step of the script says how much time goes
-by, and then what happens to which call. Every gate is folded with an observer, which holds the laws that can be judged
-from outside while the trace is played; `Broken` says which one was not kept, and when.
+by, and then what happens to which call. Every gate is folded with a `Witness`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -16,17 +15,12 @@ from ..call import Call, Failure, Verdict
 from ..engine import admit, advance, again, gather, outlived, patience, release, willing
 from ..errors import Rejected
 from ..policy import Waiter
-from ..section import MIDDLEWARE, Section, fold, named
+from ..section import MIDDLEWARE, Section, fold
+from .witness import ROUNDING, Broken, Witness
 
-__all__ = ["Broken", "Script", "Step"]
+__all__ = ["Script", "Step"]
 
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
-ROUNDING = 1e-9
-"""Seconds by which a sum of floats may miss the deadline it was made for."""
-
-
-class Broken(AssertionError):
-    """A law of policies that was not kept."""
 
 
 class Step(NamedTuple):
@@ -57,11 +51,12 @@ class Door:
 class Way:
     """One call under way: sent, asleep until an instant, or standing in a queue."""
 
-    __slots__ = ("call", "number", "since", "until", "waiter", "woken")
+    __slots__ = ("call", "number", "since", "until", "waiter", "witness", "woken")
 
-    def __init__(self, call: Call, number: int) -> None:
+    def __init__(self, call: Call, number: int, witness: Witness) -> None:
         self.call = call
         self.number = number
+        self.witness = witness
         self.since = 0.0
         self.until: float | None = None
         self.waiter: Waiter | None = None
@@ -70,7 +65,7 @@ class Way:
     def wake(self) -> None:
         self.woken += 1
         if self.waiter is None or self.woken > 1 or not self.waiter.granted:
-            raise Broken("law 2: a place in a queue was granted twice, or after it was given up")
+            self.witness.found("law 2: a place in a queue was granted twice, or after it was given up")
 
 
 class Script:
@@ -87,10 +82,8 @@ class Script:
         self.state = spec.start(self.rng)
         self._calls = 0
         self._requests = requests
-        self._reading = reading
-        self._counting = counting
-        self._broken: Broken | None = None
-        self.root = fold([self.state], self._watch)
+        self.witness = Witness(self.state, reading=reading, counting=counting)
+        self.root = fold([self.state], self.witness.watch)
 
     def play(self, steps: Sequence[Step], skip: frozenset[int] | set[int] = frozenset()) -> list[tuple[Any, ...]]:
         """Play the steps without the calls to ``skip``, bring home what is still under way, and answer the log."""
@@ -108,7 +101,7 @@ class Script:
                 self._end(sent[step.which % len(sent)], step.verdict, step.asked)
             elif step.verb == "cancel" and self.ways:
                 self._give_up(self.ways[step.which % len(self.ways)])
-            self._look()
+            self.witness.look(self.now)
         self._bring_home()
         return self.log
 
@@ -150,7 +143,7 @@ class Script:
             until = self.state.until(call, self.now)
             if until != self.state.until(call, self.now):
                 raise Broken(f"law 1: until() answered {until!r}, and something else when asked again")
-        way = Way(call, self._calls)
+        way = Way(call, self._calls, self.witness)
         self.ways.append(way)
         self._walk(way, self.root)
         if way not in self.ways:
@@ -163,13 +156,13 @@ class Script:
                 if section.facts is not None:
                     gather(call, section.facts)
                 answer: Any = advance(call, section, self.now)
-                self._hold()
+                self.witness.hold()
                 if not isinstance(answer, Section):
                     break
                 middleware = answer.kind is MIDDLEWARE and answer.after  # what it does is not a policy's
                 section = middleware or answer
         except Rejected as rejection:
-            self._hold()
+            self.witness.hold()
             self._reject(way, rejection)
             return
         if answer is None:
@@ -210,7 +203,7 @@ class Script:
             call.failure = Failure(ConnectionError(), status=None, retry_after=asked)
             self._ask_twice(call.failure)
             wait: Any = again(call, willing(call, None), self.now, verdict)
-            self._hold()
+            self.witness.hold()
             if wait is not None:
                 if not (isinstance(wait, int | float) and 0 <= wait < math.inf):
                     raise Broken(f"again() answered {wait!r}: give finite seconds from 0 on, or None to stop")
@@ -237,64 +230,4 @@ class Script:
 
     def _release(self, way: Way, verdict: Verdict) -> None:
         release(way.call, None, self.now, verdict)
-        self._hold()
-
-    def _hold(self) -> None:
-        """Raise what an observer saw: the engine survives what an `exit` raises."""
-        if self._broken is not None:
-            raise self._broken
-
-    def _look(self) -> Any:
-        if not self._reading:
-            return None
-        repr(self.state)
-        snapshot = getattr(self.state, "snapshot", lambda now: None)
-        seen = snapshot(self.now)
-        if seen != snapshot(self.now):
-            raise Broken("law 3: two snapshots of one instant differ")
-        return seen
-
-    def _watch(self, state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None) -> tuple[Any, Any]:
-        if state is None:
-            return enter, exit
-        name = named(state)
-
-        def observed_enter(call: Call, now: float) -> Any:
-            before = self._look()
-            try:
-                answer = enter(call, now)
-            except Rejected:
-                after = self._look()
-                if before != after and not self._counting:
-                    self._broken = Broken(f"law 2: {name} refused and yet took something: {before} became {after}")
-                raise
-            except Exception as error:
-                self._broken = Broken(
-                    f"{name}: enter() raised {error!r}: a gate goes, waits, queues or raises Rejected"
-                )
-                raise self._broken from error
-            if exit is None and isinstance(answer, Section):
-                return answer  # a choice's
-            self._judge(name, answer, call, now)
-            return answer
-
-        def observed_exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
-            try:
-                exit(call, began, now, verdict)  # type: ignore[misc]  # handed out only where there is one
-            except Exception as error:
-                broken = error if isinstance(error, Broken) else Broken(f"{name}: exit() raised {error!r}")
-                self._broken = self._broken or broken
-
-        return observed_enter, None if exit is None else observed_exit
-
-    def _judge(self, name: str, answer: Any, call: Call, now: float) -> None:
-        if not answer or isinstance(answer, Waiter):
-            return
-        if not (isinstance(answer, int | float) and 0 < answer < math.inf):
-            raise self._break(f"{name}: enter() answered {answer!r}: give seconds, a Waiter, or nothing")
-        if call.deadline is not None and now + answer > call.deadline + ROUNDING:
-            raise self._break(f"{name}: a delay of {answer!r} s, which crosses the call's deadline: refuse at once")
-
-    def _break(self, text: str) -> Broken:
-        self._broken = Broken(text)
-        return self._broken
+        self.witness.hold()

@@ -32,7 +32,7 @@ from meshkit import (
 )
 from meshkit.policy import Waiter
 from meshkit.testing import check
-from meshkit.testing.script import Broken
+from meshkit.testing.witness import Broken
 
 PAIR = ["10.0.0.1:80", "10.0.0.2:80"]
 
