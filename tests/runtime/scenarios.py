@@ -1,4 +1,4 @@
-"""Scenarios for cancellation: calls that wait for each thing a call can wait for, and neighbours that must not suffer."""
+"""Scenarios for cancellation: calls that wait for each thing a call can wait for, and their neighbours."""
 
 from __future__ import annotations
 
