@@ -57,6 +57,9 @@ class Failure:
         self.idempotent = idempotent
         self.stale = stale
 
+    def __repr__(self) -> str:
+        return f"Failure({self.error!r})" if self.status is None else f"Failure(status={self.status})"
+
 
 class Call:
     """One call on its way through a pipeline.

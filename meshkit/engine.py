@@ -18,6 +18,7 @@ Both are found by walking, not by parent pointers: a cluster shared by a hundred
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from .call import Call, Verdict
@@ -66,6 +67,7 @@ def advance(call: Call, section: Section, now: float) -> Any:
     `admit`; a `Section`: gather its facts and advance from it, or, where it is a middleware's, run that in place of
     sending. Raises `Rejected` with ``call.held`` at what was entered.
     """
+    enter = None
     while True:
         try:
             for enter in section.enters:
@@ -101,12 +103,18 @@ def advance(call: Call, section: Section, now: float) -> Any:
                 _settle_before(call, section, section.enters.index(enter), now)
             if call.marks is None or call.marks[1].kind is not CHOICE:
                 raise
-            section = elsewhere(call, rejection, now)
+            other = elsewhere(call, rejection, now)
+            if other is None:
+                raise
+            section, enter = other, None
             if section.facts is not None:
                 return section
-        except BaseException:  # a gate's own fault, or Ctrl-C: what was entered before it is given back as well
+        except BaseException as fault:  # a gate's own, or Ctrl-C: what was entered is given back as well
             if enter is not None:
-                _settle_before(call, section, section.enters.index(enter), now)
+                # Ctrl-C in this very frame comes behind the gate, one raised further in comes before its end.
+                trace = fault.__traceback__
+                behind = trace is not None and trace.tb_next is None
+                _settle_before(call, section, section.enters.index(enter) + behind, now)
             raise
 
 
@@ -130,10 +138,11 @@ def _halt(call: Call, section: Section, enter: Any, wait: Any, now: float) -> An
     return wait
 
 
-def elsewhere(call: Call, rejection: Rejected, now: float) -> Section:
+def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
     """The branch to try instead of one that rejected, directly below a choice: nothing was sent, no attempt spent.
 
-    A choice that has no other branch has itself rejected: a choice directly around it is asked next.
+    A choice that has no other branch has itself rejected: a choice directly around it is asked next. ``None``: nobody
+    is left, the rejection stands.
     """
     mark = call.marks
     while mark is not None and mark[1].kind is CHOICE:
@@ -149,7 +158,7 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section:
             call.marks = (outer, section, held, deadline, other, refused)
             return other
         mark = outer
-    raise rejection
+    return None
 
 
 def patience(call: Call, waiter: Waiter) -> float | None:
@@ -169,13 +178,13 @@ def admit(call: Call, waiter: Waiter, now: float) -> Section | None:
     if not waiter.granted:
         leave(waiter)
         return None
+    held = call.held
+    if exit is not None:
+        call.held = (held, (exit,), now)
     until = patience(call, waiter)
     if until is not None and now >= until:
-        if exit is not None:
-            exit(call, now, now, IGNORED)
+        release(call, held, now, IGNORED)
         return None
-    if exit is not None:
-        call.held = (call.held, (exit,), now)
     return rest  # type: ignore[no-any-return]
 
 
@@ -188,7 +197,13 @@ def outlived(call: Call, waited: float, now: float) -> Section:
     rejection = Overloaded("no permit within %.3g s", waited, policy=name)
     if call.events is not None:  # no gate's own, so no watching gate sees it
         call.events.append(RejectedCall(now, name, call.endpoint, rejection))
-    return elsewhere(call, rejection, now)
+    section = elsewhere(call, rejection, now)
+    if section is not None:
+        return section
+    try:
+        raise rejection
+    finally:
+        del rejection  # no cycle of error, traceback and frame
 
 
 def willing(call: Call, base: Any) -> tuple[Any, ...]:
@@ -206,6 +221,9 @@ def willing(call: Call, base: Any) -> tuple[Any, ...]:
                     found.append(mark)
             except Exception as error:
                 _survive(error)
+                if call.failure is not None and call.failure.error is not None:
+                    with suppress(Exception):
+                        call.failure.error.add_note(f"{named(mark[1].state)}: its predicate raised {error!r}")
         mark = mark[0]
     return tuple(found)
 

@@ -43,7 +43,11 @@ class ConfigError(MeshError, ValueError):
     @classmethod
     def of(cls, policy: str, option: str, value: object, fix: str) -> ConfigError:
         """The four things a reader needs: which policy, which option, what stood there, what to write instead."""
-        return cls(f"{policy}: {option}={value!r}: {fix}")
+        try:
+            shown = repr(value)
+        except Exception:  # a number of thousands of digits, or a repr that fails
+            shown = f"<{type(value).__name__}>"
+        return cls(f"{policy}: {option}={shown}: {fix}")
 
 
 class Rejected(MeshError):

@@ -17,7 +17,7 @@ __all__ = ["FunctionDoor", "Judge", "judged"]
 
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 
-Judge = Callable[[Any, BaseException | None], Verdict | None]
+Judge = Callable[[Any, Any], Verdict | None]
 """``(result, error)`` to a verdict; ``error`` is ``None`` where the function returned. ``None``: as without a judge."""
 
 
@@ -40,7 +40,12 @@ class FunctionDoor:
 
     def __init__(self, fn: Callable[..., Any], judge: Judge | None = None) -> None:
         self._judge = judge
-        self.judges_results = judge is not None
+        # A wrapper, a lambda or an object may turn out to hand on a coroutine, and then nothing would be guarded.
+        self.judges_results = (
+            judge is not None
+            or not (inspect.isfunction(fn) and fn.__name__.isidentifier())
+            or (hasattr(fn, "__wrapped__"))
+        )
         try:
             self._parameters: inspect.Signature | None = inspect.signature(fn)
         except (TypeError, ValueError):  # a builtin without a signature
@@ -58,6 +63,11 @@ class FunctionDoor:
             if verdict is not None:
                 return verdict
         if error is None:
+            if inspect.isawaitable(result):
+                close = getattr(result, "close", None)
+                if close is not None:
+                    close()
+                raise TypeError("the function returned an awaitable, which nothing guards: make it an async def")
             return SUCCESS
         return IGNORED if isinstance(error, Rejected) else FAILURE
 

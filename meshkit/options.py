@@ -16,6 +16,9 @@ __all__ = ["among", "count", "number", "optional", "ratio", "seconds"]
 LARGEST = 1.7976931348623157e308
 """The largest finite double; comparing refuses NaN, infinities and whole numbers beyond it, and converts nothing."""
 
+SHORTEST = 1e-9
+"""Seconds: what no clock can tell from nothing is no duration."""
+
 Validator = Callable[[Any, Any, Any], None]
 
 
@@ -35,7 +38,7 @@ def seconds(*, zero: bool = False) -> Validator:
 
     def check(spec: Any, attribute: Any, value: Any) -> None:
         number = _number(spec, attribute.name, value, fix)
-        if number < 0 or (number == 0 and not zero):
+        if number < SHORTEST and not (zero and number == 0):
             raise ConfigError.of(_policy(spec), attribute.name, value, fix)
 
     return check

@@ -5,16 +5,20 @@ A warning names an order that is legal and hardly ever meant; an error one that 
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from .breaker import CircuitBreaker
+from .call import Failure
 from .cluster import Cluster
-from .errors import ConfigError
+from .errors import AttemptTimedOut, ConfigError
 from .retry import Retry
 from .shared import bare
 from .timeout import Timeout
 
 __all__ = ["check_sync", "warnings"]
+
+_ANY = Random(0)  # noqa: S311  # draws nothing here
 
 
 def warnings(specs: tuple[Any, ...]) -> list[str]:
@@ -35,6 +39,10 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
         for k in retries:
             tries *= path[k].attempts
         found.append(f"two retries on one path multiply: up to {tries} attempts for one call")
+    for k in retries:
+        inner = [spec for spec in path[k + 1 :] if isinstance(spec, Timeout)]
+        if inner and path[k].attempts > 1 and not path[k].start(_ANY).matches(Failure(AttemptTimedOut())):
+            found.append("an attempt that times out is not repeated: name TimeoutError in the retry's on")
     if retries and deadline is None:
         found.append("a retry without a timeout: an attempt that hangs is never repeated")
     if any(path[k].budget is None and path[k].attempts > 1 for k in retries):

@@ -25,6 +25,7 @@ from .function import FunctionDoor, Judge
 from .observe.watch import watch
 from .order import check_sync
 from .runtime.lock import LOCK
+from .runtime.settle import collect
 from .section import Section, fold, numbered
 
 __all__ = ["Pipeline"]
@@ -43,6 +44,8 @@ class Pipeline:
 
     def __init__(self, *policies: Any, seed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.specs: tuple[Any, ...] = tuple(_flat(policies))
+        if not callable(clock):
+            raise ConfigError.of("Pipeline", "clock", clock, "give a function that answers seconds, as time.monotonic")
         self.clock = clock
         self.listeners: tuple[Callable[[Any], None], ...] = ()
         self.failed_listeners = 0
@@ -61,15 +64,18 @@ class Pipeline:
 
         ``judge(result, error)`` overrules what counts as failure.
         """
-        if fn is None:
+        if judge is not None and not callable(judge):
+            raise ConfigError.of("Pipeline", "judge", judge, "give a function of (result, error)")
+        if fn is None and judge is not None:
             return partial(self.__call__, judge=judge)
-        return wraps(fn)(self._bind(fn, judge))
+        guarded = self._bind(fn, judge)
+        return wraps(fn)(guarded)  # type: ignore[arg-type]  # it was callable
 
     def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function through the pipeline, once; an ``async def`` gives its awaitable."""
         return self._bind(fn, None)(*args, **kwargs)  # type: ignore[no-any-return]
 
-    def _bind(self, fn: Callable[..., Any], judge: Judge | None) -> Callable[..., Any]:
+    def _bind(self, fn: Any, judge: Judge | None) -> Callable[..., Any]:
         if not callable(fn):
             raise ConfigError.of("Pipeline", "fn", fn, "give a function")
         if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
@@ -91,6 +97,7 @@ class Pipeline:
 
     def idle(self) -> bool:
         """Whether nothing is held: no permit, no place in a queue, no call under way at an endpoint."""
+        collect()
         with LOCK:
             return all(state.idle() for state in self.states if hasattr(state, "idle"))
 
@@ -98,6 +105,7 @@ class Pipeline:
         """The state of each policy by its name, as plain numbers and words; of a cluster, for each endpoint and its
         policies. A name that stands twice is numbered. Reading changes nothing.
         """
+        collect()
         now = self.clock()
         with LOCK:
             return {name: state.snapshot(now) for name, state in numbered(self.states) if hasattr(state, "snapshot")}
@@ -118,7 +126,7 @@ class Pipeline:
         A listener that raises is counted in ``failed_listeners`` and harms no call. Without listeners nothing is
         watched.
         """
-        if _awaits(listener):
+        if not callable(listener) or _awaits(listener):  # type: ignore[redundant-expr]  # not everybody checks types
             raise ConfigError.of("Pipeline", "listener", listener, "give a plain function of the event")
         with LOCK:
             self.listeners = (*self.listeners, listener)
@@ -126,7 +134,10 @@ class Pipeline:
 
         def stop() -> None:
             with LOCK:
-                self.listeners = tuple(one for one in self.listeners if one is not listener)
+                rest = list(self.listeners)
+                if listener in rest:
+                    rest.remove(listener)
+                self.listeners = tuple(rest)
                 _fold(self)
 
         return stop
@@ -183,8 +194,8 @@ def _start(spec: Any, rng: random.Random) -> Any:
 
 def _awaits(fn: Any) -> bool:
     """Whether calling it gives an awaitable; also for an object with an ``async def __call__``, and partials."""
-    while isinstance(fn, partial):
-        fn = fn.func
+    while isinstance(fn, partial | staticmethod):
+        fn = fn.func if isinstance(fn, partial) else fn.__func__
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
 
 

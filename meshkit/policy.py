@@ -57,10 +57,15 @@ class Waiter:
         self.granted = False
         self.wake: Callable[[], None] | None = None
 
-    def grant(self) -> None:
+    def grant(self) -> bool:
+        """The turn has come. False if nobody can be woken there any more (its loop is closed): grant another one."""
         self.granted = True
         if self.wake is not None:
-            self.wake()
+            try:
+                self.wake()
+            except Exception:
+                self.granted = False
+        return self.granted
 
 
 @runtime_checkable

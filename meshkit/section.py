@@ -81,9 +81,9 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
         section = section.longer(*watch(None, _go, None), None)
     for state in reversed(states):
         enter = getattr(state, "enter", None)
-        if hasattr(state, "again"):
+        if callable(getattr(state, "again", None)):
             section = Section(REPEAT, state.again, section, state)
-        elif hasattr(state, "until"):
+        elif callable(getattr(state, "until", None)):
             section = Section(BOUND, state.until, section, state)
         elif hasattr(state, "pick"):
             state.fold(lambda branch: fold(branch, watch, path))

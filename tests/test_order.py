@@ -17,7 +17,7 @@ from meshkit import (
 )
 from meshkit.order import warnings
 
-RETRY = Retry(on=ConnectionError)
+RETRY = Retry(on=(ConnectionError, TimeoutError))
 
 
 async def middleware(call, call_next):
@@ -34,6 +34,8 @@ async def middleware(call, call_next):
         ([Timeout(1.0), RETRY, Timeout(1.0)], ["a timeout of 1 s within one of 1 s never strikes"]),
         ([Timeout(1.0), RETRY, Timeout(0.4)], []),
         ([RETRY], ["a retry without a timeout"]),
+        ([Timeout(2.0), Retry(on=ConnectionError), Timeout(1.0)], ["an attempt that times out is not repeated"]),
+        ([Timeout(2.0), Retry(on=ConnectionError, attempts=1), Timeout(1.0)], []),
         ([Timeout(1.0), Retry(on=OSError, attempts=4), RETRY], ["up to 12 attempts for one call"]),
         ([Timeout(1.0), Retry(on=OSError, budget=None)], ["a retry without a budget"]),
         ([Timeout(1.0), Retry(on=OSError, attempts=1, budget=None)], []),

@@ -8,8 +8,10 @@ The average believes bad news at once and good news slowly. After an answer in `
     latency <  average   average = latency + (average - latency) * exp(-dt / decay)
 
 An endpoint that nobody asks is forgiven: at ``now`` the average counts as ``exp(-(now - t) / decay)`` of itself, with
-``t`` the instant it was last asked or answered. Finagle forgives with every reading, also while attempts hang. Here
-reading changes nothing, and asking ends the forgiving: no burst follows the first probe to an endpoint long unheard of.
+``t`` the instant it was last asked or answered; and after ``decay`` seconds it is forgotten, so that whoever fell out
+of favour is asked again by then, however bad the news was. Finagle forgives with every reading, also while attempts
+hang. Here reading changes nothing, and asking ends the forgiving: no burst follows the first probe to an endpoint long
+unheard of.
 
 Without any answer yet the cost is 0 while idle, so that the endpoint is asked soon, and beyond any latency while that
 first answer is out, so that it is asked once.
@@ -84,10 +86,17 @@ class PeakLatency:
     def cost(self, now: float, /) -> float:
         average = self.average
         if average:
-            return average * exp((self.asked_at - now) / self.decay) * (self.in_flight + 1)
+            idle = (now - self.asked_at) / self.decay
+            if idle <= 0:  # two threads read the clock before either came here
+                return average * (self.in_flight + 1)
+            if idle < 1 or self.in_flight:
+                return average * exp(-idle) * (self.in_flight + 1)
+            return 0.0
         return (UNPROVEN + self.in_flight) / self.weight if self.in_flight else 0.0
 
     def enter(self, call: Call, now: float, /) -> None:
+        if not self.in_flight and now - self.asked_at > self.decay:
+            self.average = 0.0
         self.in_flight += 1
         self.asked_at = now
 
@@ -103,7 +112,7 @@ class PeakLatency:
         if verdict is not SUCCESS:
             latency = max(latency, self.penalty / self.weight, average)
         if latency < average:
-            latency += (average - latency) * exp((self.answered_at - now) / self.decay)
+            latency += (average - latency) * exp(min(0.0, self.answered_at - now) / self.decay)
         self.average = latency or SHORTEST
         self.answered_at = self.asked_at = now
 

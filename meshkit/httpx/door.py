@@ -31,7 +31,7 @@ SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdic
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110, 9.2.2."""
 
-Judge = Callable[[Any, BaseException | None], Verdict | None]
+Judge = Callable[[Any, Any], Verdict | None]
 """``(response, error)``, one of them ``None``, to a verdict; ``None`` leaves it to the table above."""
 
 

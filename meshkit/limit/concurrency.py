@@ -88,14 +88,14 @@ class ConcurrencyLimitState:
         return waiter
 
     def exit(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
-        if self.places:
+        while self.places:
             waiter, _ = self.places.popitem(last=self._newest)
-            waiter.grant()
-        else:
-            self.in_flight -= 1
+            if waiter.grant():
+                return
+        self.in_flight -= 1
 
     def leave(self, waiter: Waiter, /) -> None:
-        del self.places[waiter]
+        self.places.pop(waiter, None)  # gone already, if nobody could be woken there
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
         return {"limit": self.limit, "in_flight": self.in_flight, "queue": self._queue, "queued": len(self.places)}

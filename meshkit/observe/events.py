@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ..call import Verdict
+from ..call import Failure, Verdict
 
 __all__ = ["AttemptEnded", "Event", "RejectedCall", "StateChanged"]
 
@@ -33,6 +33,7 @@ class AttemptEnded:
     verdict: Verdict
     latency: float
     duration: float
+    failure: Failure | None = None
 
 
 @attrs.frozen

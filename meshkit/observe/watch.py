@@ -50,4 +50,7 @@ def watch(state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None
 def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> None:
     if call.events is not None:
         answered_at = now if call.answered_at is None or call.answered_at < began else call.answered_at
-        call.events.append(AttemptEnded(now, call.attempt, call.endpoint, verdict, answered_at - began, now - began))
+        failure = call.failure if verdict in (Verdict.FAILURE, Verdict.OVERLOADED) else None
+        call.events.append(
+            AttemptEnded(now, call.attempt, call.endpoint, verdict, answered_at - began, now - began, failure)
+        )

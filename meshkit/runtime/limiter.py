@@ -68,9 +68,9 @@ class Limiter:
             if answer < 0.0:
                 raise self.spec.refusal(answer)
             try:
-                import anyio
+                from .tasks import nap  # asyncio is loaded by those who wait
 
-                await anyio.sleep(max(0.0, now + answer - self._clock()))
+                await nap(max(0.0, now + answer - self._clock()), self._clock)
             except BaseException:
                 self._give_back(key, cost, now + answer)
                 raise
@@ -85,7 +85,9 @@ class Limiter:
             if answer < 0.0:
                 raise self.spec.refusal(answer)
             try:
-                time.sleep(max(0.0, now + answer - self._clock()))
+                from .threads import nap
+
+                nap(max(0.0, now + answer - self._clock()), self._clock)
             except BaseException:
                 self._give_back(key, cost, now + answer)
                 raise

@@ -2,12 +2,23 @@
 
 It makes one pipeline, and one `Shared` state, safe for any number of threads and event loops at once. It is never held
 around user code, key functions, judges, listeners or I/O.
+
+It is reentrant for those who strike between any two instructions of a thread that holds it: a signal handler or a
+``__del__`` that comes through a pipeline must not wait for itself. What the garbage collector closes is left for later
+instead (`settle.abandon`). After a fork the child's lock is free; permits of the parent's other threads stay taken
+there.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 
-__all__ = ["LOCK"]
+__all__ = ["LOCK", "owned"]
 
-LOCK = threading.Lock()
+LOCK = threading.RLock()
+owned = LOCK._is_owned  # type: ignore[attr-defined]  # as threading.Condition asks it
+"""Whether this very thread holds it."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=LOCK._at_fork_reinit)  # type: ignore[attr-defined]  # as the logging module does

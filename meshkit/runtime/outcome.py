@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from ..call import Call
 
 __all__ = ["noted", "told"]
 
+MANY = 8
+"""Notes after which an exception gets no more of ours: the same object may be raised again and again."""
+
 
 def noted(error: BaseException, call: Call, now: float) -> BaseException:
     """The upstream's own exception, with a note (PEP 678) where a retry stood behind it."""
-    if call.stopped is not None or not hasattr(error, "__notes__"):
+    notes = getattr(error, "__notes__", ())
+    if len(notes) < MANY and (call.stopped is not None or not notes):
         plural = "" if call.attempt == 1 else "s"
         why = "" if call.stopped is None else f", stopped: {call.stopped}"
-        error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s{why}")
+        with suppress(Exception):  # some take no attributes
+            error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s{why}")
         call.stopped = None  # it is said once, also where the error passes a middleware
     return error
 

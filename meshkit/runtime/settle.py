@@ -12,7 +12,7 @@ from typing import Any
 
 from ..call import Call, Verdict
 from ..engine import release
-from .lock import LOCK
+from .lock import LOCK, owned
 from .outcome import told
 
 __all__ = ["LEFT", "abandon", "collect", "settle"]
@@ -30,11 +30,12 @@ def settle(tree: Any, call: Call, now: float, verdict: Verdict) -> None:
         told(tree, call)
 
 
-def abandon(tree: Any, call: Call, verdict: Verdict) -> None:
-    """The same from within ``__del__``: at once if the lock is free."""
-    if LOCK.acquire(blocking=False):
+def abandon(tree: Any, call: Call, verdict: Verdict, base: Any = None) -> None:
+    """The same from within the garbage collector: at once if the lock is free."""
+    now = tree.clock()
+    if not owned() and LOCK.acquire(blocking=False):
         try:
-            release(call, None, tree.clock(), verdict)
+            release(call, base, now, verdict)
         finally:
             LOCK.release()
         if call.events is None:
@@ -45,5 +46,8 @@ def abandon(tree: Any, call: Call, verdict: Verdict) -> None:
 def collect() -> None:
     """Finish what `abandon` had to leave."""
     while LEFT:
-        tree, call, verdict = LEFT.popleft()
+        try:
+            tree, call, verdict = LEFT.popleft()
+        except IndexError:  # another thread was quicker
+            return
         settle(tree, call, tree.clock(), verdict)

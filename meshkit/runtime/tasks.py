@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import anyio
@@ -20,8 +19,9 @@ from ..policy import Waiter
 from ..section import MIDDLEWARE, Section
 from .alarm import Cancelled, arm
 from .bell import bell
-from .lock import LOCK
+from .lock import LOCK, owned
 from .outcome import noted, told
+from .settle import LEFT, abandon, collect, settle
 
 __all__ = ["bind"]
 
@@ -106,7 +106,7 @@ def bind(
                     verdict = judge(call, result, error)
                     if verdict is SUCCESS:
                         break
-                    if verdict is not IGNORED and call.marks is not outer:
+                    if verdict is not IGNORED and (call.marks is not outer or call.events is not None):
                         call.failure = door.failure(call, result, error)
                         marks = willing(call, outer)
                         acquire()
@@ -129,14 +129,18 @@ def bind(
                 if alarms is not None:
                     alarms.drop(key)
                 if earlier is None or not isinstance(raised, Rejected):
-                    if key is not None and clock() >= call.deadline:
+                    now = clock()
+                    if key is not None and now >= call.deadline:
                         verdict = FAILURE  # it was out for too long, whoever says so first
                     if whole is not None:
                         call.marks, call.deadline = outer, outer[3]
+                    if isinstance(raised, GeneratorExit):
+                        abandon(tree, call, verdict, base)
+                        raise
                     if call.held is not base:
                         acquire()
                         try:
-                            release(call, base, clock(), verdict)
+                            release(call, base, now, verdict)
                         finally:
                             unlock()
                     if earlier is not None and error is None and discard is not None:
@@ -150,31 +154,46 @@ def bind(
                 call.stopped = raised.policy or type(raised).__name__
                 acquire()
                 try:
-                    release(call, held, clock(), IGNORED)
+                    release(call, held, now, IGNORED)
                 finally:
                     unlock()
             if whole is not None:
                 call.marks, call.deadline = outer, outer[3]
-            keep = hold is not None and error is None and (whole is None or verdict is SUCCESS)
-            if call.held is not base and not keep:
-                acquire()
+            if hold is not None and error is None and (whole is None or verdict is SUCCESS):
+                if whole is None:
+                    try:
+                        return hold(tree, call, result, verdict)
+                    except BaseException:
+                        settle(tree, call, now, IGNORED)
+                        raise
+            elif call.held is not base:
                 try:
-                    release(call, base, now, verdict)
-                finally:
-                    unlock()
-            if whole is None:
-                if keep:
-                    return hold(tree, call, result, verdict)
-                if call.events is not None:
-                    told(tree, call)
+                    acquire()
+                    try:
+                        release(call, base, now, verdict)
+                    finally:
+                        unlock()
+                except BaseException:  # Ctrl-C just before
+                    acquire()
+                    try:
+                        release(call, base, now, verdict)
+                    finally:
+                        unlock()
+                    raise
+            if whole is None and call.events is not None:
+                told(tree, call)
             if error is not None:
                 if call.stopped is not None or (whole is None and call.attempt > 1):
                     noted(error, call, now)
+                if whole is None:
+                    call.failure = None
                 raise error
             return result
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
             call = error = None
+            if LEFT and not owned():  # the collector may have struck within a walk
+                collect()
 
     return invoke
 
@@ -183,7 +202,22 @@ def around(call_next: Callable[..., Any], call: Call, middleware: Any) -> Callab
     """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``."""
 
     async def send(*args: Any, **kwargs: Any) -> Any:
-        return await middleware(call, partial(call_next, *args, **kwargs))
+        under_way = False
+
+        async def once() -> Any:
+            nonlocal under_way
+            if under_way:
+                raise RuntimeError("call_next() is under way: a middleware may call it again only after it has ended")
+            under_way = True
+            try:
+                return await call_next(*args, **kwargs)
+            finally:
+                under_way = False
+
+        result = await middleware(call, once)
+        if under_way:
+            raise RuntimeError("a middleware returned while its call_next() was under way: await it")
+        return result
 
     return send
 
@@ -235,11 +269,12 @@ async def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Secti
         if not waiter.granted:
             await woken.wait(None if until is None else max(0.0, until - began))
     finally:
+        now = clock()
         with LOCK:
-            section = admit(call, waiter, clock())
+            section = admit(call, waiter, now)
     if section is None:
         with LOCK:
-            section = outlived(call, clock() - began, clock())
+            section = outlived(call, now - began, now)
     return section
 
 

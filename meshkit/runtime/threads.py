@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from ..call import Call, Verdict
@@ -17,8 +16,9 @@ from ..engine import admit, advance, again, expired, gather, outlived, patience,
 from ..errors import Rejected
 from ..policy import Waiter
 from ..section import MIDDLEWARE, Section
-from .lock import LOCK
+from .lock import LOCK, owned
 from .outcome import noted, told
+from .settle import LEFT, abandon, collect, settle
 
 __all__ = ["bind"]
 
@@ -91,7 +91,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     verdict = judge(call, result, error)
                     if verdict is SUCCESS:
                         break
-                    if verdict is not IGNORED and call.marks is not outer:
+                    if verdict is not IGNORED and (call.marks is not outer or call.events is not None):
                         call.failure = door.failure(call, result, error)
                         marks = willing(call, outer)
                         with LOCK:
@@ -108,13 +108,17 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 if alarms is not None:
                     alarms.drop(key)
                 if earlier is None or not isinstance(raised, Rejected):
-                    if key is not None and clock() >= call.deadline:
+                    now = clock()
+                    if key is not None and now >= call.deadline:
                         verdict = FAILURE  # it was out for too long, whoever says so first
                     if whole is not None:
                         call.marks, call.deadline = outer, outer[3]
+                    if isinstance(raised, GeneratorExit):
+                        abandon(tree, call, verdict, base)
+                        raise
                     if call.held is not base:
                         with LOCK:
-                            release(call, base, clock(), verdict)
+                            release(call, base, now, verdict)
                     if earlier is not None and error is None and discard is not None:
                         close(discard, result)
                     if whole is None and call.events is not None:
@@ -125,26 +129,38 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 call.attempt -= 1
                 call.stopped = raised.policy or type(raised).__name__
                 with LOCK:
-                    release(call, held, clock(), IGNORED)
+                    release(call, held, now, IGNORED)
             if whole is not None:
                 call.marks, call.deadline = outer, outer[3]
-            keep = hold is not None and error is None and (whole is None or verdict is SUCCESS)
-            if call.held is not base and not keep:
-                with LOCK:
-                    release(call, base, now, verdict)
-            if whole is None:
-                if keep:
-                    return hold(tree, call, result, verdict)
-                if call.events is not None:
-                    told(tree, call)
+            if hold is not None and error is None and (whole is None or verdict is SUCCESS):
+                if whole is None:
+                    try:
+                        return hold(tree, call, result, verdict)
+                    except BaseException:
+                        settle(tree, call, now, IGNORED)
+                        raise
+            elif call.held is not base:
+                try:
+                    with LOCK:
+                        release(call, base, now, verdict)
+                except BaseException:  # Ctrl-C just before
+                    with LOCK:
+                        release(call, base, now, verdict)
+                    raise
+            if whole is None and call.events is not None:
+                told(tree, call)
             if error is not None:
                 if call.stopped is not None or (whole is None and call.attempt > 1):
                     noted(error, call, now)
+                if whole is None:
+                    call.failure = None
                 raise error
             return result
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
             call = error = None
+            if LEFT and not owned():  # the collector may have struck within a walk
+                collect()
 
     return invoke
 
@@ -153,7 +169,22 @@ def around(call_next: Callable[..., Any], call: Call, middleware: Any) -> Callab
     """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``."""
 
     def send(*args: Any, **kwargs: Any) -> Any:
-        return middleware(call, partial(call_next, *args, **kwargs))
+        under_way = False
+
+        def once() -> Any:
+            nonlocal under_way
+            if under_way:
+                raise RuntimeError("call_next() is under way: a middleware may call it again only after it has ended")
+            under_way = True
+            try:
+                return call_next(*args, **kwargs)
+            finally:
+                under_way = False
+
+        result = middleware(call, once)
+        if under_way:
+            raise RuntimeError("a middleware returned while its call_next() was under way: await it")
+        return result
 
     return send
 
@@ -174,7 +205,7 @@ def pause(call: Call, wait: Any, clock: Callable[[], float]) -> Section:
 
 
 def nap(seconds: float, clock: Callable[[], float]) -> None:
-    getattr(clock, "sleep", time.sleep)(seconds)
+    getattr(clock, "sleep", time.sleep)(min(seconds, threading.TIMEOUT_MAX))
 
 
 def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
@@ -186,13 +217,14 @@ def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
             waiter.wake = event.set
             until = patience(call, waiter)
         if not waiter.granted:
-            event.wait(None if until is None else max(0.0, until - began))
+            event.wait(None if until is None else min(max(0.0, until - began), threading.TIMEOUT_MAX))
     finally:
+        now = clock()
         with LOCK:
-            section = admit(call, waiter, clock())
+            section = admit(call, waiter, now)
     if section is None:
         with LOCK:
-            section = outlived(call, clock() - began, clock())
+            section = outlived(call, now - began, now)
     return section
 
 

@@ -40,7 +40,8 @@ TABLE = [
     ([(0.0, 0.001, FAILURE)], 1.0),
     ([(0.0, 0.001, OVERLOADED)], 1.0),
     ([(0.0, 7.0, FAILURE)], 7.0),
-    ([(0.0, 9.0, SUCCESS), (50.0, 0.001, FAILURE)], 9.0),  # a failure lowers nothing
+    ([(0.0, 9.0, SUCCESS), (15.0, 0.001, FAILURE)], 9.0),  # a failure lowers nothing
+    ([(0.0, 9.0, SUCCESS), (50.0, 0.3, SUCCESS)], 0.3),  # not asked for longer than a decay: forgotten
     ([(0.0, 0.2, SUCCESS), (1.0, 30.0, IGNORED)], 0.2),
     ([(0.0, 0.2, IGNORED)], 0.0),  # still no answer
 ]
@@ -92,10 +93,32 @@ def test_cost_is_average_times_the_queue_by_weight():
 def test_who_is_not_asked_is_forgiven_and_who_is_asked_again_is_not():
     load = PeakLatency(decay=10.0)
     answer(load, 0.0, 2.0)
-    assert isclose(load.cost(22.0), 2.0 * exp(-2.0))
-    assert load.cost(1e9) == 0.0
-    load.enter(call_answered(), 1e9)
-    assert isclose(load.cost(1e9), 2 * 2.0)  # no burst follows a probe
+    assert isclose(load.cost(7.0), 2.0 * exp(-0.5))
+    load.enter(call_answered(), 7.0)
+    assert isclose(load.cost(7.0), 2 * 2.0)  # no burst follows a probe
+
+
+def test_after_a_decay_without_a_question_it_is_asked_again_and_once():
+    load, known = PeakLatency(decay=10.0), PeakLatency(decay=10.0)
+    answer(load, 0.0, 0.001, FAILURE)
+    for k in range(12):
+        answer(known, float(k), 0.005)
+        for _ in range(3):  # however much is under way there
+            known.enter(call_answered(), float(k))
+    assert load.cost(9.9) > 0.3
+    assert load.cost(10.2) == 0.0
+    load.enter(call_answered(), 10.2)
+    assert load.cost(10.2) > known.cost(11.0)
+    load.exit(call_answered(10.205), 10.2, 10.205, SUCCESS)
+    assert isclose(averaged(load), 0.005, rel_tol=1e-6)
+
+
+def test_the_clock_of_another_thread_may_be_behind():
+    load = PeakLatency(decay=0.001)
+    answer(load, 100.0, 0.5)
+    assert load.cost(0.0) == 0.5
+    answer(load, 0.0, 0.1)
+    assert 0.1 <= averaged(load) <= 0.5
 
 
 def test_without_an_answer_it_is_asked_soon_and_once():
@@ -135,11 +158,22 @@ class Oracle:
             last = now
         return average
 
+    def last(self):
+        return max(self.asked + [instant for instant, _, _ in self.learned], default=0.0)
+
+    def enter(self, now):
+        if not self.in_flight and now - self.last() > self.decay:
+            self.learned = []
+        self.in_flight += 1
+        self.asked.append(now)
+
     def cost(self, now):
         average = self.average()
         if average is None:
             return 0.0 if not self.in_flight else None
-        last = max(self.asked + [instant for instant, _, _ in self.learned])
+        last = self.last()
+        if not self.in_flight and (now - last) / self.decay >= 1:
+            return 0.0
         return average * exp(-(now - last) / self.decay) * (self.in_flight + 1) / self.weight
 
 
@@ -166,8 +200,7 @@ def test_against_the_oracle(trace, decay, penalty, weight):
         now += gap
         if kind == "enter":
             load.enter(call_answered(), now)
-            oracle.in_flight += 1
-            oracle.asked.append(now)
+            oracle.enter(now)
             under_way.append(now)
         elif under_way and now > under_way[0]:
             which, share, verdict = rest

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from meshkit.runtime.lock import LOCK
+from meshkit.runtime.lock import owned
 from meshkit.runtime.settle import LEFT
 
 
@@ -21,5 +21,5 @@ def lib(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
     yield
-    assert not LOCK.locked()
+    assert not owned()
     assert not LEFT

@@ -28,7 +28,7 @@ from meshkit import (
 from meshkit.engine import release
 from meshkit.policy import Waiter
 from meshkit.runtime import lock, tasks, threads
-from meshkit.runtime.lock import LOCK
+from meshkit.runtime.lock import LOCK, owned
 from meshkit.testing import ManualClock
 
 from ..scripted import Door
@@ -41,7 +41,7 @@ class Held:
         self.under, self.outside = set(), set()
 
     def note(self, place):
-        (self.under if LOCK.locked() else self.outside).add(place)
+        (self.under if owned() else self.outside).add(place)
 
 
 class Policy:
@@ -252,7 +252,7 @@ def test_the_lock_is_free_after_whatever_was_raised():
     for policies in [[Broken(Held())], [ConcurrencyLimit(1, key=raises(KeyError("key")))], [Timeout(1.0)]]:
         with pytest.raises(KeyError):
             Pipeline(*policies).call(raises(KeyError("fn")))
-        assert not LOCK.locked()
+        assert not owned()
 
 
 def test_one_lock_for_the_process():
