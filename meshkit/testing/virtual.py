@@ -81,6 +81,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         heapq.heappush(self._jumping.instants, when)
         return super().call_at(when, callback, *args, context=context)
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Waits for its threads without a limit: they work in real time, and virtual minutes are over at once."""
+        await super().shutdown_default_executor()
+
 
 def run(main: Callable[..., Awaitable[T]], *args: Any, backend: str = "asyncio") -> T:
     """Run ``main(*args)`` in virtual time, on ``"asyncio"`` or ``"trio"``, and answer its result.
