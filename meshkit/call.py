@@ -96,8 +96,8 @@ class Call:
         """The instant by which the present attempt must be over; ``None``: unbounded."""
         self.attempt = 1
         """The number of this attempt under the innermost retry, from 1."""
-        self.delay: float
-        """The backoff before this attempt, in seconds; set before a retry is asked."""
+        self.delay = 0.0
+        """The backoff before this attempt, in seconds."""
         self.endpoint: Any = None
         """The endpoint that was picked last."""
         self.avoid: tuple[Any, ...] = ()
@@ -114,5 +114,5 @@ class Call:
         """Where watching gates write; ``None``: nobody listens."""
         self.stopped: str | None = None
         """Why the last retry asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
-        self.rest: Any
-        """The engine's: where the walk goes on after a wait; set whenever one is answered."""
+        self.rest: Any = None
+        """The engine's: where the walk goes on after a wait."""

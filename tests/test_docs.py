@@ -19,9 +19,8 @@ SECONDS = 60
 
 TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PAGES = [text for text in TEXTS if text.name not in {"CHANGELOG.md", "CONTRIBUTING.md"}]
-EXAMPLES = sorted([*ROOT.glob("examples/*.py"), *ROOT.glob("examples/*/__main__.py")])
-BRIEFLY = {"examples/demo/__main__.py": ["--seconds", "2", "--rate", "20"]}
-"""What an example that takes its time is told here."""
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+"""The demo has tests of its own."""
 
 
 def python(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -44,8 +43,7 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=named)
 def test_an_example_runs(example: Path, tmp_path: Path) -> None:
-    program = ["-m", f"examples.{example.parent.name}"] if example.name == "__main__.py" else [example]
-    done = python(*program, *BRIEFLY.get(named(example), ()), cwd=tmp_path)
+    done = python(example, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
