@@ -10,29 +10,33 @@
 The doors for HTTP clients are in `meshkit.httpx`; events in `meshkit.observe`; what tests need in `meshkit.testing`.
 """
 
-from .balance import LeastRequest, PeakEwma, RoundRobin
-from .breaker import CircuitBreaker
-from .call import Call, Failure, Verdict
-from .cluster import Cluster, Endpoint
-from .errors import (
-    AttemptTimedOut,
-    CircuitOpen,
-    ConfigError,
-    DeadlineExceeded,
-    MeshError,
-    NoEndpoint,
-    Overloaded,
-    RateLimited,
-    Rejected,
-    TimedOut,
-)
-from .limit import ConcurrencyLimit, RateLimit
-from .observe.events import AttemptEnded, RejectedCall, StateChanged
-from .pipeline import Pipeline
-from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Retry, RetryBudget
-from .runtime.limiter import Limiter
-from .shared import Shared
-from .timeout import Timeout
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from .balance import LeastRequest, PeakEwma, RoundRobin
+    from .breaker import CircuitBreaker
+    from .call import Call, Failure, Verdict
+    from .cluster import Cluster, Endpoint
+    from .errors import (
+        AttemptTimedOut,
+        CircuitOpen,
+        ConfigError,
+        DeadlineExceeded,
+        MeshError,
+        NoEndpoint,
+        Overloaded,
+        RateLimited,
+        Rejected,
+        TimedOut,
+    )
+    from .limit import ConcurrencyLimit, RateLimit
+    from .observe.events import AttemptEnded, RejectedCall, StateChanged
+    from .pipeline import Pipeline
+    from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Retry, RetryBudget
+    from .runtime.limiter import Limiter
+    from .shared import Shared
+    from .timeout import Timeout
 
 __all__ = [
     "AttemptEnded",
@@ -70,3 +74,43 @@ __all__ = [
     "Timeout",
     "Verdict",
 ]
+
+_HOMES = {
+    ".balance": ("LeastRequest", "PeakEwma", "RoundRobin"),
+    ".breaker": ("CircuitBreaker",),
+    ".call": ("Call", "Failure", "Verdict"),
+    ".cluster": ("Cluster", "Endpoint"),
+    ".errors": (
+        "AttemptTimedOut",
+        "CircuitOpen",
+        "ConfigError",
+        "DeadlineExceeded",
+        "MeshError",
+        "NoEndpoint",
+        "Overloaded",
+        "RateLimited",
+        "Rejected",
+        "TimedOut",
+    ),
+    ".limit": ("ConcurrencyLimit", "RateLimit"),
+    ".observe.events": ("AttemptEnded", "RejectedCall", "StateChanged"),
+    ".pipeline": ("Pipeline",),
+    ".retry": ("ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Retry", "RetryBudget"),
+    ".runtime.limiter": ("Limiter",),
+    ".shared": ("Shared",),
+    ".timeout": ("Timeout",),
+}
+"""Where each name lives. A name is loaded when it is first asked for: a program pays for what it uses."""
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(importlib.import_module(home, __name__), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

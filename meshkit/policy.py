@@ -84,7 +84,8 @@ class Gate(Protocol):
     ``idle()``: true if nothing is taken. ``name``: for errors and events.
     """
 
-    exit: Callable[[Call, float, float, Verdict], None] | None
+    @property
+    def exit(self) -> Callable[[Call, float, float, Verdict], None] | None: ...
 
     def enter(self, call: Call, now: float, /) -> float | Waiter | None: ...
 

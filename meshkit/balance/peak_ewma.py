@@ -86,11 +86,11 @@ class PeakLatency:
     def cost(self, now: float, /) -> float:
         average = self.average
         if average:
-            idle = (now - self.asked_at) / self.decay
-            if idle <= 0:  # two threads read the clock before either came here
+            idle = now - self.asked_at
+            if idle <= 0:  # another thread read the clock later and came here before
                 return average * (self.in_flight + 1)
-            if idle < 1 or self.in_flight:
-                return average * exp(-idle) * (self.in_flight + 1)
+            if idle < self.decay or self.in_flight:
+                return average * exp(-idle / self.decay) * (self.in_flight + 1)
             return 0.0
         return (UNPROVEN + self.in_flight) / self.weight if self.in_flight else 0.0
 
@@ -112,7 +112,8 @@ class PeakLatency:
         if verdict is not SUCCESS:
             latency = max(latency, self.penalty / self.weight, average)
         if latency < average:
-            latency += (average - latency) * exp(min(0.0, self.answered_at - now) / self.decay)
+            gap = now - self.answered_at
+            latency = average if gap <= 0 else latency + (average - latency) * exp(-gap / self.decay)
         self.average = latency or SHORTEST
         self.answered_at = self.asked_at = now
 
