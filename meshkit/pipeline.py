@@ -20,10 +20,8 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from .control import Control
 from .errors import ConfigError
-from .explain import explain
 from .function import FunctionDoor, Judge
 from .observe.watch import watch
-from .order import check_sync
 from .runtime.lock import LOCK
 from .runtime.settle import collect
 from .section import Section, fold, numbered
@@ -86,6 +84,7 @@ class Pipeline:
             from .runtime.tasks import bind  # asyncio and anyio are loaded by those who await
 
             return bind(self, door, fn)
+        from .order import check_sync
         from .runtime.threads import bind as bind_sync
 
         check_sync(self.specs)
@@ -93,6 +92,8 @@ class Pipeline:
 
     def explain(self) -> str:
         """The stack, a line for each policy with the reason for its place, and warnings about odd orders."""
+        from .explain import explain  # it knows every policy, and loads them
+
         return explain(self.specs)
 
     def idle(self) -> bool:
