@@ -95,21 +95,21 @@ class PeakLatency:
         return (UNPROVEN + self.in_flight) / self.weight if self.in_flight else 0.0
 
     def enter(self, call: Call, now: float, /) -> None:
-        if not self.in_flight and now - self.asked_at > self.decay:
+        if now - self.asked_at > self.decay and not self.in_flight:
             self.average = 0.0
         self.in_flight += 1
         self.asked_at = now
 
     def exit(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
         self.in_flight -= 1
-        if verdict is not SUCCESS and (verdict is IGNORED or now < began):
-            return
         answered_at = call.answered_at
         if answered_at is None or answered_at < began:  # no answer, or that of an earlier attempt
             answered_at = now
         latency = (answered_at - began) / self.weight
         average = self.average
         if verdict is not SUCCESS:
+            if verdict is IGNORED or now < began:
+                return
             latency = max(latency, self.penalty / self.weight, average)
         if latency < average:
             gap = now - self.answered_at
