@@ -241,7 +241,9 @@ async def nap(seconds: float, clock: Callable[[], float]) -> None:
     until = clock() + seconds
     await getattr(clock, "asleep", sleep)(seconds)
     early = until - clock()
-    if 0 < early < 0.001:  # uvloop counts whole milliseconds: a call let go early would count as never begun
+    # uvloop counts whole milliseconds from the start of its turn: a call let go early would count as never begun.
+    # A clock that sleeping does not move is as early as before, and is left at that.
+    if 0 < early < seconds:
         await sleep(early + 0.001)
 
 
