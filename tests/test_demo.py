@@ -31,11 +31,18 @@ SECONDS = 60
 """For one run, on a machine that has other things to do."""
 
 
+def _hears_ctrl_c() -> None:
+    """A shell has what it starts in the background ignore Ctrl-C, and whatever that starts in turn."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def demo(cwd: Path, *options: object) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-W", "error", "-m", "examples.demo", *map(str, options)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+    streams: dict[str, object] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL}
+    if sys.platform != "win32":
+        streams["preexec_fn"] = _hears_ctrl_c
     with subprocess.Popen(command, cwd=cwd, env=env, text=True, **streams) as process:  # type: ignore[call-overload]
         try:
             yield process
