@@ -69,7 +69,7 @@ def bind(
                         if wait.__class__ is Section and wait.kind is MIDDLEWARE:
                             send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
                             break
-                        section = await pause(call, wait, clock)
+                        section = (await pause(call, wait, clock)) if wait else call.rest
                         now = clock()
                         acquire()
                         try:
@@ -116,13 +116,6 @@ def bind(
                             unlock()
                         if wait is not None:
                             verdict, earlier = IGNORED, (verdict, call.held)
-                            section = (await pause(call, wait, clock)) if wait else call.rest
-                            now = clock()
-                            acquire()
-                            try:
-                                wait = advance(call, section, now)
-                            finally:
-                                unlock()
                             continue
                     break
             except BaseException as raised:

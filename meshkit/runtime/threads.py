@@ -57,7 +57,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         if wait.__class__ is Section and wait.kind is MIDDLEWARE:
                             send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
                             break
-                        section = pause(call, wait, clock)
+                        section = pause(call, wait, clock) if wait else call.rest
                         now = clock()
                         with LOCK:
                             wait = advance(call, section, now)
@@ -98,10 +98,6 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                             wait = again(call, marks, now, verdict)
                         if wait is not None:
                             verdict, earlier = IGNORED, (verdict, call.held)
-                            section = (pause(call, wait, clock)) if wait else call.rest
-                            now = clock()
-                            with LOCK:
-                                wait = advance(call, section, now)
                             continue
                     break
             except BaseException as raised:
