@@ -234,10 +234,11 @@ async def nap(seconds: float, clock: Callable[[], float]) -> None:
     until = clock() + seconds
     await getattr(clock, "asleep", sleep)(seconds)
     early = until - clock()
-    # uvloop counts whole milliseconds from the start of its turn: a call let go early would count as never begun.
-    # A clock that sleeping does not move is as early as before, and is left at that.
-    if 0 < early < seconds:
+    # uvloop counts whole milliseconds from the start of its turn, however long ago that was: a call let go early would
+    # count as never begun. A clock that sleeping does not move is as early as before, and is left at that.
+    while 0 < early < seconds:
         await sleep(early + 0.001)
+        seconds, early = early, until - clock()
 
 
 async def sleep(seconds: float) -> None:
