@@ -31,10 +31,11 @@ class Failure:
     an integer code where the protocol has one; ``retry_after`` what the upstream asked for, in seconds; ``sent`` is
     false only when certainly nothing reached the upstream; ``replayable`` is false when the request cannot be sent a
     second time (a consumed stream); ``idempotent`` is false when sending it twice may do it twice; ``stale`` is true
-    when a kept-alive connection turned out closed before any byte of a response came.
+    when a kept-alive connection turned out closed before any byte of a response came; ``final`` is true when the
+    upstream asks not to be asked again.
     """
 
-    __slots__ = ("error", "idempotent", "kind", "replayable", "retry_after", "sent", "stale", "status")
+    __slots__ = ("error", "final", "idempotent", "kind", "replayable", "retry_after", "sent", "stale", "status")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Failure:
         replayable: bool = True,
         idempotent: bool = True,
         stale: bool = False,
+        final: bool = False,
     ) -> None:
         self.error = error
         self.kind = kind
@@ -56,6 +58,7 @@ class Failure:
         self.replayable = replayable
         self.idempotent = idempotent
         self.stale = stale
+        self.final = final
 
     def __repr__(self) -> str:
         return f"Failure({self.error!r})" if self.status is None else f"Failure(status={self.status})"
@@ -70,23 +73,41 @@ class Call:
     """
 
     __slots__ = (
+        "__dict__",
         "answered_at",
         "attempt",
-        "avoid",
         "began_at",
         "deadline",
-        "delay",
         "door",
         "endpoint",
-        "events",
         "facts",
-        "failure",
         "held",
         "marks",
         "request",
         "rest",
-        "stopped",
     )
+
+    # What most calls never need stands in the class, and costs a call nothing until it is set.
+    avoid: tuple[Any, ...] = ()
+    """Endpoints that failed or refused this call: picked again only if there is no other."""
+    delay = 0.0
+    """The backoff before this attempt, in seconds."""
+    events: list[Any] | None = None
+    """Where watching gates write; ``None``: nobody listens."""
+    failure: Failure | None = None
+    """Of the last attempt that was no success."""
+    origin: Call | None = None
+    """Of a fork: the call it was forked from."""
+    quota: tuple[float, float] | None = None
+    """What the upstream says of its own limit in this answer: (calls remaining, seconds until more)."""
+    scope: Any = None
+    """What this call opened for those below it; see `deadline`."""
+    spent: float | None = None
+    """What the call turned out to cost (tokens, bytes), once somebody knows."""
+    stopped: str | None = None
+    """Why the last retry asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
+    verdict = Verdict.IGNORED
+    """Of a fork that has ended."""
 
     def __init__(self, door: Any, request: Any, now: float) -> None:
         self.door = door
@@ -96,23 +117,13 @@ class Call:
         """The instant by which the present attempt must be over; ``None``: unbounded."""
         self.attempt = 1
         """The number of this attempt under the innermost retry, from 1."""
-        self.delay = 0.0
-        """The backoff before this attempt, in seconds."""
         self.endpoint: Any = None
         """The endpoint that was picked last."""
-        self.avoid: tuple[Any, ...] = ()
-        """Endpoints that failed or refused this call: picked again only if there is no other."""
         self.facts: dict[Any, Any] | None = None
         """What gates asked to know of the request (a key, a cost), by gate."""
-        self.failure: Failure | None = None
-        """Of the last attempt that was no success."""
         self.answered_at: float | None = None
         """When the last attempt's answer began."""
         self.held: Any = None
         self.marks: Any = None
-        self.events: list[Any] | None = None
-        """Where watching gates write; ``None``: nobody listens."""
-        self.stopped: str | None = None
-        """Why the last retry asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
         self.rest: Any = None
         """The engine's: where the walk goes on after a wait."""

@@ -8,7 +8,8 @@
     │   ├── RateLimited               a rate limit has no token left
     │   ├── CircuitOpen               a breaker is open, or its probes are taken
     │   ├── Overloaded                no permit, or none before the queue or the deadline ran out
-    │   └── NoEndpoint                the cluster has nobody to ask
+    │   ├── NoEndpoint                the cluster has nobody to ask
+    │   └── TooLate                   the deadline that came with the call leaves no time for it
     └── TimedOut(TimeoutError)        may have been executed
         ├── AttemptTimedOut           one attempt took too long
         └── DeadlineExceeded          the whole call did
@@ -30,6 +31,7 @@ __all__ = [
     "RateLimited",
     "Rejected",
     "TimedOut",
+    "TooLate",
 ]
 
 
@@ -103,6 +105,10 @@ class Overloaded(Rejected):
 
 class NoEndpoint(Rejected):
     """The cluster has no endpoint to send this call to."""
+
+
+class TooLate(Rejected):
+    """The deadline that came with the call has passed, or leaves no time: what cannot finish is not started."""
 
 
 class TimedOut(MeshError, TimeoutError):

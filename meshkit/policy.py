@@ -37,7 +37,10 @@ from .call import Call, Failure, Verdict
 if TYPE_CHECKING:
     from .section import Section
 
-__all__ = ["Bound", "Choice", "Door", "Gate", "Middleware", "Queue", "Repeat", "Spec", "Waiter"]
+__all__ = ["PASS", "Bound", "Choice", "Door", "Gate", "Middleware", "Queue", "Repeat", "Spec", "Waiter"]
+
+PASS = "pass"  # noqa: S105
+"""What a gate answers that lets a call by without an entry."""
 
 
 class Waiter:
@@ -74,7 +77,8 @@ class Gate(Protocol):
 
     ``enter`` answers falsy (go), seconds (entered: go after so long; ``began`` is then that later instant), a `Waiter`
     (a place in a queue), or raises `Rejected` having taken nothing. A gate looks at ``call.deadline`` before it
-    reserves a delay: one that would cross it is refused at once.
+    reserves a delay: one that would cross it is refused at once. Two rarer answers take nothing either, and so are
+    matched by no ``exit``: `PASS` (go on without me), and a `Section` (go there instead).
 
     ``exit`` is called once per entry with the instant it began (``now < began``: given up before it was let go) and the
     verdict; it never raises. A gate with nothing to settle sets ``exit = None`` and is folded away.

@@ -20,10 +20,10 @@ import meshkit
 
 ROOT = Path(__file__).parents[1]
 
-POLICY_ROOMS = {"limit", "breaker", "retry", "timeout", "balance", "route"}
-PURE = POLICY_ROOMS | {"call", "policy", "errors", "engine", "options"}
+POLICY_ROOMS = {"limit", "breaker", "retry", "timeout", "balance", "route", "fallback", "fault", "shadow"}
+PURE = POLICY_ROOMS | {"call", "policy", "errors", "engine", "options", "section", "fields", "sketch"}
 DOORS = {"httpx", "asgi", "grpc", "gateway"}
-MAY_IMPORT = {"call", "policy", "errors", "options"}
+MAY_IMPORT = {"call", "policy", "errors", "options", "sketch"}
 """What a policy room may import of meshkit besides itself."""
 IMPURE = {
     "aiohttp", "anyio", "asyncio", "concurrent", "contextvars", "httpcore", "httpx", "httpx2", "io", "logging",

@@ -20,8 +20,8 @@ from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..errors import ConfigError, MeshError, Rejected
+from ..fields.retry_after import parse, parse_ms
 from ..function import judged
-from ..retry.after import parse, parse_ms
 from .library import Library, library_of
 from .wire import stale
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit.retry.after import parse, parse_ms
+from meshkit.fields.retry_after import parse, parse_ms
 
 END_OF_1999 = 946684799.0
 """1999-12-31 23:59:59 UTC."""
