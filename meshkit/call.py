@@ -90,6 +90,8 @@ class Call:
     # What most calls never need stands in the class, and costs a call nothing until it is set.
     avoid: tuple[Any, ...] = ()
     """Endpoints that failed or refused this call: picked again only if there is no other."""
+    bounds: tuple[Any, ...] = ()
+    """On trio: the cancel scopes around this call."""
     delay = 0.0
     """The backoff before this attempt, in seconds."""
     events: list[Any] | None = None

@@ -255,6 +255,8 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
 def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
     """Give back what the call holds above ``base``, innermost first; each thing once, also if Ctrl-C interrupts it."""
     held = call.held
+    if held is None:  # nothing was taken, or a stream has ended and given back what those around it hold as well
+        return
     while held is not base:
         outer, exits, began = held
         for exit in exits:

@@ -17,7 +17,7 @@ from typing import Any
 from ..call import Call
 from ..engine import expired
 
-__all__ = ["Alarms", "Cancelled", "arm"]
+__all__ = ["Alarms", "Cancelled", "arm", "lift"]
 
 Cancelled = asyncio.CancelledError
 current_task: Any = asyncio.current_task
@@ -26,10 +26,11 @@ if sys.version_info < (3, 12):  # written in Python there, around a lookup in th
 get_running_loop = asyncio.get_running_loop
 
 
-class Alarms(dict[Any, tuple[float, asyncio.Task[Any], int]]):
+class Alarms(dict[Any, tuple[float, asyncio.Task[Any], int, Call]]):
     """The alarms of one event loop by one clock, and the one timer that serves them all.
 
-    Maps what is under way to its deadline, its task and the number of cancellations asked of that task before.
+    Maps what is under way to its deadline, its task, the number of cancellations asked of that task before, and its
+    call: one whose deadline was lifted meanwhile is let be.
     Instants of another clock cannot be compared with these: ``others`` are the same loop's alarms by those.
     """
 
@@ -55,8 +56,11 @@ class Alarms(dict[Any, tuple[float, asyncio.Task[Any], int]]):
         self.timer = None
         self.ring_at = earliest = math.inf
         now = self.clock()
-        for key, (at, task, before) in list(self.items()):
+        for key, (at, task, before, call) in list(self.items()):
             if at <= now:
+                if call.deadline == math.inf:
+                    self[key] = (math.inf, task, before, call)
+                    continue
                 del self[key]
                 self.rang[key] = (task, before)
                 task.cancel()
@@ -97,10 +101,17 @@ def arm(
         alarms = _by(loop, clock)
     task: Any = current_task(loop)
     at: Any = call.deadline
-    alarms[key] = (at, task, task.cancelling())
+    alarms[key] = (at, task, task.cancelling(), call)
     if at < alarms.ring_at:
         alarms.wind(at, now)
     return send, alarms
+
+
+def lift(call: Call) -> None:
+    """Let what is under way on behalf of a call go on as long as it likes: its answer is complete."""
+    call.deadline = math.inf
+    for scope in call.bounds:
+        scope.deadline = math.inf
 
 
 def _by(loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> Alarms:
@@ -121,8 +132,13 @@ def _scoped(call: Call, send: Callable[..., Any], now: float, clock: Callable[[]
     import trio
 
     async def scoped(*args: Any, **kwargs: Any) -> Any:
-        with trio.CancelScope(deadline=trio.current_time() + (call.deadline or now) - now):
-            return await send(*args, **kwargs)
+        with trio.CancelScope(deadline=trio.current_time() + (call.deadline or now) - now) as scope:
+            outer = call.bounds
+            call.bounds = (*outer, scope)
+            try:
+                return await send(*args, **kwargs)
+            finally:
+                call.bounds = outer
         raise expired(call, now, clock())
 
     return scoped

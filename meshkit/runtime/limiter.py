@@ -97,6 +97,17 @@ class Limiter:
             with LOCK:
                 self.cells.give_back(key, cost, began)
 
+    def settle(self, key: Hashable, charged: float, spent: float) -> None:
+        """Put what a turn turned out to cost in the place of what was charged for it.
+
+        More may exceed the burst: a debt, which later turns wait off. Less is given back, as far as the key still owes
+        it: soon after the turn, please, since what was long paid off cannot be told from what others owe.
+        """
+        charged, spent = whole_cost(self.spec.name, charged), whole_cost(self.spec.name, spent)
+        now = self._clock()
+        with LOCK:
+            self.cells.settle(key, charged, spent, now)
+
     def remaining(self, key: Hashable = None) -> float:
         """The largest cost that would be allowed now. Changes nothing."""
         now = self._clock()
