@@ -15,8 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
+
+if TYPE_CHECKING:
+    from .call import Call
 
 __all__ = ["CURRENT", "Scope", "Spent", "detached", "ledger", "opened", "remaining"]
 
@@ -40,28 +44,30 @@ class Spent:
     depth: int = 0
 
 
-class Scope:
-    """What the calls below inherit: ``at``, an instant on ``clock`` (``None``: no deadline), and the ledger.
+class Scope(NamedTuple):
+    """What the calls below inherit. Made by `Scope.of`."""
 
-    ``retried`` is true where what opened the scope may itself be repeated by a retry.
-    """
+    at: float | None
+    """The deadline, an instant on ``clock``; ``None``: there is none."""
+    clock: Callable[[], float]
+    call: Call | None
+    """Whose it is; ``None``: it came from outside."""
+    began_at: float
+    """When the outermost scope was opened, by ``clock``."""
+    depth: int
+    lines: list[Spent]
+    """The ledger, one for all scopes that stand within each other."""
 
-    __slots__ = ("at", "began_at", "clock", "depth", "lines", "retried")
-
-    def __init__(
-        self, at: float | None, clock: Callable[[], float], outer: Scope | None = None, *, retried: bool = False
-    ) -> None:
-        self.at = at
-        self.clock = clock
-        self.retried: bool = retried or (outer is not None and outer.retried)
+    @classmethod
+    def of(cls, at: float | None, clock: Callable[[], float], call: Call | None = None) -> Scope:
+        """A scope within the one that runs here."""
+        outer = CURRENT.get()
         if outer is None:
-            self.began_at = clock()
-            self.depth = 0
-            self.lines: list[Spent] = []
-        else:
-            self.began_at = outer.began_at - (0.0 if outer.clock is clock else outer.clock() - clock())
-            self.depth = outer.depth + 1
-            self.lines = outer.lines
+            return new(cls, (at, clock, call, clock() if call is None else call.began_at, 0, []))
+        began_at = outer.began_at
+        if outer.clock is not clock:
+            began_at += clock() - outer.clock()
+        return new(cls, (at, clock, call, began_at, outer.depth + 1, outer.lines))
 
     def until(self, clock: Callable[[], float], now: float) -> float | None:
         """The deadline as an instant on the given clock, which reads ``now``."""
@@ -79,6 +85,8 @@ class Scope:
             last = self.lines[-1]
             self.lines[-1] = Spent("others", last.at, last.seconds + seconds, last.attempts + attempts, verdict)
 
+
+new = tuple.__new__  # a third of what the class itself takes: a scope is made for each call with a deadline
 
 CURRENT: ContextVar[Scope | None] = ContextVar("meshkit.deadline", default=None)
 """The scope that what runs here is in."""
@@ -109,7 +117,7 @@ def opened(seconds: float | None, clock: Callable[[], float] = time.monotonic) -
     inherited = None if outer is None else outer.until(clock, now)
     own = None if seconds is None else now + seconds
     at = min((each for each in (own, inherited) if each is not None), default=None)
-    scope = Scope(at, clock, outer)
+    scope = Scope.of(at, clock)
     token = CURRENT.set(scope)
     try:
         yield scope

@@ -13,12 +13,16 @@ from typing import Any
 from .call import Call, Failure, Verdict
 from .errors import ConfigError, Rejected
 
-__all__ = ["FunctionDoor", "Judge", "judged"]
+__all__ = ["FunctionDoor", "Judge", "Spent", "judged"]
 
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 
 Judge = Callable[[Any, Any], Verdict | None]
 """``(result, error)`` to a verdict; ``error`` is ``None`` where the function returned. ``None``: as without a judge."""
+
+
+Spent = Callable[[Any], float]
+"""What a result turned out to cost: for limits that settle."""
 
 
 def judged(verdict: Any) -> Verdict | None:
@@ -31,18 +35,24 @@ def judged(verdict: Any) -> Verdict | None:
 class FunctionDoor:
     """Translates one function's calls."""
 
-    __slots__ = ("_judge", "_parameters", "address", "judges_results")
+    __slots__ = ("_judge", "_name", "_parameters", "_spent", "address", "judges_results")
 
+    answers_early = False
     enforces_deadline = False
+    opens = True
+    reserve = 0.0
     takes_request = False
     hold = None
     discard = None
 
-    def __init__(self, fn: Callable[..., Any], judge: Judge | None = None) -> None:
+    def __init__(self, fn: Callable[..., Any], judge: Judge | None = None, spent: Spent | None = None) -> None:
         self._judge = judge
+        self._spent = spent
+        self._name = getattr(fn, "__qualname__", type(fn).__name__).replace("<locals>.", "")
         # A wrapper, a lambda or an object may turn out to hand on a coroutine, and then nothing would be guarded.
         self.judges_results = (
             judge is not None
+            or spent is not None
             or not (inspect.isfunction(fn) and fn.__name__.isidentifier())
             or (hasattr(fn, "__wrapped__"))
         )
@@ -58,6 +68,8 @@ class FunctionDoor:
         return args, kwargs if call.endpoint is None else {**kwargs, "endpoint": call.endpoint}
 
     def judge(self, call: Call, result: Any, error: BaseException | None) -> Verdict:
+        if self._spent is not None and error is None:
+            call.spent = self._spent(result)
         if self._judge is not None:
             verdict = judged(self._judge(result, error))
             if verdict is not None:
@@ -90,3 +102,13 @@ class FunctionDoor:
         for attribute in attributes:
             value = getattr(value, attribute)
         return value
+
+    def twice(self, call: Call) -> tuple[bool, bool]:
+        return True, True
+
+    def respond(self, call: Call, status: int) -> Any:
+        """A function has no status: raises `ConnectionError`."""
+        raise ConnectionError(f"injected fault: status {status}")
+
+    def who(self, call: Call) -> str:
+        return self._name

@@ -47,6 +47,8 @@ class Pipeline:
         self.clock = clock
         self.listeners: tuple[Callable[[Any], None], ...] = ()
         self.failed_listeners = 0
+        self.warned = False
+        """Whether it was said already that a retry works within another pipeline's."""
         rng = random.Random(seed)  # noqa: S311  # jitter and picks, no secrets
         self.states: tuple[Any, ...] = tuple(_start(spec, rng) for spec in self.specs)
         self.root: Section

@@ -2,16 +2,18 @@
 
 A policy is a clockless state machine that answers one question about a call:
 
-========  ==============================================================  =====================
-shape     question                                                        answers
-========  ==============================================================  =====================
-`Gate`    may this attempt go now, and what did we learn from it?         ``enter``, ``exit``
-`Repeat`  shall there be another attempt, and after what delay?           ``again``
-`Bound`   until when may it take?                                         ``until``
-`Choice`  who serves it?                                                  ``pick``
-========  ==============================================================  =====================
+==========  ============================================================  =====================
+shape       question                                                      answers
+==========  ============================================================  =====================
+`Gate`      may this attempt go now, and what did we learn from it?       ``enter``, ``exit``
+`Repeat`    shall there be another attempt, and after what delay?         ``again``
+`Fallback`  where else does it go, now that it failed?                    ``takes``, ``instead``
+`Race`      shall a further attempt run beside it?                        ``another``
+`Bound`     until when may it take?                                       ``until``
+`Choice`    who serves it?                                                ``pick``
+==========  ============================================================  =====================
 
-A fifth, `Middleware`, is an ordinary ``async def (call, call_next)`` for what does I/O of its own.
+A seventh, `Middleware`, is an ordinary ``async def (call, call_next)`` for what does I/O of its own.
 
 Laws (run over every policy by ``meshkit.testing.laws``):
 
@@ -37,7 +39,20 @@ from .call import Call, Failure, Verdict
 if TYPE_CHECKING:
     from .section import Section
 
-__all__ = ["PASS", "Bound", "Choice", "Door", "Gate", "Middleware", "Queue", "Repeat", "Spec", "Waiter"]
+__all__ = [
+    "PASS",
+    "Bound",
+    "Choice",
+    "Door",
+    "Fallback",
+    "Gate",
+    "Middleware",
+    "Queue",
+    "Race",
+    "Repeat",
+    "Spec",
+    "Waiter",
+]
 
 PASS = "pass"  # noqa: S105
 """What a gate answers that lets a call by without an entry."""
@@ -117,6 +132,38 @@ class Repeat(Protocol):
     def again(self, call: Call, now: float, verdict: Verdict, /) -> float | None: ...
 
 
+class Fallback(Protocol):
+    """Where else does a call go that failed or was refused? Once, and then it does not come back.
+
+    ``instead`` are the states of the pipeline it goes to. ``matches(failure)`` as in `Repeat`; ``catches(rejection)``
+    says whether a refusal further in is taken as well (under the lock); ``takes(call, now)`` decides, knowing
+    ``call.failure``.
+    """
+
+    instead: list[Any]
+
+    def matches(self, failure: Failure, /) -> bool: ...
+
+    def catches(self, rejection: Any, /) -> bool: ...
+
+    def takes(self, call: Call, now: float, /) -> bool: ...
+
+
+class Race(Protocol):
+    """Shall a further attempt run beside those under way? Only for those who await.
+
+    ``delay``: seconds after which to ask ``another(call, now, under_way)``; ``None``: not at all. ``learn(seconds, now,
+    verdict, won)`` is told of every attempt. ``non_idempotent``: also of what must not be done twice.
+    """
+
+    delay: float | None
+    non_idempotent: bool
+
+    def another(self, call: Call, now: float, under_way: int, /) -> bool: ...
+
+    def learn(self, seconds: float, now: float, verdict: Verdict, won: bool, /) -> None: ...
+
+
 @runtime_checkable
 class Bound(Protocol):
     """Until when may it take? Pure: asked anew for each attempt. ``call.deadline`` becomes the smaller of the two."""
@@ -159,6 +206,14 @@ class Door(Protocol):
     judges_results: bool
     """Whether `judge` is asked about results as well, or only about errors: every result is a success."""
 
+    answers_early: bool
+    """The door itself notes when the answer began, as ``call.answered_at``: what is awaited goes on after that."""
+
+    opens: bool
+    """Calls made within this one inherit its deadline, less ``reserve`` seconds, and stand in its ledger."""
+
+    reserve: float
+
     address: Callable[[Call], tuple[tuple[Any, ...], dict[str, Any]]] | None
     """The arguments of this attempt, made from ``call.request`` (its endpoint's URL, say); ``None``: as they came."""
 
@@ -172,7 +227,16 @@ class Door(Protocol):
     def judge(self, call: Call, result: Any, error: BaseException | None, /) -> Verdict: ...
 
     def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
-        """Asked only where the verdict is FAILURE or OVERLOADED."""
+        """Asked only where the verdict is FAILURE or OVERLOADED, or the error a `Rejected`."""
 
     def fact(self, call: Call, name: str, /) -> Any:
         """An attribute of the request by its name, for gates with a key (``"host"``, ``"user_id"``)."""
+
+    def twice(self, call: Call, /) -> tuple[bool, bool]:
+        """Whether the request can be sent a second time, and whether it may be: (replayable, idempotent)."""
+
+    def respond(self, call: Call, status: int, /) -> Any:
+        """An answer with that status, made here; raises where results have none."""
+
+    def who(self, call: Call, /) -> str:
+        """What is called, in a few words: a host, a function."""

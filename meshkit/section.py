@@ -1,8 +1,9 @@
 """What is a pipeline made into? Sections: folded once, when the pipeline is built, and walked by the engine for each
 call.
 
-A chain of `Section`s: a run of gates, then one step that is no gate (a bound, a repeat, a choice, a middleware) or the
-leaf. So neighbouring gates are one flat loop instead of nested calls, and only a middleware nests.
+A chain of `Section`s: a run of gates, then one step that is no gate (a bound, a repeat, a fallback, a choice, a race, a
+middleware) or the leaf. So neighbouring gates are one flat loop instead of nested calls; only a race and a middleware
+nest. A leaf sends the call to what the pipeline stands in front of, or, with a ``step``, to a destination of its own.
 """
 
 from __future__ import annotations
@@ -13,13 +14,27 @@ from typing import Any
 from .call import Call
 from .errors import ConfigError
 
-__all__ = ["BOUND", "CHOICE", "LEAF", "MIDDLEWARE", "REPEAT", "Section", "Watch", "fold", "named", "numbered"]
+__all__ = [
+    "BOUND",
+    "CHOICE",
+    "FALLBACK",
+    "LEAF",
+    "MIDDLEWARE",
+    "RACE",
+    "REPEAT",
+    "Section",
+    "Watch",
+    "fold",
+    "named",
+    "numbered",
+]
 
-LEAF, BOUND, REPEAT, CHOICE, MIDDLEWARE = "leaf", "bound", "repeat", "choice", "middleware"
+LEAF, BOUND, REPEAT, FALLBACK = "leaf", "bound", "repeat", "fallback"
+CHOICE, RACE, MIDDLEWARE = "choice", "race", "middleware"
 
 Watch = Callable[[Any, Callable[..., Any], Callable[..., Any] | None], tuple[Any, Any]]
-"""Wraps one gate's ``(state, enter, exit)``, or a choice's ``(state, pick, None)``; ``state=None`` is the gate that
-stands for the attempt itself."""
+"""Wraps one gate's ``(state, enter, exit)``, or ``(state, pick, None)`` of a choice and ``(state, takes, None)`` of a
+fallback; ``state=None`` is the gate that stands for the attempt itself."""
 
 
 class Section:
@@ -31,7 +46,7 @@ class Section:
     to the next choice, that must be told something of the request before the section is entered.
     """
 
-    __slots__ = ("after", "behind", "enters", "exits", "facts", "kind", "settled", "state", "step")
+    __slots__ = ("after", "behind", "branch", "enters", "exits", "facts", "kind", "settled", "state", "step")
 
     def __init__(self, kind: str, step: Any = None, after: Section | None = None, state: Any = None) -> None:
         self.kind = kind
@@ -43,6 +58,8 @@ class Section:
         self.settled: tuple[tuple[Any, ...], ...] = ((),)
         self.behind: tuple[tuple[Any, Any, Section], ...] = ()
         self.facts: tuple[Any, ...] | None = None
+        self.branch: Section | None = None
+        """A fallback's: where it goes."""
 
     def longer(self, enter: Any, exit: Any, leave: Any) -> Section:
         """The section with one more gate in front."""
@@ -52,6 +69,7 @@ class Section:
         longer.exits = (*self.exits, *own)
         longer.settled = ((), *((*exits, *own) for exits in self.settled))
         longer.behind = ((exit, leave, self), *self.behind)
+        longer.branch = self.branch
         return longer
 
 
@@ -89,6 +107,12 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
             state.fold(lambda branch: fold(branch, watch, path))
             pick = state.pick if watch is None else watch(state, state.pick, None)[0]
             section = Section(CHOICE, pick, None, state)
+        elif hasattr(state, "instead"):
+            takes = state.takes if watch is None else watch(state, state.takes, None)[0]
+            section = Section(FALLBACK, takes, section, state)
+            section.branch = fold(state.instead, watch, path)
+        elif hasattr(state, "another"):
+            section = Section(RACE, state, section, state)
         elif enter is None:
             if not callable(state):
                 raise ConfigError(f"{named(state)}: no policy: it has none of enter, again, until, pick, and no call")

@@ -77,7 +77,7 @@ class Branches:
 class Door:
     """Any function's, and without the checks of a pipeline that binds one."""
 
-    enforces_deadline = judges_results = takes_request = False
+    answers_early = enforces_deadline = judges_results = opens = takes_request = False
     address = hold = discard = None
 
     def judge(self, call, result, error):

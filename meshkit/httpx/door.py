@@ -40,7 +40,10 @@ class HttpxDoor:
 
     __slots__ = ("_judge", "address", "discard", "enforces_deadline", "hold")
 
+    answers_early = False
     judges_results = True
+    opens = False
+    reserve = 0.0
     takes_request = True
 
     def __init__(
@@ -77,14 +80,14 @@ class HttpxDoor:
     def failure(self, call: Call, response: Any, error: BaseException | None, /) -> Failure:
         request = call.request
         library = library_of(request)
-        replayable = _replayable(request.stream, library)
-        idempotent = request.method in IDEMPOTENT or "idempotency-key" in request.headers
+        replayable, idempotent = self.twice(call)
         if error is None:
             return Failure(
                 status=response.status_code,
                 retry_after=_retry_after(response.headers),
                 replayable=replayable,
                 idempotent=idempotent,
+                final=_final(response.headers),
             )
         return Failure(
             error,
@@ -94,6 +97,18 @@ class HttpxDoor:
             idempotent=idempotent,
             stale=isinstance(error, library.broken) and stale(error),
         )
+
+    def twice(self, call: Call, /) -> tuple[bool, bool]:
+        request = call.request
+        idempotent = request.method in IDEMPOTENT or "idempotency-key" in request.headers
+        return _replayable(request.stream, library_of(request)), idempotent
+
+    def respond(self, call: Call, status: int, /) -> Any:
+        return library_of(call.request).module.Response(status, request=call.request)
+
+    def who(self, call: Call, /) -> str:
+        host: str = call.request.url.host
+        return host
 
     def fact(self, call: Call, name: str, /) -> Any:
         """``"scheme"``, ``"host"``, ``"origin"``, ``"method"``, ``"path"`` (decoded, without the query),
@@ -120,6 +135,20 @@ class HttpxDoor:
             return request.extensions.get(which)
         fix = "name one of scheme, host, origin, method, path, header:<name>, extension:<name>, or give a function"
         raise ConfigError.of("meshkit.httpx", "key", name, fix)
+
+
+def _final(headers: Any) -> bool:
+    """Whether the upstream asks not to be asked again, in one of the ways in use.
+
+    ``x-should-retry: false`` (OpenAI, Anthropic, Stripe), ``x-envoy-overloaded`` and ``x-envoy-ratelimited`` (Envoy's
+    own answers), a negative ``grpc-retry-pushback-ms`` (gRPC proposal A6).
+    """
+    return (
+        headers.get("x-should-retry", "").strip().lower() == "false"
+        or "x-envoy-overloaded" in headers
+        or "x-envoy-ratelimited" in headers
+        or headers.get("grpc-retry-pushback-ms", "").startswith("-")
+    )
 
 
 def _retry_after(headers: Any) -> float | None:

@@ -8,7 +8,7 @@ import attrs
 
 from ..call import Failure, Verdict
 
-__all__ = ["AttemptEnded", "Event", "RejectedCall", "StateChanged"]
+__all__ = ["AttemptEnded", "Event", "FellBack", "Hedged", "RejectedCall", "StateChanged", "WouldReject"]
 
 
 @attrs.frozen
@@ -47,4 +47,32 @@ class StateChanged:
     after: str
 
 
-Event: TypeAlias = RejectedCall | AttemptEnded | StateChanged
+@attrs.frozen
+class FellBack:
+    """A fallback took the place of what failed; ``reason`` is that failure."""
+
+    at: float
+    policy: str
+    reason: Failure
+
+
+@attrs.frozen
+class Hedged:
+    """A further attempt began beside those under way; it is number ``attempt`` of the race."""
+
+    at: float
+    policy: str
+    attempt: int
+
+
+@attrs.frozen
+class WouldReject:
+    """A policy in shadow mode would have refused this call; it went. ``reason`` is the error it would have raised."""
+
+    at: float
+    policy: str
+    endpoint: Any
+    reason: Exception
+
+
+Event: TypeAlias = RejectedCall | AttemptEnded | StateChanged | FellBack | Hedged | WouldReject

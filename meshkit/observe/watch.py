@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..call import Call, Verdict
+from ..call import Call, Failure, Verdict
 from ..errors import Rejected
 from ..section import named
-from .events import AttemptEnded, RejectedCall, StateChanged
+from .events import AttemptEnded, FellBack, RejectedCall, StateChanged
 
 __all__ = ["watch"]
 
@@ -22,6 +22,16 @@ def watch(state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None
     if state is None:
         return enter, _attempt_ended
     name = named(state)
+
+    if exit is None and hasattr(state, "takes"):
+
+        def watching_takes(call: Call, now: float) -> bool:
+            taken: bool = enter(call, now)
+            if taken and call.events is not None:
+                call.events.append(FellBack(now, name, call.failure or Failure()))
+            return taken
+
+        return watching_takes, None
 
     def watching_enter(call: Call, now: float) -> Any:
         before = getattr(state, "state", None)

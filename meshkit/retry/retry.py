@@ -59,7 +59,8 @@ class Retry:
 
     At most one delivery unless declared safe: what certainly was not sent may always be repeated, what was sent only if
     the door calls it idempotent, or with ``non_idempotent=True``. A request that cannot be sent twice (a consumed
-    stream) never is. Only an ``Exception`` is repeated: not cancellation, ``KeyboardInterrupt``, ``SystemExit``.
+    stream) never is, nor one whose answer asks not to be asked again (``x-should-retry: false``, and its like). Only an
+    ``Exception`` is repeated: not cancellation, ``KeyboardInterrupt``, ``SystemExit``.
 
     A kept-alive connection found closed before any byte of a response is asked again at once, whatever ``on`` says: for
     idempotent requests, for others with ``stale_non_idempotent=True``. It counts as an attempt.
@@ -122,7 +123,7 @@ class RetryState:
 
     def matches(self, failure: Failure, /) -> bool:
         error = failure.error
-        if not failure.replayable or (error is not None and not isinstance(error, Exception)):
+        if not failure.replayable or failure.final or (error is not None and not isinstance(error, Exception)):
             return False
         if failure.stale and (failure.idempotent or self._stale_safe):
             return True

@@ -68,7 +68,7 @@ class Limiter:
             if answer < 0.0:
                 raise self.spec.refusal(answer)
             try:
-                from .tasks import nap  # asyncio is loaded by those who wait
+                from .waiting import nap  # asyncio is loaded by those who wait
 
                 await nap(max(0.0, now + answer - self._clock()), self._clock)
             except BaseException:
@@ -85,7 +85,7 @@ class Limiter:
             if answer < 0.0:
                 raise self.spec.refusal(answer)
             try:
-                from .threads import nap
+                from .blocking import nap
 
                 nap(max(0.0, now + answer - self._clock()), self._clock)
             except BaseException:

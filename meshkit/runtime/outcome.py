@@ -1,11 +1,13 @@
-"""What is left to say when a call has ended? The note on its exception, the events for its listeners."""
+"""What is left to say when a call has ended? The note on its exception, the events for its listeners, the line in the
+ledger.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
 
-from ..call import Call
+from ..call import Call, Verdict
 
 __all__ = ["noted", "told"]
 
@@ -25,8 +27,12 @@ def noted(error: BaseException, call: Call, now: float) -> BaseException:
     return error
 
 
-def told(tree: Any, call: Call) -> None:
-    """Deliver what was written down, outside the lock."""
-    events, call.events = call.events, []
-    for event in events or ():
-        tree.tell(event)
+def told(tree: Any, call: Call, now: float, verdict: Verdict) -> None:
+    """Deliver what was written down, outside the lock, and enter what the call took into the ledger of who made it."""
+    if call.scope is not None:
+        call.scope.spend(call.door.who(call), now - call.began_at, call.attempt, verdict.value)
+        call.scope = None
+    if call.events is not None:
+        events, call.events = call.events, []
+        for event in events:
+            tree.tell(event)

@@ -8,26 +8,37 @@ is told, and what is left of that is done by the next call (`collect`).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from ..call import Call, Verdict
-from ..engine import release
+from ..engine import adopt, release
 from .lock import LOCK, owned
 from .outcome import told
 
-__all__ = ["LEFT", "abandon", "collect", "settle"]
+__all__ = ["LEFT", "abandon", "collect", "settle", "settle_walks"]
 
-LEFT: deque[tuple[Any, Call, Verdict]] = deque()
-"""Calls left behind, each with its pipeline and its verdict."""
+LEFT: deque[tuple[Any, Call, Verdict, Any]] = deque()
+"""Calls left behind, each with its pipeline, its verdict and what it began with."""
 
 
-def settle(tree: Any, call: Call, now: float, verdict: Verdict) -> None:
-    """Give back all that the call holds, and tell of it."""
-    if call.held is not None:
+def settle(tree: Any, call: Call, now: float, verdict: Verdict, base: Any = None) -> None:
+    """Give back all that the call holds above ``base``, and tell of it."""
+    if call.held is not base:
         with LOCK:
-            release(call, None, now, verdict)
-    if call.events is not None:
-        told(tree, call)
+            release(call, base, now, verdict)
+    if call.origin is None and (call.events is not None or call.scope is not None):
+        told(tree, call, now, verdict)
+
+
+def settle_walks(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, now: float) -> None:
+    """Forks of a call that held ``base`` have ended: one is adopted, the others give back what is theirs."""
+    with LOCK:
+        for twin in walks:
+            if twin is not kept:
+                release(twin, base, now, twin.verdict)
+        if kept is not None:
+            adopt(call, base, kept, now)
 
 
 def abandon(tree: Any, call: Call, verdict: Verdict, base: Any = None) -> None:
@@ -38,16 +49,16 @@ def abandon(tree: Any, call: Call, verdict: Verdict, base: Any = None) -> None:
             release(call, base, now, verdict)
         finally:
             LOCK.release()
-        if call.events is None:
+        if call.origin is not None or (call.events is None and call.scope is None):
             return
-    LEFT.append((tree, call, verdict))
+    LEFT.append((tree, call, verdict, base))
 
 
 def collect() -> None:
     """Finish what `abandon` had to leave."""
     while LEFT:
         try:
-            tree, call, verdict = LEFT.popleft()
+            tree, call, verdict, base = LEFT.popleft()
         except IndexError:  # another thread was quicker
             return
-        settle(tree, call, tree.clock(), verdict)
+        settle(tree, call, tree.clock(), verdict, base)

@@ -6,22 +6,23 @@ that.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
+from inspect import isawaitable
 from typing import Any
 
-import anyio
-
 from ..call import Call, Verdict
-from ..engine import admit, advance, again, expired, gather, outlived, patience, release, willing
+from ..deadline import CURRENT
+from ..engine import advance, again, expired, fork, gather, learn, release, willing
 from ..errors import Rejected
-from ..policy import Waiter
-from ..section import MIDDLEWARE, Section
+from ..section import LEAF, RACE, Section
 from .alarm import Cancelled, arm
-from .bell import bell
+from .inherit import close_scope, inherit, open_scope, warned
 from .lock import LOCK, owned
 from .outcome import noted, told
-from .settle import LEFT, abandon, collect, settle
+from .race import Race
+from .settle import LEFT, abandon, collect, settle, settle_walks
+from .waiting import close, pause
 
 __all__ = ["bind"]
 
@@ -44,6 +45,8 @@ def bind(
     discard = door.discard
     enforced = door.enforces_deadline
     takes_request = door.takes_request
+    opens = door.opens
+    early = door.answers_early
 
     async def invoke(*args: Any, **kwargs: Any) -> Any:
         now = clock()
@@ -51,11 +54,17 @@ def bind(
         base, outer = call.held, call.marks
         section = start or tree.root
         verdict = IGNORED
-        alarms = key = result = error = earlier = None
-        if tree.listeners and whole is None:
-            call.events = []
+        alarms = key = result = error = earlier = token = None
+        if whole is None:
+            scope = CURRENT.get()
+            if tree.listeners:
+                call.events = []
+        else:
+            scope = None
         try:
             try:
+                if scope is not None:
+                    inherit(call, scope, clock, now)
                 if section.facts is not None:
                     gather(call, section.facts)
                 acquire()
@@ -66,10 +75,17 @@ def bind(
                 while True:
                     send = fn
                     while wait is not None:
-                        if wait.__class__ is Section and wait.kind is MIDDLEWARE:
-                            send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
+                        if wait.__class__ is Section:
+                            if wait.kind is LEAF:
+                                send = there(wait.step)
+                            elif wait.kind is RACE:
+                                send = race(tree, door, fn, call, wait)
+                            else:
+                                send = around(tree, door, fn, call, wait)
                             break
                         section = (await pause(call, wait, clock)) if wait else call.rest
+                        if section.facts is not None:
+                            gather(call, section.facts)
                         now = clock()
                         acquire()
                         try:
@@ -86,6 +102,8 @@ def bind(
                     if call.deadline is not None and not enforced:
                         key = call if send is fn else send
                         send, alarms = arm(key, call, send, now, clock)
+                    if opens and (call.deadline is not None or call.marks is not None):
+                        token = open_scope(call, clock, door)
                     try:
                         result = await (send(*args, **kwargs) if kwargs else send(*args))
                     except Exception as raised:
@@ -94,27 +112,37 @@ def bind(
                         if alarms is None or not alarms.expired(key):
                             raise
                         error, alarms = expired(call, now, clock()), None
+                    finally:
+                        if token is not None:
+                            close_scope(token)
+                            token = None
                     if alarms is not None:
                         if alarms.pop(key, None) is None:
                             alarms.expired(key)
                         alarms = None
                     key = None
-                    now = call.answered_at = clock()
+                    now = clock()
+                    if not early or call.answered_at is None:
+                        call.answered_at = now
                     if error is None and not judging:
                         verdict = SUCCESS
                         break
                     verdict = judge(call, result, error)
                     if verdict is SUCCESS:
                         break
-                    if verdict is not IGNORED and (call.marks is not outer or call.events is not None):
+                    if (verdict is not IGNORED or isinstance(error, Rejected)) and (
+                        call.marks is not outer or call.events is not None
+                    ):
                         call.failure = door.failure(call, result, error)
-                        marks = willing(call, outer)
+                        marks = willing(call, outer, verdict)
                         acquire()
                         try:
                             wait = again(call, marks, now, verdict)
                         finally:
                             unlock()
                         if wait is not None:
+                            if call.scope is not None and not tree.warned:
+                                warned(tree, call)
                             verdict, earlier = IGNORED, (verdict, call.held)
                             continue
                     break
@@ -138,8 +166,8 @@ def bind(
                             unlock()
                     if earlier is not None and error is None and discard is not None:
                         await close(discard, result)
-                    if whole is None and call.events is not None:
-                        told(tree, call)
+                    if whole is None and (call.events is not None or scope is not None):
+                        told(tree, call, now, verdict)
                     raise
                 # A further attempt was refused. The call was sent, so it ends as the attempt before did.
                 verdict, held = earlier
@@ -151,7 +179,7 @@ def bind(
                 finally:
                     unlock()
             if whole is not None:
-                call.marks, call.deadline = outer, outer[3]
+                call.marks, call.deadline, call.verdict = outer, outer[3], verdict
             if hold is not None and error is None and (whole is None or verdict is SUCCESS):
                 if whole is None:
                     try:
@@ -173,8 +201,8 @@ def bind(
                     finally:
                         unlock()
                     raise
-            if whole is None and call.events is not None:
-                told(tree, call)
+            if whole is None and (call.events is not None or scope is not None):
+                told(tree, call, now, verdict)
             if error is not None:
                 if call.stopped is not None or (whole is None and call.attempt > 1):
                     noted(error, call, now)
@@ -191,90 +219,76 @@ def bind(
     return invoke
 
 
-def around(call_next: Callable[..., Any], call: Call, middleware: Any) -> Callable[..., Any]:
-    """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``."""
+def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
+    """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``.
+
+    Each ``call_next()`` is a walk of its own, by a fork of the call, and several may be under way at once. The walk
+    whose answer is returned is the call's (or else the last that succeeded); the others give back what they hold.
+    """
 
     async def send(*args: Any, **kwargs: Any) -> Any:
-        under_way = False
+        base = call.held
+        walks: dict[Call, Any] = {}
+        under_way = 0
+        over = False
 
-        async def once() -> Any:
+        async def call_next() -> Any:
             nonlocal under_way
-            if under_way:
-                raise RuntimeError("call_next() is under way: a middleware may call it again only after it has ended")
-            under_way = True
+            if over:
+                raise RuntimeError("call_next() comes too late: its middleware has returned")
+            twin = fork(call)
+            under_way += 1
             try:
-                return await call_next(*args, **kwargs)
+                result = walks[twin] = await bind(tree, door, fn, twin, section.after)(*args, **kwargs)
             finally:
-                under_way = False
+                under_way -= 1
+                learn(call, twin)
+                if over:
+                    settle_walks(call, base, [twin], None, clock())  # type: ignore[unreachable]  # it may end meanwhile
+            return result
 
-        result = await middleware(call, once)
-        if under_way:
-            raise RuntimeError("a middleware returned while its call_next() was under way: await it")
+        clock = tree.clock
+        kept = None
+        try:
+            result = await section.step(call, call_next)
+            if under_way > 0:
+                raise RuntimeError("a middleware returned while its call_next() was under way: await it")
+            for twin, answer in walks.items():
+                if answer is result or kept is None or walks[kept] is not result:
+                    kept = twin
+        finally:
+            over = True
+            settle_walks(call, base, walks, kept, clock())
         return result
 
     return send
 
 
-async def pause(call: Call, wait: Any, clock: Callable[[], float]) -> Section:
-    """Do what the engine answered: sleep, stand in a queue, or gather facts. Answers where the walk goes on."""
-    if wait.__class__ is Section:
-        section: Section = wait
-    elif wait.__class__ is Waiter:
-        section = await stand(call, wait, clock)
-    else:
-        section = call.rest
-        if wait > 0:
-            await nap(wait, clock)
-    if section.facts is not None:
-        gather(call, section.facts)
-    return section
+def race(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
+    """What is sent where a hedge stands: as many attempts as it lets begin, each a walk of its own."""
+
+    async def send(*args: Any, **kwargs: Any) -> Any:
+        async def walk(twin: Call) -> Any:
+            return await bind(tree, door, fn, twin, section.after)(*args, **kwargs)
+
+        replayable, idempotent = door.twice(call)
+        if replayable and (idempotent or section.state.non_idempotent):
+            discard = door.discard and partial(close, door.discard)
+            return await Race(call, section.state, tree.clock, walk, discard).run()
+        twin = fork(call)
+        try:
+            return await walk(twin)
+        finally:
+            settle_walks(call, call.held, [twin], twin, tree.clock())
+
+    return send
 
 
-async def nap(seconds: float, clock: Callable[[], float]) -> None:
-    until = clock() + seconds
-    await getattr(clock, "asleep", sleep)(seconds)
-    early = until - clock()
-    # uvloop counts whole milliseconds from the start of its turn, however long ago that was: a call let go early would
-    # count as never begun. A clock that sleeping does not move is as early as before, and is left at that.
-    while 0 < early < seconds:
-        await sleep(early + 0.001)
-        seconds, early = early, until - clock()
+def there(destination: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """What is sent where a leaf has a destination of its own, which may be a plain function."""
 
+    async def send(*args: Any, **kwargs: Any) -> Any:
+        answer = destination(*args, **kwargs)
+        return await answer if isawaitable(answer) else answer
 
-async def sleep(seconds: float) -> None:
-    # Not anyio's: its first call would load a backend, while everything else on the loop stands still.
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        import trio
-
-        await trio.sleep(seconds)
-    else:
-        await asyncio.sleep(seconds)
-
-
-async def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
-    """Wait for the grant of a place in a queue, until the gate's limit or the call's deadline."""
-    began = clock()
-    section = None
-    try:
-        woken = bell()
-        with LOCK:
-            waiter.wake = woken.ring
-            until = patience(call, waiter)
-        if not waiter.granted:
-            await woken.wait(None if until is None else max(0.0, until - began))
-    finally:
-        now = clock()
-        with LOCK:
-            section = admit(call, waiter, now)
-    if section is None:
-        with LOCK:
-            section = outlived(call, now - began, now)
-    return section
-
-
-async def close(discard: Callable[[Any], Awaitable[Any]], result: Any) -> None:
-    """Close what is left behind, also where the task is being cancelled."""
-    with anyio.CancelScope(shield=True):
-        await discard(result)
+    return send

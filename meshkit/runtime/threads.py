@@ -6,19 +6,19 @@ that. Sync code cannot be cancelled: here a timeout bounds waits and further att
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from ..call import Call, Verdict
-from ..engine import admit, advance, again, expired, gather, outlived, patience, release, willing
+from ..deadline import CURRENT
+from ..engine import advance, again, expired, fork, gather, learn, release, willing
 from ..errors import Rejected
-from ..policy import Waiter
-from ..section import MIDDLEWARE, Section
+from ..section import LEAF, RACE, Section
+from .blocking import close, pause
+from .inherit import close_scope, inherit, open_scope, warned
 from .lock import LOCK, owned
 from .outcome import noted, told
-from .settle import LEFT, abandon, collect, settle
+from .settle import LEFT, abandon, collect, settle, settle_walks
 
 __all__ = ["bind"]
 
@@ -35,6 +35,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
     discard = door.discard
     enforced = door.enforces_deadline
     takes_request = door.takes_request
+    opens = door.opens
+    early = door.answers_early
 
     def invoke(*args: Any, **kwargs: Any) -> Any:
         now = clock()
@@ -42,11 +44,17 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
         base, outer = call.held, call.marks
         section = start or tree.root
         verdict = IGNORED
-        alarms = key = result = error = earlier = None
-        if tree.listeners and whole is None:
-            call.events = []
+        alarms = key = result = error = earlier = token = None
+        if whole is None:
+            scope = CURRENT.get()
+            if tree.listeners:
+                call.events = []
+        else:
+            scope = None
         try:
             try:
+                if scope is not None:
+                    inherit(call, scope, clock, now)
                 if section.facts is not None:
                     gather(call, section.facts)
                 with LOCK:
@@ -54,10 +62,17 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 while True:
                     send = fn
                     while wait is not None:
-                        if wait.__class__ is Section and wait.kind is MIDDLEWARE:
-                            send = around(bind(tree, door, fn, call, wait.after), call, wait.step)
+                        if wait.__class__ is Section:
+                            if wait.kind is LEAF:
+                                send = there(wait.step)
+                            elif wait.kind is RACE:
+                                send = race(tree, door, fn, call, wait)
+                            else:
+                                send = around(tree, door, fn, call, wait)
                             break
                         section = pause(call, wait, clock) if wait else call.rest
+                        if section.facts is not None:
+                            gather(call, section.facts)
                         now = clock()
                         with LOCK:
                             wait = advance(call, section, now)
@@ -71,6 +86,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     if call.deadline is not None and not enforced:
                         key = call if send is fn else send
                         send, alarms = arm(key, call, send, now, clock)
+                    if opens and (call.deadline is not None or call.marks is not None):
+                        token = open_scope(call, clock, door)
                     try:
                         result = send(*args, **kwargs) if kwargs else send(*args)
                     except Exception as raised:
@@ -79,24 +96,34 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         if alarms is None or not alarms.expired(key):
                             raise
                         error, alarms = expired(call, now, clock()), None
+                    finally:
+                        if token is not None:
+                            close_scope(token)
+                            token = None
                     if alarms is not None:
                         if alarms.pop(key, None) is None:
                             alarms.expired(key)
                         alarms = None
                     key = None
-                    now = call.answered_at = clock()
+                    now = clock()
+                    if not early or call.answered_at is None:
+                        call.answered_at = now
                     if error is None and not judging:
                         verdict = SUCCESS
                         break
                     verdict = judge(call, result, error)
                     if verdict is SUCCESS:
                         break
-                    if verdict is not IGNORED and (call.marks is not outer or call.events is not None):
+                    if (verdict is not IGNORED or isinstance(error, Rejected)) and (
+                        call.marks is not outer or call.events is not None
+                    ):
                         call.failure = door.failure(call, result, error)
-                        marks = willing(call, outer)
+                        marks = willing(call, outer, verdict)
                         with LOCK:
                             wait = again(call, marks, now, verdict)
                         if wait is not None:
+                            if call.scope is not None and not tree.warned:
+                                warned(tree, call)
                             verdict, earlier = IGNORED, (verdict, call.held)
                             continue
                     break
@@ -117,8 +144,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                             release(call, base, now, verdict)
                     if earlier is not None and error is None and discard is not None:
                         close(discard, result)
-                    if whole is None and call.events is not None:
-                        told(tree, call)
+                    if whole is None and (call.events is not None or scope is not None):
+                        told(tree, call, now, verdict)
                     raise
                 # A further attempt was refused. The call was sent, so it ends as the attempt before did.
                 verdict, held = earlier
@@ -127,7 +154,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                 with LOCK:
                     release(call, held, now, IGNORED)
             if whole is not None:
-                call.marks, call.deadline = outer, outer[3]
+                call.marks, call.deadline, call.verdict = outer, outer[3], verdict
             if hold is not None and error is None and (whole is None or verdict is SUCCESS):
                 if whole is None:
                     try:
@@ -143,8 +170,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     with LOCK:
                         release(call, base, now, verdict)
                     raise
-            if whole is None and call.events is not None:
-                told(tree, call)
+            if whole is None and (call.events is not None or scope is not None):
+                told(tree, call, now, verdict)
             if error is not None:
                 if call.stopped is not None or (whole is None and call.attempt > 1):
                     noted(error, call, now)
@@ -161,71 +188,58 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
     return invoke
 
 
-def around(call_next: Callable[..., Any], call: Call, middleware: Any) -> Callable[..., Any]:
-    """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``."""
+def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
+    """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``.
+
+    Each ``call_next()`` is a walk of its own, by a fork of the call, and several may be under way at once. The walk
+    whose answer is returned is the call's (or else the last that succeeded); the others give back what they hold.
+    """
 
     def send(*args: Any, **kwargs: Any) -> Any:
-        under_way = False
+        base = call.held
+        walks: dict[Call, Any] = {}
+        under_way = 0
+        over = False
 
-        def once() -> Any:
+        def call_next() -> Any:
             nonlocal under_way
-            if under_way:
-                raise RuntimeError("call_next() is under way: a middleware may call it again only after it has ended")
-            under_way = True
+            if over:
+                raise RuntimeError("call_next() comes too late: its middleware has returned")
+            twin = fork(call)
+            under_way += 1
             try:
-                return call_next(*args, **kwargs)
+                result = walks[twin] = bind(tree, door, fn, twin, section.after)(*args, **kwargs)
             finally:
-                under_way = False
+                under_way -= 1
+                learn(call, twin)
+                if over:
+                    settle_walks(call, base, [twin], None, clock())  # type: ignore[unreachable]  # it may end meanwhile
+            return result
 
-        result = middleware(call, once)
-        if under_way:
-            raise RuntimeError("a middleware returned while its call_next() was under way: await it")
+        clock = tree.clock
+        kept = None
+        try:
+            result = section.step(call, call_next)
+            if under_way > 0:
+                raise RuntimeError("a middleware returned while its call_next() was under way: await it")
+            for twin, answer in walks.items():
+                if answer is result or kept is None or walks[kept] is not result:
+                    kept = twin
+        finally:
+            over = True
+            settle_walks(call, base, walks, kept, clock())
         return result
 
     return send
 
 
-def pause(call: Call, wait: Any, clock: Callable[[], float]) -> Section:
-    """Do what the engine answered: sleep, stand in a queue, or gather facts. Answers where the walk goes on."""
-    if wait.__class__ is Section:
-        section: Section = wait
-    elif wait.__class__ is Waiter:
-        section = stand(call, wait, clock)
-    else:
-        section = call.rest
-        if wait > 0:
-            nap(wait, clock)
-    if section.facts is not None:
-        gather(call, section.facts)
-    return section
+def race(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
+    raise AssertionError  # refused when the pipeline was bound (`order`): on a thread nothing can be given up
 
 
-def nap(seconds: float, clock: Callable[[], float]) -> None:
-    getattr(clock, "sleep", time.sleep)(min(seconds, threading.TIMEOUT_MAX))
-
-
-def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
-    """Wait for the grant of a place in a queue, until the gate's limit or the call's deadline."""
-    began = clock()
-    event = threading.Event()
-    try:
-        with LOCK:
-            waiter.wake = event.set
-            until = patience(call, waiter)
-        if not waiter.granted:
-            event.wait(None if until is None else min(max(0.0, until - began), threading.TIMEOUT_MAX))
-    finally:
-        now = clock()
-        with LOCK:
-            section = admit(call, waiter, now)
-    if section is None:
-        with LOCK:
-            section = outlived(call, now - began, now)
-    return section
-
-
-def close(discard: Callable[[Any], Any], result: Any) -> None:
-    discard(result)
+def there(destination: Callable[..., Any]) -> Callable[..., Any]:
+    """What is sent where a leaf has a destination of its own."""
+    return destination
 
 
 def arm(key: Any, call: Call, send: Callable[..., Any], now: float, clock: Any) -> tuple[Callable[..., Any], Any]:

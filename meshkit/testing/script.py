@@ -15,7 +15,7 @@ from ..call import Call, Failure, Verdict
 from ..engine import admit, advance, again, gather, outlived, patience, release, willing
 from ..errors import Rejected
 from ..policy import Waiter
-from ..section import MIDDLEWARE, Section, fold
+from ..section import Section, fold
 from .witness import ROUNDING, Broken, Witness
 
 __all__ = ["Script", "Step"]
@@ -157,15 +157,17 @@ class Script:
                     gather(call, section.facts)
                 answer: Any = advance(call, section, self.now)
                 self.witness.hold()
-                if not isinstance(answer, Section):
+                if isinstance(answer, Section) and answer.after is not None:  # what runs there is not a policy's
+                    section = answer.after
+                elif answer is not None and not isinstance(answer, Section | Waiter) and answer == 0:
+                    section = call.rest
+                else:
                     break
-                middleware = answer.kind is MIDDLEWARE and answer.after  # what it does is not a policy's
-                section = middleware or answer
         except Rejected as rejection:
             self.witness.hold()
             self._reject(way, rejection)
             return
-        if answer is None:
+        if answer is None or isinstance(answer, Section):  # a destination of its own
             way.since = self.now
             self.log.append((way.number, "sent", self.now, str(call.endpoint), call.deadline))
         elif answer.__class__ is Waiter:
@@ -202,7 +204,7 @@ class Script:
         if verdict is not SUCCESS and verdict is not IGNORED:
             call.failure = Failure(ConnectionError(), status=None, retry_after=asked)
             self._ask_twice(call.failure)
-            wait: Any = again(call, willing(call, None), self.now, verdict)
+            wait: Any = again(call, willing(call, None, verdict), self.now, verdict)
             self.witness.hold()
             if wait is not None:
                 if not (isinstance(wait, int | float) and 0 <= wait < math.inf):

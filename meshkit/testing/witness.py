@@ -8,7 +8,7 @@ from typing import Any
 
 from ..call import Call, Verdict
 from ..errors import Rejected
-from ..policy import Waiter
+from ..policy import PASS, Waiter
 from ..section import Section, named
 
 __all__ = ["ROUNDING", "Broken", "Witness"]
@@ -67,8 +67,7 @@ class Witness:
             except Exception as error:
                 text = f"{name}: enter() raised {error!r}: a gate goes, waits, queues or raises Rejected"
                 raise self.found(text) from error
-            if not (exit is None and isinstance(answer, Section)):  # which a choice may answer
-                self.judge(name, answer, call, now)
+            self.judge(name, answer, call, now)
             return answer
 
         def observed_exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
@@ -81,7 +80,7 @@ class Witness:
 
     def judge(self, name: str, answer: Any, call: Call, now: float) -> None:
         """What a gate's ``enter`` may answer."""
-        if not answer or isinstance(answer, Waiter):
+        if not answer or answer is True or answer is PASS or isinstance(answer, Section | Waiter):
             return
         if not (isinstance(answer, int | float) and 0 < answer < math.inf):
             raise self.found(f"{name}: enter() answered {answer!r}: give seconds, a Waiter, or nothing")

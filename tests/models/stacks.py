@@ -79,7 +79,7 @@ class Choosing:
 
 
 class Door:
-    enforces_deadline = judges_results = takes_request = False
+    answers_early = enforces_deadline = judges_results = opens = takes_request = False
     address = hold = discard = None
 
     def judge(self, call, result, error):

@@ -11,6 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from meshkit import Retry, Verdict, engine
+from meshkit.engine import forward
 from meshkit.runtime import tasks, threads
 from meshkit.testing import ManualClock
 
@@ -107,14 +108,14 @@ def one_verdict_for_all(call, held, now, verdict):
     return engine.release(call, held, now, Verdict.IGNORED)
 
 
-def outermost_first(call, base):
-    return engine.willing(call, base)[::-1]
+def outermost_first(call, base, verdict):
+    return engine.willing(call, base, verdict)[::-1]
 
 
 @pytest.mark.parametrize(
     ("room", "name", "fault"),
     [
-        (engine, "elsewhere", without_elsewhere),
+        (forward, "elsewhere", without_elsewhere),
         (tasks, "again", without_the_deadline_outside),
         (tasks, "release", one_verdict_for_all),
         (tasks, "willing", outermost_first),

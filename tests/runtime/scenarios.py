@@ -174,7 +174,7 @@ def middleware():
 class Discards:
     """A door whose results are failures until the third, and closed by an await."""
 
-    enforces_deadline = takes_request = False
+    answers_early = enforces_deadline = opens = takes_request = False
     judges_results = True
     address = hold = None
 

@@ -160,28 +160,45 @@ def test_a_place_whose_loop_is_gone_goes_to_the_next():
     assert stack.snapshot()["ConcurrencyLimit"]["in_flight"] == 0
 
 
-def test_call_next_may_not_run_twice_at_once():
-    async def both(call, call_next):
-        async def quietly():
-            try:
-                await call_next()
-            except RuntimeError as error:
-                return str(error)
+def test_call_next_may_run_twice_at_once():
+    """Each is a walk of its own, and counts as one."""
+    together = []
 
-        return [await each for each in [asyncio.ensure_future(quietly()) for _ in range(2)]]
+    async def both(call, call_next):
+        return [await each for each in [asyncio.ensure_future(call_next()) for _ in range(3)]]
 
     async def work():
+        together.append(stack.snapshot()["ConcurrencyLimit"]["in_flight"])
+        await asyncio.sleep(0)
+        return len(together)
+
+    async def main():
+        assert await stack.call(work) == [2, 2, 3]
+        assert stack.idle()
+
+    stack = Pipeline(both, ConcurrencyLimit(2, queue=1))
+    asyncio.run(main())
+    assert together == [1, 2, 1]
+
+
+def test_call_next_left_under_way_is_an_error_and_gives_back():
+    left = []
+
+    async def forgets(call, call_next):
+        left.append((asyncio.ensure_future(call_next()), call_next))
         await asyncio.sleep(0)
 
     async def main():
-        stack = Pipeline(both, ConcurrencyLimit(1, queue=1))
-        said = await stack.call(work)
+        with pytest.raises(RuntimeError, match="was under way"):
+            await stack.call(asyncio.sleep, 0, "done")
+        task, call_next = left[0]
+        assert await task == "done"
+        with pytest.raises(RuntimeError, match="too late"):
+            await call_next()
         assert stack.idle()
-        return said
 
-    first, second = asyncio.run(main())
-    assert first is None
-    assert "call_next() is under way" in second
+    stack = Pipeline(ConcurrencyLimit(9), forgets, ConcurrencyLimit(9))
+    asyncio.run(main())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from meshkit.runtime import tasks, threads
+from meshkit.runtime import blocking, tasks, threads, waiting
 
 TWINS = ["bind", "around", "pause"]
 
@@ -76,8 +76,12 @@ def plain(source, name):
     return ast.unparse(ast.fix_missing_locations(Plain().visit(found[0])))
 
 
-TASKS = Path(tasks.__file__).read_text("utf-8")
-THREADS = Path(threads.__file__).read_text("utf-8")
+def sources(*modules):
+    return "\n".join(Path(module.__file__).read_text("utf-8").replace("from __future__", "#") for module in modules)
+
+
+TASKS = sources(tasks, waiting)
+THREADS = sources(threads, blocking)
 
 
 @pytest.mark.parametrize("name", TWINS)

@@ -1,0 +1,39 @@
+"""What happens next? The functions that walk a call through the folded policies, and back.
+
+A pipeline is folded into `Section`s when it is built. `advance` walks from a section to the leaf, `again` walks back
+to a retry or a fallback, `release` gives everything back. They are plain functions over plain data: no clock, no lock,
+no await. The shells in ``runtime`` call them under the one lock and do what they answer.
+
+What a call has taken stands in ``call.held``, an immutable linked list of frames ``(outer, exits, began)``: one for
+each run of gates with something to settle. The places a walk may come back to stand in ``call.marks``, another such
+list::
+
+    (outer, section, held there, deadline there, attempt, delay)       a Repeat's section
+    (outer, section, held there, deadline there, branch, refused)      a Choice's: the branch taken, those that rejected
+    (outer, section, held there, deadline there)                       a Fallback's, a Race's, a Middleware's
+
+Both are found by walking, not by parent pointers: a cluster shared by a hundred routes is a graph.
+"""
+
+from .back import again, expired, fall, finish, release, survived, willing
+from .fork import adopt, fork, learn
+from .forward import admit, advance, elsewhere, gather, outlived, patience
+
+__all__ = [
+    "admit",
+    "adopt",
+    "advance",
+    "again",
+    "elsewhere",
+    "expired",
+    "fall",
+    "finish",
+    "fork",
+    "gather",
+    "learn",
+    "outlived",
+    "patience",
+    "release",
+    "survived",
+    "willing",
+]

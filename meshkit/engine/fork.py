@@ -1,0 +1,54 @@
+"""How does one call walk twice at once, or once more from where it stands? By a fork: a second record of it.
+
+What is held stands in an immutable list, so a fork begins with what the call holds and adds only what is its own. The
+fork whose answer is taken is adopted: the call then holds what the fork held, as one more frame. The others give back
+what is theirs, and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..call import Call, Verdict
+from .back import release
+
+__all__ = ["adopt", "fork", "learn"]
+
+LEARNED = ("avoid", "failure", "quota", "spent")
+
+
+def fork(call: Call) -> Call:
+    """A second record of a call, for a walk beside or after another one. What is held so far stays with the first."""
+    twin = Call(call.door, call.request, call.began_at)
+    twin.deadline = call.deadline
+    twin.attempt = call.attempt
+    twin.endpoint = call.endpoint
+    twin.facts = call.facts
+    twin.held = call.held
+    twin.marks = call.marks
+    twin.__dict__.update(call.__dict__)
+    twin.origin = call
+    return twin
+
+
+def learn(call: Call, twin: Call) -> None:
+    """What a walk by a fork has found out is known to the call."""
+    call.attempt = twin.attempt
+    call.endpoint = twin.endpoint
+    call.answered_at = twin.answered_at
+    for name in LEARNED:
+        if name in twin.__dict__:
+            setattr(call, name, twin.__dict__[name])
+
+
+def adopt(call: Call, base: Any, twin: Call, now: float) -> None:
+    """The fork's answer is the call's: what the fork holds above ``base``, the call gives back."""
+    learn(call, twin)
+    if twin.held is not base:
+
+        def exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
+            twin.events = call.events
+            twin.answered_at = call.answered_at
+            release(twin, base, now, verdict)
+
+        call.held = (call.held, (exit,), now)

@@ -1,0 +1,164 @@
+"""How do several attempts of one call run at once? Each in a task of its own; those that lose are given up and awaited.
+
+When a further attempt begins, and whether, is decided by the policy (`retry.hedge`). What is here waits: for the first
+answer that is good, until all have ended, or until it is time to ask the policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..call import Call, Verdict
+from ..engine import fork
+from ..observe.events import Hedged
+from .bell import Bell, TrioBell
+from .lock import LOCK
+from .settle import settle_walks
+
+__all__ = ["Race"]
+
+SUCCESS = Verdict.SUCCESS
+
+
+class Race:
+    """The attempts of one call at one place of its pipeline. ``walk`` takes a fork through what stands behind it."""
+
+    __slots__ = ("answers", "bell", "call", "cancelled", "clock", "close", "state", "twins", "walk", "winner")
+
+    def __init__(
+        self,
+        call: Call,
+        state: Any,
+        clock: Callable[[], float],
+        walk: Callable[[Call], Awaitable[Any]],
+        close: Callable[[Any], Awaitable[None]] | None,
+    ) -> None:
+        self.call = call
+        self.state = state
+        self.clock = clock
+        self.walk = walk
+        self.close = close
+        """Closes an answer that nobody takes."""
+        self.twins: list[Call] = []
+        self.answers: dict[Call, tuple[Any, BaseException | None]] = {}
+        self.winner: Call | None = None
+        self.bell: Bell | TrioBell | None = None
+        self.cancelled: type[BaseException] = asyncio.CancelledError
+
+    async def run(self) -> Any:
+        """The first good answer, or else the first attempt's; an attempt's exception is raised."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        kept = None
+        try:
+            await (self._on_trio() if loop is None else self._on_asyncio(loop))
+            kept = self.winner or self.twins[0]
+        finally:
+            settle_walks(self.call, self.call.held, self.twins, kept, self.clock())
+            if self.close is not None:
+                for twin, (result, error) in self.answers.items():
+                    if twin is not kept and error is None:
+                        await self.close(result)
+        result, error = self.answers[kept]
+        self.answers.clear()  # an exception's traceback holds this frame
+        if error is None:
+            return result
+        try:
+            raise error
+        finally:
+            error = None
+
+    async def _on_asyncio(self, loop: asyncio.AbstractEventLoop) -> None:
+        tasks = [loop.create_task(self._attempt(self._begin()))]
+        try:
+            delay = self.state.delay
+            while not self._over():
+                bell = self.bell = Bell(loop)
+                await bell.wait(delay)
+                if not self._over():
+                    if self._another():
+                        tasks.append(loop.create_task(self._attempt(self._begin())))
+                    else:
+                        delay = None
+        finally:
+            self.bell = None
+            if len(tasks) > 1 or not tasks[0].done():
+                await given_up(tasks)
+
+    async def _on_trio(self) -> None:
+        import trio
+
+        self.cancelled = trio.Cancelled
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._attempt, self._begin())
+            delay = self.state.delay
+            while not self._over():
+                bell = self.bell = TrioBell()
+                await bell.wait(delay)
+                if not self._over():
+                    if self._another():
+                        nursery.start_soon(self._attempt, self._begin())
+                    else:
+                        delay = None
+            self.bell = None
+            nursery.cancel_scope.cancel()
+
+    def _over(self) -> bool:
+        return self.winner is not None or len(self.answers) == len(self.twins)
+
+    def _begin(self) -> Call:
+        """A fork for one more attempt, which goes elsewhere than those under way, if it can."""
+        twin = fork(self.call)
+        if self.twins:
+            twin.avoid = (*twin.avoid, *(other.endpoint for other in self.twins if other.endpoint is not None))
+        self.twins.append(twin)
+        return twin
+
+    def _another(self) -> bool:
+        call, now = self.call, self.clock()
+        with LOCK:
+            if not self.state.another(call, now, len(self.twins)):
+                return False
+            if call.events is not None:
+                call.events.append(Hedged(now, self.state.name, len(self.twins) + 1))
+        return True
+
+    async def _attempt(self, twin: Call) -> None:
+        began = self.clock()
+        result = error = None
+        try:
+            result = await self.walk(twin)
+        except BaseException as raised:
+            error = raised
+            if isinstance(raised, self.cancelled):
+                raise
+            if not isinstance(raised, Exception):  # Ctrl-C: it is raised by who waits here, and ends the race
+                self.winner = twin
+        finally:
+            self.answers[twin] = (result, error)
+            if self.winner is None and error is None and twin.verdict is SUCCESS:
+                self.winner = twin
+            now = self.clock()
+            with LOCK:
+                self.state.learn(now - began, now, twin.verdict, twin is self.winner and twin is not self.twins[0])
+            if self.bell is not None and self._over():
+                self.bell.ring()
+            error = None
+
+
+async def given_up(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel what still runs, and wait until it has ended, also where this very task is being cancelled."""
+    for task in tasks:
+        task.cancel()
+    cancelled = None
+    while any(not task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as again:
+            cancelled = again
+    if cancelled is not None:
+        raise cancelled
