@@ -11,6 +11,7 @@ the smaller one wins.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,9 +70,16 @@ class Scope(NamedTuple):
             began_at += clock() - outer.clock()
         return new(cls, (at, clock, call, began_at, outer.depth + 1, outer.lines))
 
+    @property
+    def lifted(self) -> bool:
+        """Whether the answer it was for is complete: what still runs then has no deadline."""
+        return self.call is not None and self.call.deadline == math.inf
+
     def until(self, clock: Callable[[], float], now: float) -> float | None:
         """The deadline as an instant on the given clock, which reads ``now``."""
-        if self.at is None or clock is self.clock:
+        if self.at is None or self.lifted:
+            return None
+        if clock is self.clock:
             return self.at
         return now + (self.at - self.clock())
 
@@ -95,7 +103,7 @@ CURRENT: ContextVar[Scope | None] = ContextVar("meshkit.deadline", default=None)
 def remaining() -> float | None:
     """Seconds until the deadline of whoever asked for this work, not below 0; ``None``: there is none."""
     scope = CURRENT.get()
-    if scope is None or scope.at is None:
+    if scope is None or scope.at is None or scope.lifted:
         return None
     return max(0.0, scope.at - scope.clock())
 

@@ -23,6 +23,7 @@ from ..errors import ConfigError, MeshError, Rejected
 from ..fields.retry_after import parse, parse_ms
 from ..function import judged
 from .library import Library, library_of
+from .quota import note_quota
 from .wire import stale
 
 __all__ = ["HttpxDoor", "Judge"]
@@ -38,7 +39,7 @@ Judge = Callable[[Any, Any], Verdict | None]
 class HttpxDoor:
     """One transport's translation."""
 
-    __slots__ = ("_judge", "address", "discard", "enforces_deadline", "hold")
+    __slots__ = ("_judge", "_reads_quota", "address", "discard", "enforces_deadline", "hold")
 
     answers_early = False
     judges_results = True
@@ -54,8 +55,10 @@ class HttpxDoor:
         discard: Callable[[Any], Any],
         address: Callable[[Call], Any] | None,
         enforces_deadline: bool,
+        reads_quota: bool = False,
     ) -> None:
         self._judge = judge
+        self._reads_quota = reads_quota
         self.hold = hold
         self.discard = discard
         self.address = address
@@ -64,6 +67,8 @@ class HttpxDoor:
     def judge(self, call: Call, response: Any, error: BaseException | None, /) -> Verdict:
         if error is not None and isinstance(error, MeshError):
             library_of(call.request).adopt(error, call.request)
+        if self._reads_quota and error is None:
+            note_quota(call, response)
         if self._judge is not None:
             verdict = judged(self._judge(response, error))
             if verdict is not None:

@@ -19,6 +19,7 @@ from .aim import aimed, hurried
 from .body import Body, holding
 from .door import HttpxDoor, Judge
 from .library import installed, library_of
+from .quota import wants_quota
 
 if TYPE_CHECKING:
     import httpx
@@ -72,6 +73,7 @@ class AsyncMeshTransport(_Async):
             discard=_adiscard,
             address=_address if any(hasattr(state, "pick") for state in pipeline.states) else None,
             enforces_deadline=False,
+            reads_quota=wants_quota(pipeline.states),
         )
         self._invoke = bind(pipeline, door, inner.handle_async_request)
 
@@ -130,6 +132,7 @@ class MeshTransport(_Sync):
             discard=_discard,
             address=self._address,
             enforces_deadline=True,
+            reads_quota=wants_quota(pipeline.states),
         )
         self._invoke = bind(pipeline, door, self._send)
 
