@@ -29,12 +29,15 @@ if typing.TYPE_CHECKING:
         RateLimited,
         Rejected,
         TimedOut,
+        TooLate,
     )
+    from .fallback import Fallback
     from .limit import ConcurrencyLimit, RateLimit
-    from .observe.events import AttemptEnded, RejectedCall, StateChanged
+    from .observe.events import AttemptEnded, FellBack, Hedged, RejectedCall, StateChanged, WouldReject
     from .pipeline import Pipeline
-    from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Retry, RetryBudget
+    from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Hedge, Retry, RetryBudget
     from .runtime.limiter import Limiter
+    from .shadow import Shadow
     from .shared import Shared
     from .timeout import Timeout
 
@@ -54,6 +57,10 @@ __all__ = [
     "Endpoint",
     "Exponential",
     "Failure",
+    "Fallback",
+    "FellBack",
+    "Hedge",
+    "Hedged",
     "LeastRequest",
     "Limiter",
     "MeshError",
@@ -68,11 +75,14 @@ __all__ = [
     "Retry",
     "RetryBudget",
     "RoundRobin",
+    "Shadow",
     "Shared",
     "StateChanged",
     "TimedOut",
     "Timeout",
+    "TooLate",
     "Verdict",
+    "WouldReject",
 ]
 
 _HOMES = {
@@ -91,12 +101,15 @@ _HOMES = {
         "RateLimited",
         "Rejected",
         "TimedOut",
+        "TooLate",
     ),
+    ".fallback": ("Fallback",),
     ".limit": ("ConcurrencyLimit", "RateLimit"),
-    ".observe.events": ("AttemptEnded", "RejectedCall", "StateChanged"),
+    ".observe.events": ("AttemptEnded", "FellBack", "Hedged", "RejectedCall", "StateChanged", "WouldReject"),
     ".pipeline": ("Pipeline",),
-    ".retry": ("ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Retry", "RetryBudget"),
+    ".retry": ("ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Hedge", "Retry", "RetryBudget"),
     ".runtime.limiter": ("Limiter",),
+    ".shadow": ("Shadow",),
     ".shared": ("Shared",),
     ".timeout": ("Timeout",),
 }

@@ -12,9 +12,11 @@ import attrs
 
 from .breaker import CircuitBreaker
 from .cluster import Cluster, Endpoint
+from .fallback import Fallback
 from .limit import ConcurrencyLimit, RateLimit
 from .order import warnings
-from .retry import Retry
+from .retry import Hedge, Retry
+from .shadow import Shadow
 from .shared import Shared, bare
 from .timeout import Timeout
 
@@ -26,6 +28,8 @@ REASONS: dict[type, tuple[str, str]] = {
     RateLimit: ("counts calls, not attempts", "counts every attempt"),
     ConcurrencyLimit: ("a permit for the whole call", "a permit for each attempt"),
     CircuitBreaker: ("judges whole calls", "judges every attempt"),
+    Fallback: ("answers otherwise when the call fails", "answers otherwise when an attempt fails"),
+    Hedge: ("sends a slow call a second time", "sends a slow attempt a second time"),
     Cluster: ("picks the endpoint", "picks an endpoint for each attempt"),
 }
 """Outside a retry, and inside one."""
@@ -41,11 +45,21 @@ def explain(specs: tuple[Any, ...]) -> str:
 
 def _rows(specs: tuple[Any, ...], repeated: bool, depth: int) -> Iterator[tuple[str, str]]:
     for spec in specs:
-        reasons = REASONS.get(type(bare(spec)), ("around the whole call", "around each attempt"))
+        reasons = REASONS.get(type(_tried(spec)), ("around the whole call", "around each attempt"))
+        if isinstance(bare(spec), Shadow):
+            reasons = (f"on trial, refuses nothing: {reasons[0]}", f"on trial, refuses nothing: {reasons[1]}")
         yield "  " * depth + _text(spec), reasons[repeated] + (", shared" if isinstance(spec, Shared) else "")
         repeated = repeated or isinstance(bare(spec), Retry)
         if isinstance(bare(spec), Cluster):
             yield from _rows(bare(spec).pipeline, repeated, depth + 1)
+        elif isinstance(spec, Fallback) and isinstance(spec.instead, tuple):
+            yield from _rows(spec.instead, repeated, depth + 1)
+
+
+def _tried(spec: Any) -> Any:
+    """The policy itself, shared or on trial or not."""
+    spec = bare(spec)
+    return spec.policy if isinstance(spec, Shadow) else spec
 
 
 def _text(value: Any) -> str:

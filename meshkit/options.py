@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import ConfigError
 
-__all__ = ["among", "count", "number", "optional", "ratio", "seconds"]
+__all__ = ["among", "count", "flag", "number", "optional", "ratio", "seconds"]
 
 LARGEST = 1.7976931348623157e308
 """The largest finite double; comparing refuses NaN, infinities and whole numbers beyond it, and converts nothing."""
@@ -74,6 +74,16 @@ def count(least: int = 1, most: int = 2**31) -> Validator:
     def check(spec: Any, attribute: Any, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise ConfigError.of(_policy(spec), attribute.name, value, fix)
+
+    return check
+
+
+def flag() -> Validator:
+    """Yes or no."""
+
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        if not isinstance(value, bool):
+            raise ConfigError.of(_policy(spec), attribute.name, value, "write True or False")
 
     return check
 

@@ -12,7 +12,8 @@ from .breaker import CircuitBreaker
 from .call import Failure
 from .cluster import Cluster
 from .errors import AttemptTimedOut, ConfigError
-from .retry import Retry
+from .fallback import Fallback
+from .retry import Hedge, Retry
 from .shared import bare
 from .timeout import Timeout
 
@@ -45,6 +46,13 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
             found.append("an attempt that times out is not repeated: name TimeoutError in the retry's on")
     if retries and deadline is None:
         found.append("a retry without a timeout: an attempt that hangs is never repeated")
+    hedges = [k for k, spec in enumerate(path) if isinstance(spec, Hedge)]
+    if hedges and any(k < hedges[-1] for k in retries):
+        found.append("a hedge within a retry: every attempt may be sent twice; put it outside, or keep its budget")
+    for k, spec in enumerate(path):
+        if isinstance(spec, Fallback) and any(isinstance(outer, Timeout) for outer in path[:k]):
+            found.append("a fallback within a timeout cannot answer when time has run out: put it outside")
+            break
     if any(path[k].budget is None and path[k].attempts > 1 for k in retries):
         found.append("a retry without a budget multiplies the load on an upstream that fails")
     return list(dict.fromkeys(found))
@@ -53,11 +61,14 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
 def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None:
     """Refuse what has no meaning where nothing is awaited: raises `ConfigError`.
 
-    A middleware is an ``async def``; and a timeout inside a retry cannot end an attempt, unless the door
-    ``bounds_attempts`` by passing the deadline on.
+    A middleware is an ``async def``, nothing that has begun can be given up (a hedge), and a timeout inside a retry
+    cannot end an attempt, unless the door ``bounds_attempts`` by passing the deadline on.
     """
     repeated = False
     for spec in _path(specs):
+        if isinstance(spec, Hedge):
+            fix = "on a thread nothing can be given up: make the function async, or leave the hedge out"
+            raise ConfigError.of("Pipeline", "policies", spec.name, fix)
         if not hasattr(spec, "start"):
             name = getattr(spec, "__name__", spec)
             raise ConfigError.of(

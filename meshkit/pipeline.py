@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from .control import Control
 from .errors import ConfigError
-from .function import FunctionDoor, Judge
+from .function import FunctionDoor, Judge, Spent
 from .observe.watch import watch
 from .runtime.lock import LOCK
 from .runtime.settle import collect
@@ -58,30 +58,37 @@ class Pipeline:
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
     @overload
-    def __call__(self, fn: None = None, /, *, judge: Judge) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-    def __call__(self, fn: Callable[..., Any] | None = None, /, *, judge: Judge | None = None) -> Any:
+    def __call__(
+        self, fn: None = None, /, *, judge: Judge | None = None, spent: Spent | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+    def __call__(
+        self, fn: Callable[..., Any] | None = None, /, *, judge: Judge | None = None, spent: Spent | None = None
+    ) -> Any:
         """Decorate an ``async def`` or a ``def``; its signature is kept.
 
-        ``judge(result, error)`` overrules what counts as failure.
+        ``judge(result, error)`` overrules what counts as failure. ``spent(result)`` says what the call has cost after
+        all, for limits that settle.
         """
         if judge is not None and not callable(judge):
             raise ConfigError.of("Pipeline", "judge", judge, "give a function of (result, error)")
-        if fn is None and judge is not None:
-            return partial(self.__call__, judge=judge)
-        guarded = self._bind(fn, judge)
+        if spent is not None and not callable(spent):
+            raise ConfigError.of("Pipeline", "spent", spent, "give a function of the result")
+        if fn is None and (judge is not None or spent is not None):
+            return partial(self.__call__, judge=judge, spent=spent)
+        guarded = self._bind(fn, judge, spent)
         return wraps(fn)(guarded)  # type: ignore[arg-type]  # it was callable
 
     def call(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function through the pipeline, once; an ``async def`` gives its awaitable."""
-        return self._bind(fn, None)(*args, **kwargs)  # type: ignore[no-any-return]
+        return self._bind(fn)(*args, **kwargs)  # type: ignore[no-any-return]
 
-    def _bind(self, fn: Any, judge: Judge | None) -> Callable[..., Any]:
+    def _bind(self, fn: Any, judge: Judge | None = None, spent: Spent | None = None) -> Callable[..., Any]:
         if not callable(fn):
             raise ConfigError.of("Pipeline", "fn", fn, "give a function")
         if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
             fix = "a generator does its work after the call: put the function that makes each item behind the pipeline"
             raise ConfigError.of("Pipeline", "fn", getattr(fn, "__name__", fn), fix)
-        door = FunctionDoor(fn, judge)
+        door = FunctionDoor(fn, judge, spent)
         if _awaits(fn):
             from .runtime.tasks import bind  # asyncio and anyio are loaded by those who await
 

@@ -81,7 +81,7 @@ def fold(states: Sequence[Any], watch: Watch | None = None, path: frozenset[int]
                 f"{named(state)}: the same state stands twice on one path: share it between paths, not within one"
             )
         path |= {id(state)}
-        if hasattr(state, "pick") and k + 1 < len(states):
+        if (hasattr(state, "pick") or hasattr(state, "destination")) and k + 1 < len(states):
             raise ConfigError(
                 f"{named(state)}: {named(states[k + 1])} stands behind it, but a choice ends a pipeline: "
                 "put what follows into its own pipeline"
@@ -107,6 +107,8 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
             state.fold(lambda branch: fold(branch, watch, path))
             pick = state.pick if watch is None else watch(state, state.pick, None)[0]
             section = Section(CHOICE, pick, None, state)
+        elif hasattr(state, "destination"):
+            section = Section(LEAF, state.destination)
         elif hasattr(state, "instead"):
             takes = state.takes if watch is None else watch(state, state.takes, None)[0]
             section = Section(FALLBACK, takes, section, state)

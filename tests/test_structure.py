@@ -21,9 +21,9 @@ import meshkit
 ROOT = Path(__file__).parents[1]
 
 POLICY_ROOMS = {"limit", "breaker", "retry", "timeout", "balance", "route", "fallback", "fault", "shadow"}
-PURE = POLICY_ROOMS | {"call", "policy", "errors", "engine", "options", "section", "fields", "sketch"}
+PURE = POLICY_ROOMS | {"call", "policy", "errors", "engine", "options", "section", "fields", "sketch", "condition"}
 DOORS = {"httpx", "asgi", "grpc", "gateway"}
-MAY_IMPORT = {"call", "policy", "errors", "options", "sketch"}
+MAY_IMPORT = {"call", "policy", "errors", "options", "sketch", "condition"}
 """What a policy room may import of meshkit besides itself."""
 IMPURE = {
     "aiohttp", "anyio", "asyncio", "concurrent", "contextvars", "httpcore", "httpx", "httpx2", "io", "logging",

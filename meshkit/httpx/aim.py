@@ -1,4 +1,4 @@
-"""Where does this attempt go, and how long may each step of it take?
+"""Where does this attempt go, what is it told, and how long may each step of it take?
 
 An endpoint gives an attempt its scheme, host and port. Path, query and the ``Host`` field stay as the caller wrote
 them, as with Envoy. Over TLS an endpoint that is an IP address is expected to show the certificate of the host the
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["aimed", "hurried"]
+__all__ = ["aimed", "hurried", "told"]
 
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 STEPS = ("connect", "read", "write", "pool")
@@ -57,6 +57,24 @@ def hurried(request: Any, remaining: float) -> Any:
         seconds = given.get(step)
         steps[step] = remaining if seconds is None or seconds > remaining else seconds
     return _attempt(request, request.url, {**request.extensions, "timeout": steps})
+
+
+def told(request: Any, fields: list[tuple[bytes, bytes]]) -> Any:
+    """The request with these fields as well, in place of its own of that name."""
+    headers = request.headers
+    names = [name for name, _ in fields]
+    try:
+        own = [each for each in headers._list if each[1] not in names]
+        more = new(type(headers))
+        more.__dict__.update(headers.__dict__)
+        more._list = own + [(name, name, value) for name, value in fields]
+    except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
+        more = headers.copy()
+        for name, value in fields:
+            more[name.decode("ascii")] = value.decode("ascii")
+    attempt = _attempt(request, request.url, request.extensions)
+    attempt.headers = more
+    return attempt
 
 
 def _attempt(request: Any, url: Any, extensions: Any) -> Any:

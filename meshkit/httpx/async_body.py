@@ -22,6 +22,7 @@ class AsyncBody(Held):
         try:
             if call is None or call.deadline is None:
                 async for chunk in chunks:
+                    self.counted += len(chunk)
                     yield chunk
                 return
             while True:
@@ -31,6 +32,7 @@ class AsyncBody(Held):
                     chunk = await within(self, call, chunks.__anext__)
                 except StopAsyncIteration:
                     return
+                self.counted += len(chunk)
                 yield chunk
         except GeneratorExit:  # the reader went away; `aclose` follows
             if hasattr(chunks, "aclose"):

@@ -37,11 +37,15 @@ class Held:
         self.call: Call | None = call
         self.stream = stream
         self.verdict = verdict
+        self.counted = 0
+        """Bytes read so far, where the door counts them."""
 
     def end(self, verdict: Verdict) -> None:
         """Give back what the call holds: once, however often and from wherever it is called."""
         call, self.call = self.call, None
         if call is not None:
+            if call.door.counts:
+                call.spent = self.counted
             settle(self.tree, call, self.tree.clock(), verdict)
 
     def late(self, call: Call) -> bool:
@@ -72,6 +76,7 @@ class Body(Held):
             if call is not None and self.late(call):
                 raise self.overdue(call)
             for chunk in self.stream:
+                self.counted += len(chunk)
                 yield chunk
                 if call is not None and self.late(call):
                     raise self.overdue(call)
@@ -99,7 +104,11 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
     kinds: dict[type, type[Held]] = {}
 
     def hold(tree: Any, call: Call, response: Any, verdict: Verdict) -> Any:
-        if response.is_closed or (call.held is None and call.deadline is None and call.events is None):
+        if response.is_closed or (
+            call.held is None and call.deadline is None and call.events is None and call.scope is None
+        ):
+            if call.door.counts and response.is_closed:
+                call.spent = len(response.content)
             settle(tree, call, call.answered_at, verdict)  # type: ignore[arg-type]  # it was answered
             return response
         kind = kinds.get(type(response))

@@ -26,7 +26,7 @@ from .library import Library, library_of
 from .quota import note_quota
 from .wire import stale
 
-__all__ = ["HttpxDoor", "Judge"]
+__all__ = ["HttpxDoor", "Judge", "Spent"]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -36,10 +36,14 @@ Judge = Callable[[Any, Any], Verdict | None]
 """``(response, error)``, one of them ``None``, to a verdict; ``None`` leaves it to the table above."""
 
 
+Spent = Callable[[Any], float] | str
+"""What a response turned out to cost: a function of it, or ``"bytes"``."""
+
+
 class HttpxDoor:
     """One transport's translation."""
 
-    __slots__ = ("_judge", "_reads_quota", "address", "discard", "enforces_deadline", "hold")
+    __slots__ = ("_judge", "_reads_quota", "_spent", "address", "counts", "discard", "enforces_deadline", "hold")
 
     answers_early = False
     judges_results = True
@@ -51,6 +55,7 @@ class HttpxDoor:
         self,
         *,
         judge: Judge | None,
+        spent: Spent | None = None,
         hold: Callable[[Any, Call, Any, Verdict], Any],
         discard: Callable[[Any], Any],
         address: Callable[[Call], Any] | None,
@@ -59,6 +64,11 @@ class HttpxDoor:
     ) -> None:
         self._judge = judge
         self._reads_quota = reads_quota
+        if spent is not None and spent != "bytes" and not callable(spent):
+            raise ConfigError.of("meshkit.httpx", "spent", spent, 'write "bytes", or give a function of the response')
+        self._spent: Any = None if spent == "bytes" else spent
+        self.counts = spent == "bytes"
+        """The bytes of each body are what the call has spent."""
         self.hold = hold
         self.discard = discard
         self.address = address
@@ -69,6 +79,8 @@ class HttpxDoor:
             library_of(call.request).adopt(error, call.request)
         if self._reads_quota and error is None:
             note_quota(call, response)
+        if self._spent is not None and error is None:
+            call.spent = self._spent(response)
         if self._judge is not None:
             verdict = judged(self._judge(response, error))
             if verdict is not None:

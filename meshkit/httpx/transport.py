@@ -17,8 +17,9 @@ from ..order import check_sync
 from ..runtime.settle import LEFT, collect
 from .aim import aimed, hurried
 from .body import Body, holding
-from .door import HttpxDoor, Judge
+from .door import HttpxDoor, Judge, Spent
 from .library import installed, library_of
+from .outgoing import ATTEMPT, DEADLINE, Fields
 from .quota import wants_quota
 
 if TYPE_CHECKING:
@@ -50,7 +51,12 @@ class AsyncMeshTransport(_Async):
 
     ``inner`` sends; by default httpx's ``AsyncHTTPTransport()``, or httpx2's where only that is installed. A client
     does not hand on its own ``verify``, ``cert``, ``http2``, ``proxy`` and ``limits``: give them to ``inner``.
-    ``judge(response, error)`` overrules what counts as a failure; the body is not read yet. For asyncio and trio.
+    ``judge(response, error)`` overrules what counts as a failure; the body is not read yet. ``spent`` says what a call
+    has cost after all, for limits that settle: ``"bytes"`` of the body as it is read, or a function of the response.
+    For asyncio and trio.
+
+    A call with a deadline sends on what remains of it, in the field named ``deadline``; an attempt that is not the
+    first sends its number in the field named ``attempt``. ``None``: neither.
 
     Raises what ``inner`` raises, unchanged, and the pipeline's own errors, which are the library's as well: a
     `Rejected` is a ``TransportError``, a `TimedOut` a ``TimeoutException``. What cannot be built is a `ConfigError`.
@@ -58,7 +64,16 @@ class AsyncMeshTransport(_Async):
 
     __slots__ = ("_invoke", "inner", "pipeline")
 
-    def __init__(self, pipeline: Pipeline, inner: Any = None, *, judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        inner: Any = None,
+        *,
+        judge: Judge | None = None,
+        spent: Spent | None = None,
+        deadline: str | None = DEADLINE,
+        attempt: str | None = ATTEMPT,
+    ) -> None:
         from ..runtime.tasks import bind  # asyncio and anyio are loaded by those who await
         from .async_body import AsyncBody
 
@@ -67,11 +82,21 @@ class AsyncMeshTransport(_Async):
         _check("AsyncMeshTransport", pipeline, inner, "handle_async_request")
         self.pipeline = pipeline
         self.inner = inner
+        fields = Fields("AsyncMeshTransport", deadline, attempt)
+
+        def address(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            request = call.request if call.endpoint is None else aimed(call.request, call.endpoint)
+            if call.deadline is not None or call.attempt > 1:
+                request = fields.told(request, call, clock)
+            return (request,), NONE
+
+        clock = pipeline.clock
         door = HttpxDoor(
             judge=judge,
+            spent=spent,
             hold=holding(AsyncBody, "AsyncByteStream"),
             discard=_adiscard,
-            address=_address if any(hasattr(state, "pick") for state in pipeline.states) else None,
+            address=address,
             enforces_deadline=False,
             reads_quota=wants_quota(pipeline.states),
         )
@@ -114,9 +139,18 @@ class MeshTransport(_Sync):
     extension, and looked at between the chunks of a body: a server that sends byte by byte can overstep it.
     """
 
-    __slots__ = ("_clock", "_invoke", "inner", "pipeline")
+    __slots__ = ("_clock", "_fields", "_invoke", "inner", "pipeline")
 
-    def __init__(self, pipeline: Pipeline, inner: Any = None, *, judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        inner: Any = None,
+        *,
+        judge: Judge | None = None,
+        spent: Spent | None = None,
+        deadline: str | None = DEADLINE,
+        attempt: str | None = ATTEMPT,
+    ) -> None:
         from ..runtime.threads import bind
 
         if inner is None:
@@ -126,8 +160,10 @@ class MeshTransport(_Sync):
         self.pipeline = pipeline
         self.inner = inner
         self._clock = pipeline.clock
+        self._fields = Fields("MeshTransport", deadline, attempt)
         door = HttpxDoor(
             judge=judge,
+            spent=spent,
             hold=holding(Body, "SyncByteStream"),
             discard=_discard,
             address=self._address,
@@ -152,6 +188,8 @@ class MeshTransport(_Sync):
             request = aimed(request, call.endpoint)
         if call.deadline is not None:
             request = hurried(request, call.deadline - self._clock())
+        if call.deadline is not None or call.attempt > 1:
+            request = self._fields.told(request, call, self._clock)
         return (request, call), NONE
 
     def _send(self, request: Any, call: Call) -> Any:
@@ -191,11 +229,6 @@ def _check(policy: str, pipeline: Any, inner: Any, method: str) -> None:
         raise ConfigError.of(policy, "pipeline", pipeline, "give a Pipeline, such as Pipeline(Timeout(2.0))")
     if isinstance(inner, type) or not callable(getattr(inner, method, None)):
         raise ConfigError.of(policy, "inner", inner, f"give a transport, an object with the method {method}")
-
-
-def _address(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    request = call.request
-    return (request if call.endpoint is None else aimed(request, call.endpoint),), NONE
 
 
 async def _adiscard(response: Any) -> None:

@@ -67,7 +67,7 @@ class Hedged:
 
 @attrs.frozen
 class WouldReject:
-    """A policy in shadow mode would have refused this call; it went. ``reason`` is the error it would have raised."""
+    """A policy on trial (`Shadow`) would have refused this call or kept it waiting; it went. ``reason`` says which."""
 
     at: float
     policy: str

@@ -12,7 +12,7 @@ from typing import Any
 from ..call import Call, Failure, Verdict
 from ..errors import Rejected
 from ..section import named
-from .events import AttemptEnded, FellBack, RejectedCall, StateChanged
+from .events import AttemptEnded, FellBack, RejectedCall, StateChanged, WouldReject
 
 __all__ = ["watch"]
 
@@ -32,6 +32,9 @@ def watch(state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None
             return taken
 
         return watching_takes, None
+
+    if hasattr(state, "would_reject"):
+        enter = _telling(state, enter)
 
     def watching_enter(call: Call, now: float) -> Any:
         before = getattr(state, "state", None)
@@ -55,6 +58,19 @@ def watch(state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None
             call.events.append(StateChanged(now, name, call.endpoint, str(before), str(after)))
 
     return watching_enter, None if exit is None else watching_exit
+
+
+def _telling(state: Any, enter: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a policy on trial."""
+
+    def telling_enter(call: Call, now: float) -> Any:
+        seen = state.would_reject, state.would_wait
+        answer = enter(call, now)
+        if (state.would_reject, state.would_wait) != seen and call.events is not None:
+            call.events.append(WouldReject(now, state.name, call.endpoint, state.reason))
+        return answer
+
+    return telling_enter
 
 
 def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> None:

@@ -2,6 +2,7 @@
 
 from .backoff import Backoff, Constant, Decorrelated, Exponential
 from .budget import ConcurrentBudget, RetryBudget
+from .hedge import Hedge
 from .retry import Retry
 
-__all__ = ["Backoff", "ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Retry", "RetryBudget"]
+__all__ = ["Backoff", "ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Hedge", "Retry", "RetryBudget"]

@@ -62,7 +62,7 @@ class Hedge:
     )
     attempts: int = attrs.field(default=2, validator=options.count(2, 16), kw_only=True)
     budget: Budget | None = attrs.field(default=RetryBudget(ratio=0.1, floor=1.0), validator=_budget, kw_only=True)
-    non_idempotent: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
+    non_idempotent: bool = attrs.field(default=False, validator=options.flag(), kw_only=True)
     name: str = attrs.field(default="Hedge", kw_only=True)
 
     def __attrs_post_init__(self) -> None:

@@ -24,10 +24,10 @@ import attrs
 
 from .. import options
 from ..call import Call, Failure, Verdict
+from ..condition import Condition, On
 from ..errors import ConfigError
 from .backoff import Backoff, Exponential
 from .budget import Budget, RetryBudget
-from .condition import Condition, On
 
 __all__ = ["Retry"]
 
@@ -38,11 +38,6 @@ def _on(spec: Any, _: Any, value: Any) -> None:
 
 def _frozen(on: On) -> On:
     return tuple(on) if isinstance(on, list) else on
-
-
-def _flag(spec: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ConfigError.of(type(spec).__name__, attribute.name, value, "write True or False")
 
 
 def _has(method: str, fix: str) -> Any:
@@ -81,8 +76,8 @@ class Retry:
         kw_only=True,
     )
     retry_after_cap: float = attrs.field(default=60.0, validator=options.seconds(zero=True), kw_only=True)
-    non_idempotent: bool = attrs.field(default=False, validator=_flag, kw_only=True)
-    stale_non_idempotent: bool = attrs.field(default=False, validator=_flag, kw_only=True)
+    non_idempotent: bool = attrs.field(default=False, validator=options.flag(), kw_only=True)
+    stale_non_idempotent: bool = attrs.field(default=False, validator=options.flag(), kw_only=True)
     name: str = attrs.field(default="Retry", kw_only=True)
 
     def start(self, rng: Random, /) -> RetryState:

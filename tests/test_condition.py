@@ -4,7 +4,7 @@ import pytest
 
 from meshkit.call import Failure
 from meshkit.errors import AttemptTimedOut, CircuitOpen, ConfigError, Overloaded
-from meshkit.retry.condition import Condition
+from meshkit.condition import Condition
 
 
 def status(code):

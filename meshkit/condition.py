@@ -24,8 +24,8 @@ import difflib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from ..call import Failure
-from ..errors import ConfigError, Rejected
+from .call import Failure
+from .errors import ConfigError, Rejected
 
 __all__ = ["Condition", "On"]
 

@@ -1,0 +1,58 @@
+"""What is the upstream told of the call? How much time is left, and which attempt this is.
+
+==========================  ================================  =====================================================
+option                      default                           sent
+==========================  ================================  =====================================================
+``deadline``                ``x-request-deadline-ms``         with each attempt of a call that has a deadline
+``attempt``                 ``x-envoy-attempt-count``         with the second attempt, and those after it
+==========================  ================================  =====================================================
+
+The names of the fields for a deadline are those of `meshkit.fields.deadline`; the other one is Envoy's, and its first
+attempt, which it leaves out here, would be 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..call import Call
+from ..errors import ConfigError
+from ..fields.deadline import GRPC, format_grpc, format_ms
+from .aim import told
+
+__all__ = ["ATTEMPT", "DEADLINE", "Fields"]
+
+DEADLINE = "x-request-deadline-ms"
+ATTEMPT = "x-envoy-attempt-count"
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Fields:
+    """Writes them, by the names one transport was given."""
+
+    __slots__ = ("_attempt", "_deadline", "_format")
+
+    def __init__(self, policy: str, deadline: str | None, attempt: str | None) -> None:
+        self._deadline = _name(policy, "deadline", deadline)
+        self._attempt = _name(policy, "attempt", attempt)
+        self._format = format_grpc if self._deadline == GRPC.encode() else format_ms
+
+    def told(self, request: Any, call: Call, clock: Callable[[], float]) -> Any:
+        """The request with what there is to say."""
+        fields = []
+        if call.deadline is not None and self._deadline is not None:
+            remaining = call.deadline - clock()
+            fields.append((self._deadline, self._format(remaining if remaining > 0 else 0.0).encode("ascii")))
+        if call.attempt > 1 and self._attempt is not None:
+            fields.append((self._attempt, b"%d" % call.attempt))
+        return told(request, fields) if fields else request
+
+
+def _name(policy: str, option: str, name: Any) -> bytes | None:
+    if name is None:
+        return None
+    if not isinstance(name, str) or not TOKEN.fullmatch(name):
+        raise ConfigError.of(policy, option, name, "give the name of a header field, or None")
+    return name.lower().encode("ascii")

@@ -1,0 +1,93 @@
+"""What would this policy refuse, if it were in force? It is asked of every call, and every call goes.
+
+What would have been refused, queued or delayed is counted and told (`WouldReject`); so a limit is tried on live traffic
+before it is enforced. The policy inside decides as it would in force: a call it refuses teaches it nothing (without the
+limit's shadow it would not have been made), one that it delays keeps its reservation.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import attrs
+
+from .call import Call
+from .errors import ConfigError, Overloaded, Rejected
+from .policy import PASS, Waiter
+
+__all__ = ["Shadow"]
+
+
+def _gate(spec: Any, attribute: Any, value: Any) -> None:
+    if isinstance(value, type) or not hasattr(value, "start"):
+        raise ConfigError.of("Shadow", "policy", value, "give a policy, such as Shadow(RateLimit('100/s'))")
+
+
+@attrs.frozen
+class Shadow:
+    """A gate on trial: ``Shadow(RateLimit("100/s"))``, ``Shadow(CircuitBreaker())``. Nothing is refused or delayed.
+
+    For gates (limits, breakers, shedding): what repeats, bounds or chooses is a `ConfigError`.
+    """
+
+    policy: Any = attrs.field(validator=_gate)
+
+    def start(self, rng: Random, /) -> ShadowState:
+        state = self.policy.start(rng)
+        steps = [step for step in ("again", "until", "pick", "takes", "another") if hasattr(state, step)]
+        if steps or not callable(getattr(state, "enter", None)):
+            fix = "only what may refuse a call can be on trial: a limit, a breaker, load shedding"
+            raise ConfigError.of("Shadow", "policy", self.policy, fix)
+        return ShadowState(state)
+
+
+class ShadowState:
+    """A `Gate` that lets every call go."""
+
+    __slots__ = ("_enter", "_leave", "exit", "facts", "inner", "name", "reason", "would_reject", "would_wait")
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.name = getattr(inner, "name", "") or type(inner).__name__
+        self.exit = inner.exit
+        self.facts = getattr(inner, "facts", None)
+        self.would_reject = 0
+        self.would_wait = 0
+        self.reason: Rejected | None = None
+        """Of the last call that would have been refused or kept waiting."""
+        self._enter = inner.enter
+        self._leave: Any = getattr(inner, "leave", None)
+
+    @property
+    def state(self) -> str | None:
+        """That of a breaker."""
+        return getattr(self.inner, "state", None)
+
+    def enter(self, call: Call, now: float, /) -> Any:
+        if self.facts is not None:
+            call.facts[self.inner] = call.facts[self]  # type: ignore[index]  # gathered: there are facts
+        try:
+            answer = self._enter(call, now)
+        except Rejected as reason:
+            self.would_reject += 1
+            self.reason = reason.with_traceback(None)
+            return PASS
+        if not answer:
+            return None
+        self.would_wait += 1
+        if answer.__class__ is Waiter:
+            self._leave(answer)
+            self.reason = Overloaded("would have queued", policy=self.name)
+        elif isinstance(answer, int | float):
+            self.reason = Overloaded("would have waited %.3g s", answer, policy=self.name)
+            return None  # entered: its reservation stands
+        return PASS
+
+    def snapshot(self, now: float, /) -> dict[str, Any]:
+        """What the policy shows, and how many calls it would have refused or kept waiting."""
+        shown = self.inner.snapshot(now) if hasattr(self.inner, "snapshot") else {}
+        return {**shown, "would_reject": self.would_reject, "would_wait": self.would_wait}
+
+    def idle(self) -> bool:
+        return not hasattr(self.inner, "idle") or bool(self.inner.idle())
