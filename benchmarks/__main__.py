@@ -1,6 +1,6 @@
 """``python -m benchmarks [GROUP ...] [--only GROUP] [--quick] [--json FILE] [--markdown FILE] [--uvloop]``.
 
-Groups: floor, limit, breaker, retry, concurrency, stack, cluster, client, memory, import. All of them take about two
+Groups: floor, limit, shed, breaker, retry, concurrency, stack, cluster, client, memory, import. All of them take about two
 minutes, with ``--quick`` about half of one.
 """
 
@@ -12,12 +12,14 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from . import breaker, client, cluster, concurrency, floors, footprint, limit, report, retry, stack
+from . import breaker, client, cluster, concurrency, floors, footprint, limit, report, retry, shed, stack
 from .measure import FULL, QUICK
 from .rows import Line
 
 TABLE = tuple(
-    row for room in (floors, limit, breaker, retry, concurrency, stack, cluster, client, footprint) for row in room.ROWS
+    row
+    for room in (floors, limit, shed, breaker, retry, concurrency, stack, cluster, client, footprint)
+    for row in room.ROWS
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in TABLE))
 

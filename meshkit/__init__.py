@@ -32,10 +32,12 @@ if typing.TYPE_CHECKING:
         TooLate,
     )
     from .fallback import Fallback
-    from .limit import ConcurrencyLimit, RateLimit
+    from .fault import FaultInjection
+    from .limit import ConcurrencyLimit, LoadShed, RateLimit, Throttle
     from .observe.events import AttemptEnded, FellBack, Hedged, RejectedCall, StateChanged, WouldReject
     from .pipeline import Pipeline
     from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Hedge, Retry, RetryBudget
+    from .runtime.lag import loop_lag
     from .runtime.limiter import Limiter
     from .shadow import Shadow
     from .shared import Shared
@@ -58,11 +60,13 @@ __all__ = [
     "Exponential",
     "Failure",
     "Fallback",
+    "FaultInjection",
     "FellBack",
     "Hedge",
     "Hedged",
     "LeastRequest",
     "Limiter",
+    "LoadShed",
     "MeshError",
     "NoEndpoint",
     "Overloaded",
@@ -78,11 +82,13 @@ __all__ = [
     "Shadow",
     "Shared",
     "StateChanged",
+    "Throttle",
     "TimedOut",
     "Timeout",
     "TooLate",
     "Verdict",
     "WouldReject",
+    "loop_lag",
 ]
 
 _HOMES = {
@@ -104,7 +110,12 @@ _HOMES = {
         "TooLate",
     ),
     ".fallback": ("Fallback",),
-    ".limit": ("ConcurrencyLimit", "RateLimit"),
+    ".limit": (
+        "ConcurrencyLimit",
+        "LoadShed",
+        "RateLimit",
+        "Throttle",
+    ),
     ".observe.events": ("AttemptEnded", "FellBack", "Hedged", "RejectedCall", "StateChanged", "WouldReject"),
     ".pipeline": ("Pipeline",),
     ".retry": ("ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Hedge", "Retry", "RetryBudget"),
@@ -112,6 +123,8 @@ _HOMES = {
     ".shadow": ("Shadow",),
     ".shared": ("Shared",),
     ".timeout": ("Timeout",),
+    ".fault": ("FaultInjection",),
+    ".runtime.lag": ("loop_lag",),
 }
 """Where each name lives. A name is loaded when it is first asked for: a program pays for what it uses."""
 

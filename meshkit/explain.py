@@ -13,7 +13,8 @@ import attrs
 from .breaker import CircuitBreaker
 from .cluster import Cluster, Endpoint
 from .fallback import Fallback
-from .limit import ConcurrencyLimit, RateLimit
+from .fault import FaultInjection
+from .limit import ConcurrencyLimit, LoadShed, RateLimit, Throttle
 from .order import warnings
 from .retry import Hedge, Retry
 from .shadow import Shadow
@@ -27,6 +28,9 @@ REASONS: dict[type, tuple[str, str]] = {
     Retry: ("all below is done again for each attempt", "a retry within a retry"),
     RateLimit: ("counts calls, not attempts", "counts every attempt"),
     ConcurrencyLimit: ("a permit for the whole call", "a permit for each attempt"),
+    LoadShed: ("sheds whole calls, the least important first", "sheds attempts, by the signal at the call's beginning"),
+    Throttle: ("counts calls, not attempts", "counts every attempt"),
+    FaultInjection: ("a fault of the whole call", "a fault of an attempt, as if the upstream's"),
     CircuitBreaker: ("judges whole calls", "judges every attempt"),
     Fallback: ("answers otherwise when the call fails", "answers otherwise when an attempt fails"),
     Hedge: ("sends a slow call a second time", "sends a slow attempt a second time"),

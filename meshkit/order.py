@@ -13,6 +13,8 @@ from .call import Failure
 from .cluster import Cluster
 from .errors import AttemptTimedOut, ConfigError
 from .fallback import Fallback
+from .fault import FaultInjection
+from .limit import LoadShed, Throttle
 from .retry import Hedge, Retry
 from .shared import bare
 from .timeout import Timeout
@@ -31,6 +33,14 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
     for k, spec in enumerate(path):
         if isinstance(spec, CircuitBreaker) and any(k < other for other in retries):
             found.append("a circuit breaker outside a retry sees only the last attempt of a call: put it inside")
+        if isinstance(spec, FaultInjection):
+            found.append(f"{spec.name} injects faults on purpose, until {spec.expires:g} s after its first call")
+            if any(k < other for other in retries):
+                found.append("a fault outside a retry strikes whole calls: put it inside to have it retried")
+        if isinstance(spec, Throttle) and any(k < other for other in retries):
+            found.append("a throttle outside a retry sees only the last attempt of a call: put it inside")
+        if isinstance(spec, LoadShed) and spec.signal is not None and any(other < k for other in retries):
+            found.append("a load shedder inside a retry asks its signal once for all attempts: put it outside")
         if isinstance(spec, Timeout):
             if deadline is not None and spec.seconds >= deadline:
                 found.append(f"a timeout of {spec.seconds:g} s within one of {deadline:g} s never strikes")

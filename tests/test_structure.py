@@ -25,6 +25,8 @@ PURE = POLICY_ROOMS | {"call", "policy", "errors", "engine", "options", "section
 DOORS = {"httpx", "asgi", "grpc", "gateway"}
 MAY_IMPORT = {"call", "policy", "errors", "options", "sketch", "condition"}
 """What a policy room may import of meshkit besides itself."""
+DIVERTS = {"fault": {"section"}}
+"""A fault sends the call to a section of its own."""
 IMPURE = {
     "aiohttp", "anyio", "asyncio", "concurrent", "contextvars", "httpcore", "httpx", "httpx2", "io", "logging",
     "multiprocessing", "os", "pathlib", "queue", "sched", "secrets", "select", "selectors", "signal", "socket",
@@ -133,7 +135,7 @@ def against_the_arrows(modules: list[Module]) -> list[str]:
         if module.room in POLICY_ROOMS
         for each in module.imports()
         if each.target.partition(".")[0] == "meshkit" and not each.typing_only
-        if each.target.split(".")[1] not in MAY_IMPORT | {module.room}
+        if each.target.split(".")[1] not in MAY_IMPORT | {module.room} | DIVERTS.get(module.room, set())
     ]
 
 

@@ -2,5 +2,7 @@
 
 from .concurrency import ConcurrencyLimit
 from .rate import RateLimit
+from .shed import LoadShed
+from .throttle import Throttle
 
-__all__ = ["ConcurrencyLimit", "RateLimit"]
+__all__ = ["ConcurrencyLimit", "LoadShed", "RateLimit", "Throttle"]

@@ -8,7 +8,16 @@ import attrs
 
 from ..call import Failure, Verdict
 
-__all__ = ["AttemptEnded", "Event", "FellBack", "Hedged", "RejectedCall", "StateChanged", "WouldReject"]
+__all__ = [
+    "AttemptEnded",
+    "Event",
+    "FaultInjected",
+    "FellBack",
+    "Hedged",
+    "RejectedCall",
+    "StateChanged",
+    "WouldReject",
+]
 
 
 @attrs.frozen
@@ -66,6 +75,15 @@ class Hedged:
 
 
 @attrs.frozen
+class FaultInjected:
+    """A fault was injected into this attempt on purpose: it was delayed, or ended without being sent."""
+
+    at: float
+    policy: str
+    endpoint: Any
+
+
+@attrs.frozen
 class WouldReject:
     """A policy on trial (`Shadow`) would have refused this call or kept it waiting; it went. ``reason`` says which."""
 
@@ -75,4 +93,4 @@ class WouldReject:
     reason: Exception
 
 
-Event: TypeAlias = RejectedCall | AttemptEnded | StateChanged | FellBack | Hedged | WouldReject
+Event: TypeAlias = RejectedCall | AttemptEnded | StateChanged | FellBack | Hedged | FaultInjected | WouldReject

@@ -12,7 +12,7 @@ from typing import Any
 from ..call import Call, Failure, Verdict
 from ..errors import Rejected
 from ..section import named
-from .events import AttemptEnded, FellBack, RejectedCall, StateChanged, WouldReject
+from .events import AttemptEnded, FaultInjected, FellBack, RejectedCall, StateChanged, WouldReject
 
 __all__ = ["watch"]
 
@@ -34,7 +34,9 @@ def watch(state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None
         return watching_takes, None
 
     if hasattr(state, "would_reject"):
-        enter = _telling(state, enter)
+        enter = _on_trial(state, enter)
+    elif hasattr(state, "injected"):
+        enter = _injecting(state, enter)
 
     def watching_enter(call: Call, now: float) -> Any:
         before = getattr(state, "state", None)
@@ -60,7 +62,20 @@ def watch(state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None
     return watching_enter, None if exit is None else watching_exit
 
 
-def _telling(state: Any, enter: Callable[..., Any]) -> Callable[..., Any]:
+def _injecting(state: Any, enter: Callable[..., Any]) -> Callable[..., Any]:
+    """Of faults on purpose."""
+
+    def injecting_enter(call: Call, now: float) -> Any:
+        before = state.injected
+        answer = enter(call, now)
+        if state.injected != before and call.events is not None:
+            call.events.append(FaultInjected(now, state.name, call.endpoint))
+        return answer
+
+    return injecting_enter
+
+
+def _on_trial(state: Any, enter: Callable[..., Any]) -> Callable[..., Any]:
     """Of a policy on trial."""
 
     def telling_enter(call: Call, now: float) -> Any:

@@ -52,7 +52,6 @@ class Pulse:
 
     def start(self, now: float) -> None:
         self.due = now + BEAT
-        self.worst = 0.0
 
     def beat(self, now: float) -> float | None:
         """The instant of the next beat; ``None``: nobody has asked for long, this was the last."""

@@ -21,13 +21,19 @@ from meshkit import (
     Constant,
     Decorrelated,
     Exponential,
+    Fallback,
+    FaultInjection,
+    Hedge,
     LeastRequest,
+    LoadShed,
     Overloaded,
     PeakEwma,
     RateLimit,
     Retry,
     RetryBudget,
     RoundRobin,
+    Shadow,
+    Throttle,
     Timeout,
 )
 from meshkit.policy import Waiter
@@ -48,6 +54,15 @@ OURS = [
     CircuitBreaker(failures=1, cooldown=0.3, max_cooldown=1.0, probes=2, successes=3),
     CircuitBreaker(failure_rate=0.5, minimum=2, window_seconds=4.0, overloaded="ignored"),
     CircuitBreaker(slow_rate=0.5, slow_after=0.1, minimum=1, window_calls=4),
+    FaultInjection(delay=0.1, share=0.5, expires=5.0),
+    FaultInjection(abort=503, when="user", expires=5.0),
+    Shadow(RateLimit("2/s")),
+    Shadow(ConcurrencyLimit(1, queue=1)),
+    Shadow(CircuitBreaker(failures=1, cooldown=0.3)),
+    Hedge(0.1),
+    Hedge(percentile=0.9, budget=None),
+    Fallback(value=None),
+    Fallback(Cluster("c", PAIR, pipeline=[ConcurrencyLimit(1)])),
     Timeout(0.3),
     Retry(on=ConnectionError, backoff=Constant(0.0), budget=None),
     Retry(on=ConnectionError, attempts=4, backoff=Exponential(jitter=0.5), budget=RetryBudget(floor=0.1)),
@@ -61,6 +76,19 @@ OURS = [
 @pytest.mark.parametrize("spec", OURS, ids=[f"{type(spec).__name__} {k}" for k, spec in enumerate(OURS)])
 def test_ours(spec):
     check(lambda: spec, examples=20)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        LoadShed(2, priority="user"),
+        LoadShed(signal=lambda: 0.5, threshold=0.6, priority="user"),
+        Throttle(minimum=1),
+        Shadow(RateLimit("2/s", wait=0.5)),
+    ],
+)
+def test_those_that_count_what_they_refuse(spec):
+    check(lambda: spec, examples=20, counts_rejections=True)
 
 
 def test_a_full_table_of_keys():

@@ -49,6 +49,7 @@ def stand_still(seconds):
         ([1.05, 1.10, 1.15], 1.05 + 2 * HALVES, 0.7 + 0.05 - 0.3 + 0.4),  # here the next beat is overdue by more
         ([1.05, 1.35], 1.35, 2**-0.6),  # a smaller one does not hide the worst
         ([1.05, 4.10], 4.10, 3.0),  # a larger one does
+        ([1.05, 1.90], 1.90, 0.8),  # and so does one that is larger than what is left of it
     ],
 )
 def test_a_pulse(beats, asked_at, lag):
