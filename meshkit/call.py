@@ -7,6 +7,7 @@ the only object made per call on the hot path.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["Call", "Failure", "Verdict"]
@@ -72,11 +73,15 @@ class Call:
     the places to come back to.
     """
 
+    clock: Callable[[], float]
+    """What the instants are read from; set where calls below inherit the deadline."""
+
     __slots__ = (
         "__dict__",
         "answered_at",
         "attempt",
         "began_at",
+        "clock",
         "deadline",
         "door",
         "endpoint",
@@ -102,8 +107,14 @@ class Call:
     """Of a fork: the call it was forked from."""
     quota: tuple[float, float] | None = None
     """What the upstream says of its own limit in this answer: (calls remaining, seconds until more)."""
+    lines: list[Any] | None = None
+    """The ledger, where this call is the outermost; see `deadline`."""
+    over = False
+    """Whether it was told already that the call has ended."""
+    reserve = 0.0
+    """Seconds of the deadline that are not left to the calls made within this one."""
     scope: Any = None
-    """What this call opened for those below it; see `deadline`."""
+    """What this call was made within; see `deadline`."""
     spent: float | None = None
     """What the call turned out to cost (tokens, bytes), once somebody knows."""
     stopped: str | None = None

@@ -1,6 +1,6 @@
 """Until when must what is done on behalf of a call be over? A deadline that travels, and the ledger of who spent it.
 
-A door that lets work in (ASGI, a function) opens a `Scope` in a context variable; every call that begins below takes
+A door that lets work in (ASGI, a function) leaves its call in a context variable; every call that begins below takes
 the smaller of that deadline and its own, whichever clock its pipeline reads. The variable goes wherever Python's
 context goes: into tasks, into threads that are started in a copied context (``asyncio.to_thread``, anyio, Starlette),
 through ``BaseHTTPMiddleware``. A plain ``threading.Thread`` begins without one.
@@ -16,14 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, Protocol
 
 import attrs
 
-if TYPE_CHECKING:
-    from .call import Call
-
-__all__ = ["CURRENT", "Scope", "Spent", "detached", "ledger", "opened", "remaining"]
+__all__ = ["CURRENT", "Outer", "Scope", "Spent", "detached", "ledger", "opened", "remaining", "spend", "until"]
 
 MOST = 100
 """Lines of a ledger; what comes later is added up in the last one."""
@@ -45,67 +42,74 @@ class Spent:
     depth: int = 0
 
 
-class Scope(NamedTuple):
-    """What the calls below inherit. Made by `Scope.of`."""
+class Outer(Protocol):
+    """What a call begins in: a `Call` that opened its deadline to those below, or a `Scope`."""
 
-    at: float | None
-    """The deadline, an instant on ``clock``; ``None``: there is none."""
-    clock: Callable[[], float]
-    call: Call | None
-    """Whose it is; ``None``: it came from outside."""
     began_at: float
-    """When the outermost scope was opened, by ``clock``."""
-    depth: int
-    lines: list[Spent]
-    """The ledger, one for all scopes that stand within each other."""
-
-    @classmethod
-    def of(cls, at: float | None, clock: Callable[[], float], call: Call | None = None) -> Scope:
-        """A scope within the one that runs here."""
-        outer = CURRENT.get()
-        if outer is None:
-            return new(cls, (at, clock, call, clock() if call is None else call.began_at, 0, []))
-        began_at = outer.began_at
-        if outer.clock is not clock:
-            began_at += clock() - outer.clock()
-        return new(cls, (at, clock, call, began_at, outer.depth + 1, outer.lines))
-
-    @property
-    def lifted(self) -> bool:
-        """Whether the answer it was for is complete: what still runs then has no deadline."""
-        return self.call is not None and self.call.deadline == math.inf
-
-    def until(self, clock: Callable[[], float], now: float) -> float | None:
-        """The deadline as an instant on the given clock, which reads ``now``."""
-        if self.at is None or self.lifted:
-            return None
-        if clock is self.clock:
-            return self.at
-        return now + (self.at - self.clock())
-
-    def spend(self, who: str, seconds: float, attempts: int, verdict: str) -> None:
-        """Write a line: a call below has ended just now."""
-        at = max(0.0, self.clock() - self.began_at - seconds)
-        line = Spent(who, at, seconds, attempts, verdict, self.depth)
-        if len(self.lines) < MOST:
-            self.lines.append(line)
-        else:
-            last = self.lines[-1]
-            self.lines[-1] = Spent("others", last.at, last.seconds + seconds, last.attempts + attempts, verdict)
+    clock: Callable[[], float]
+    deadline: float | None
+    lines: list[Spent] | None
+    marks: Any
+    reserve: float
+    scope: Any
 
 
-new = tuple.__new__  # a third of what the class itself takes: a scope is made for each call with a deadline
+class Scope:
+    """A deadline that came from outside: by a header, or by hand. ``deadline`` is an instant on ``clock``."""
 
-CURRENT: ContextVar[Scope | None] = ContextVar("meshkit.deadline", default=None)
-"""The scope that what runs here is in."""
+    __slots__ = ("began_at", "clock", "deadline", "lines", "scope")
+
+    marks = None
+    reserve = 0.0
+
+    def __init__(self, deadline: float | None, clock: Callable[[], float]) -> None:
+        self.began_at = clock()
+        self.clock = clock
+        self.deadline = deadline
+        self.lines: list[Spent] | None = None
+        self.scope = CURRENT.get()
+
+
+CURRENT: ContextVar[Any] = ContextVar("meshkit.deadline", default=None)
+"""The `Outer` that what runs here is within, or ``None``."""
+
+
+def until(outer: Outer, clock: Callable[[], float], now: float) -> float | None:
+    """The deadline left to those below, as an instant on the given clock, which reads ``now``; ``None``: there is none.
+
+    Whoever's answer is complete has lifted it, by putting it at infinity.
+    """
+    deadline = outer.deadline
+    if deadline is None or deadline == math.inf:
+        return None
+    deadline -= outer.reserve
+    return deadline if outer.clock is clock else now + (deadline - outer.clock())
+
+
+def spend(outer: Outer, who: str, seconds: float, attempts: int, verdict: str) -> None:
+    """Write a line into the ledger of the outermost: a call below has ended just now."""
+    depth = 0
+    while outer.scope is not None:
+        outer, depth = outer.scope, depth + 1
+    line = Spent(who, max(0.0, outer.clock() - outer.began_at - seconds), seconds, attempts, verdict, depth)
+    lines = outer.lines
+    if lines is None:
+        outer.lines = [line]
+    elif len(lines) < MOST:
+        lines.append(line)
+    else:
+        last = lines[-1]
+        lines[-1] = Spent("others", last.at, last.seconds + seconds, last.attempts + attempts, verdict)
 
 
 def remaining() -> float | None:
     """Seconds until the deadline of whoever asked for this work, not below 0; ``None``: there is none."""
-    scope = CURRENT.get()
-    if scope is None or scope.at is None or scope.lifted:
+    outer = CURRENT.get()
+    if outer is None:
         return None
-    return max(0.0, scope.at - scope.clock())
+    now = outer.clock()
+    at = until(outer, outer.clock, now)
+    return None if at is None else max(0.0, at - now)
 
 
 def ledger() -> tuple[Spent, ...]:
@@ -113,22 +117,22 @@ def ledger() -> tuple[Spent, ...]:
 
     Of calls one within the other, both are there: ``depth`` tells them apart.
     """
-    scope = CURRENT.get()
-    return () if scope is None else tuple(scope.lines)
+    outer = CURRENT.get()
+    while outer is not None and outer.scope is not None:
+        outer = outer.scope
+    return () if outer is None else tuple(outer.lines or ())
 
 
 @contextmanager
-def opened(seconds: float | None, clock: Callable[[], float] = time.monotonic) -> Iterator[Scope]:
+def opened(seconds: float | None, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
     """Open a deadline for all that is done within: what a door does, for work that comes by another way."""
     outer = CURRENT.get()
     now = clock()
-    inherited = None if outer is None else outer.until(clock, now)
+    inherited = None if outer is None else until(outer, clock, now)
     own = None if seconds is None else now + seconds
-    at = min((each for each in (own, inherited) if each is not None), default=None)
-    scope = Scope.of(at, clock)
-    token = CURRENT.set(scope)
+    token = CURRENT.set(Scope(min((at for at in (own, inherited) if at is not None), default=None), clock))
     try:
-        yield scope
+        yield
     finally:
         CURRENT.reset(token)
 

@@ -78,6 +78,7 @@ class Door:
     """Any function's, and without the checks of a pipeline that binds one."""
 
     answers_early = enforces_deadline = judges_results = opens = takes_request = False
+    reserve = 0.0
     address = hold = discard = None
 
     def judge(self, call, result, error):

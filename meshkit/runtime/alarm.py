@@ -109,12 +109,9 @@ def arm(
 
 def lift(call: Call) -> None:
     """Let what is under way on behalf of a call go on as long as it likes: its answer is complete."""
-    each: Call | None = call
-    while each is not None:
-        each.deadline = math.inf
-        for scope in each.bounds:
-            scope.deadline = math.inf
-        each = each.origin
+    call.deadline = math.inf
+    for scope in call.bounds:
+        scope.deadline = math.inf
 
 
 def _by(loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> Alarms:

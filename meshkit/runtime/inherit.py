@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import Token
 from typing import Any
 
 from ..call import Call
-from ..deadline import CURRENT, Scope
+from ..deadline import CURRENT, Outer, until
 from ..errors import TooLate
 from ..section import REPEAT
 
-__all__ = ["close_scope", "inherit", "open_scope", "warned"]
+__all__ = ["inherit", "left", "warned"]
 
 
-def inherit(call: Call, scope: Scope, clock: Callable[[], float], now: float) -> None:
-    """Take the deadline of the scope a call begins in. Raises `TooLate` where that has passed: nothing is started."""
-    call.scope = scope
-    until = scope.until(clock, now)
-    if until is not None:
-        if until <= now:
-            raise TooLate("the deadline it came with passed %.3g s ago", now - until)
-        call.deadline = until
+def inherit(call: Call, outer: Outer, clock: Callable[[], float], now: float) -> None:
+    """Take the deadline of what a call begins in. Raises `TooLate` where that has passed: nothing is started."""
+    call.scope = outer
+    deadline = until(outer, clock, now)
+    if deadline is not None:
+        if deadline <= now:
+            raise TooLate("the deadline it came with passed %.3g s ago", now - deadline)
+        call.deadline = deadline
 
 
-def open_scope(call: Call, clock: Callable[[], float], door: Any) -> Token[Scope | None]:
-    """Leave the call's deadline to the calls made within it, less what the door reserves for its own work."""
-    until = call.deadline
-    if until is not None and door.reserve:
-        until -= door.reserve
-    return CURRENT.set(Scope.of(until, clock, call))
-
-
-def close_scope(token: Token[Scope | None]) -> None:
-    with suppress(ValueError):  # the garbage collector closes a coroutine in a context that is not its own
+def left(token: Token[Any]) -> None:
+    """What ran within the call has ended."""
+    try:  # noqa: SIM105  # `suppress` costs more than the rest
         CURRENT.reset(token)
+    except ValueError:  # the collector closes a coroutine in another context
+        pass
 
 
 def warned(tree: Any, call: Call) -> None:
     """Say once for each pipeline that its retry works within another one's: the attempts multiply."""
-    outer = call.scope.call
+    outer = call.scope
     while outer is not None:
         mark = outer.marks
         while mark is not None and mark[1].kind is not REPEAT:
@@ -55,4 +49,4 @@ def warned(tree: Any, call: Call) -> None:
                 call.door.who(call),
             )
             return
-        outer = outer.scope and outer.scope.call
+        outer = outer.scope

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..call import Call, Verdict
+from ..deadline import spend
 
 __all__ = ["noted", "told"]
 
@@ -29,9 +30,9 @@ def noted(error: BaseException, call: Call, now: float) -> BaseException:
 
 def told(tree: Any, call: Call, now: float, verdict: Verdict) -> None:
     """Deliver what was written down, outside the lock, and enter what the call took into the ledger of who made it."""
-    if call.scope is not None:
-        call.scope.spend(call.door.who(call), now - call.began_at, call.attempt, verdict.value)
-        call.scope = None
+    if call.scope is not None and not call.over:
+        call.over = True
+        spend(call.scope, call.door.who(call), now - call.began_at, call.attempt, verdict.value)
     if call.events is not None:
         events, call.events = call.events, []
         for event in events:

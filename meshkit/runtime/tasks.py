@@ -17,7 +17,7 @@ from ..engine import advance, again, expired, fork, gather, learn, release, will
 from ..errors import Rejected
 from ..section import LEAF, RACE, Section
 from .alarm import Cancelled, arm
-from .inherit import close_scope, inherit, open_scope, warned
+from .inherit import inherit, left, warned
 from .lock import LOCK, owned
 from .outcome import noted, told
 from .race import Race
@@ -46,6 +46,7 @@ def bind(
     enforced = door.enforces_deadline
     takes_request = door.takes_request
     opens = door.opens
+    reserve = door.reserve
     early = door.answers_early
 
     async def invoke(*args: Any, **kwargs: Any) -> Any:
@@ -102,8 +103,11 @@ def bind(
                     if call.deadline is not None and not enforced:
                         key = call if send is fn else send
                         send, alarms = arm(key, call, send, now, clock)
-                    if opens and (call.deadline is not None or call.marks is not None):
-                        token = open_scope(call, clock, door)
+                    if opens and call.deadline is not None:
+                        call.clock = clock
+                        if reserve:
+                            call.reserve = reserve
+                        token = CURRENT.set(call)
                     try:
                         result = await (send(*args, **kwargs) if kwargs else send(*args))
                     except Exception as raised:
@@ -114,7 +118,7 @@ def bind(
                         error, alarms = expired(call, now, clock()), None
                     finally:
                         if token is not None:
-                            close_scope(token)
+                            left(token)
                             token = None
                     if alarms is not None:
                         if alarms.pop(key, None) is None:
@@ -131,7 +135,7 @@ def bind(
                     if verdict is SUCCESS:
                         break
                     if (verdict is not IGNORED or isinstance(error, Rejected)) and (
-                        call.marks is not outer or call.events is not None
+                        call.marks is not outer or call.events is not None or tree.reads_failure
                     ):
                         call.failure = door.failure(call, result, error)
                         marks = willing(call, outer, verdict)

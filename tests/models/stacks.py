@@ -80,6 +80,7 @@ class Choosing:
 
 class Door:
     answers_early = enforces_deadline = judges_results = opens = takes_request = False
+    reserve = 0.0
     address = hold = discard = None
 
     def judge(self, call, result, error):

@@ -175,6 +175,7 @@ class Discards:
     """A door whose results are failures until the third, and closed by an await."""
 
     answers_early = enforces_deadline = opens = takes_request = False
+    reserve = 0.0
     judges_results = True
     address = hold = None
 

@@ -1,0 +1,13 @@
+"""The door for ASGI apps: a middleware that has requests and websockets go through a pipeline.
+
+    app = MeshMiddleware(app, Pipeline(RateLimit("100/min", key="client"), ConcurrencyLimit(100), Timeout(2.0)))
+
+For Starlette, FastAPI, Django, Litestar and whatever else speaks ASGI 3; importing this imports none of them.
+"""
+
+from .connection import Connection
+from .door import Judge
+from .exchange import Exchange
+from .middleware import MeshMiddleware
+
+__all__ = ["Connection", "Exchange", "Judge", "MeshMiddleware"]

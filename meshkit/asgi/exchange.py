@@ -1,0 +1,141 @@
+"""How far has the answer come? One HTTP request, its ``receive`` and its ``send``, and what was seen to pass.
+
+========================================================  =======================================================
+message                                                   then
+========================================================  =======================================================
+``http.response.start``                                   the verdict is judged by the status; the latency is taken
+the last ``body``, ``trailers``, or a ``pathsend``        sent, and the call ends: all it holds is given back, and
+                                                          no deadline strikes any more
+``http.disconnect`` before that, or a send that fails     the client has gone: from here on only a success counts
+========================================================  =======================================================
+
+Nothing is kept back, and no task is made: a message is looked at on its way. What runs after the answer (a background
+task of Starlette's) holds no permit and has no deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from ..call import Call, Failure, Verdict
+from .end import begun, ended
+
+__all__ = ["Exchange", "Message", "Receive", "Send", "closed"]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
+
+
+async def closed(message: Message) -> None:
+    """What an app finds that answers too late, as if the client had gone (ASGI 2.4)."""
+    raise OSError("the exchange is over")
+
+
+class Exchange:
+    """One request: what ``call.request`` is behind this door, and what a judge is shown.
+
+    ``scope`` is ASGI's; ``status`` and ``headers`` those of the answer once it has begun (``None`` and empty before);
+    ``gone`` is true when the client left before the answer was complete.
+    """
+
+    call: Call | None = None
+    error: BaseException | None = None
+    """What the app raised, as opposed to the pipeline."""
+    gone = False
+    headers: Any = ()
+    inherited: Any = None
+    """The deadline that came with the request, as a `meshkit.deadline.Scope`."""
+    over = False
+    status: int | None = None
+    trailers = False
+    verdict = FAILURE
+
+    def __init__(self, door: Any, scope: Any, receive: Receive, send: Send) -> None:
+        self.door = door
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and not self.over:
+            self.gone = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.body":
+            last = not (self.trailers or message.get("more_body"))
+        elif kind == "http.response.start":
+            last = False
+            if self.status is None:
+                message = self._begun(message)
+        else:
+            last = self._last(kind, message)
+        try:
+            await self._send(message)
+        except OSError:  # ASGI 2.4: the client has gone
+            self.gone = True
+            raise
+        if last and not self.over:
+            self.over = True
+            ended(self)
+
+    def _begun(self, message: Message) -> Message:
+        """The answer begins: judge it, and say what is left of the limits."""
+        door = self.door
+        call: Any = self.call
+        status = self.status = message["status"]
+        now = call.answered_at = door.clock()
+        headers = self.headers = message.get("headers", ())
+        self.verdict = SUCCESS if status < 429 and door.by_status else door.verdict(self)
+        if "trailers" in message:
+            self.trailers = message["trailers"]
+        if call.marks is not None:
+            begun(call)
+        if door.announces is not None:
+            message = {**message, "headers": [*headers, *door.announces(call, now, door.wall())]}
+        return message
+
+    def _last(self, kind: str, message: Message) -> bool:
+        """Whether a rarer message is the last of the answer."""
+        if kind == "http.response.trailers":
+            return not message.get("more_trailers")
+        if kind == "http.response.zerocopysend":
+            return not (self.trailers or message.get("more_body"))
+        return kind == "http.response.pathsend" and not self.trailers
+
+    def outcome(self) -> Verdict:
+        """What the call comes to when the app returns."""
+        if self.over:
+            return self.verdict
+        return IGNORED if self.gone else FAILURE  # no answer, or half of one
+
+    def failure(self) -> Failure:
+        return Failure(self.error, status=self.status)
+
+    @property
+    def started(self) -> bool:
+        return self.status is not None
+
+    async def respond(self, status: int) -> None:
+        """Answer as an app would: it is looked at on its way."""
+        await self.send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await self.send({"type": "http.response.body"})
+
+    def close(self) -> None:
+        """Whatever the app has left behind (a task of its own, say), it is not to answer any more."""
+        self._send = closed
+
+    async def refuse(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Answer in place of the app."""
+        send = self._send
+        self.close()
+        if self.scope.get("method") == "HEAD":
+            body = b""
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,182 @@
+"""How does an ASGI app come behind a pipeline? As any ASGI middleware does: an app around the app.
+
+    app.add_middleware(MeshMiddleware, pipeline=Pipeline(RateLimit("100/min", key="client"), Timeout(2.0)))
+
+Requests and websockets go through the pipeline. The lifespan, and what else there may be, passes untouched. The app
+runs in the task it was called in, so context variables survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from ..call import Call
+from ..deadline import CURRENT, Scope, until
+from ..engine import gather
+from ..errors import ConfigError, MeshError, Rejected, TimedOut
+from ..fields.deadline import NAMES, parse
+from ..fields.rate_limit import PROFILES, Announced
+from ..runtime.settle import LEFT, collect
+from ..runtime.tasks import bind
+from ..section import CHOICE, RACE, REPEAT, named
+from .client import Clients
+from .connection import Connection
+from .door import AsgiDoor, Judge
+from .exchange import Exchange, Receive, Send
+from .refusal import Refusals
+
+__all__ = ["MeshMiddleware"]
+
+REFUSED = {
+    REPEAT: "a request comes once, and its answer may have begun: put the retry into the client's pipeline",
+    RACE: "one request has one answer: put the hedge into the client's pipeline",
+    CHOICE: "the app behind this door is the one there is: put the cluster into the client's pipeline",
+}
+"""What a pipeline may not have here, and why."""
+LONGEST = 1e9
+"""Seconds, of an option."""
+
+App = Callable[[Any, Receive, Send], Awaitable[None]]
+
+
+class MeshMiddleware:
+    """A pipeline in front of an ASGI app.
+
+    ``judge(exchange, error)`` overrules what counts as a failure. ``trusted`` are the networks of proxies whose word on
+    the client's address counts (and ``"unix"`` for a Unix socket), ``forwarded`` the one field they write,
+    ``"x-forwarded-for"`` or ``"forwarded"``. ``deadline`` names the fields in which a client may say how much time
+    there is, of which no more than ``most`` seconds are believed; ``reserve`` seconds of the deadline are withheld from
+    the calls the app makes. ``rate_limit`` is the profile of the ``RateLimit`` fields, ``None`` for none; ``via`` the
+    name of this service in ``Proxy-Status``, ``None`` for no such field. With ``translate`` a `Rejected` or `TimedOut`
+    that the app lets out of a call of its own becomes a 503 or 504 as well.
+    """
+
+    __slots__ = ("_deadlines", "_door", "_invoke", "_most", "_refusals", "_translate", "app", "pipeline")
+
+    def __init__(
+        self,
+        app: App,
+        pipeline: Any,
+        *,
+        judge: Judge | None = None,
+        trusted: Iterable[str] = (),
+        forwarded: str = "x-forwarded-for",
+        deadline: Iterable[str] = NAMES,
+        most: float = 3600.0,
+        reserve: float = 0.0,
+        rate_limit: str | None = "draft-11",
+        via: str | None = "meshkit",
+        translate: bool = False,
+    ) -> None:
+        _check(app, pipeline, judge, most, reserve)
+        self.app = app
+        self.pipeline = pipeline
+        self._deadlines = _names(deadline)
+        self._most = float(most)
+        self._refusals = Refusals(via)
+        self._translate = translate
+        if rate_limit is not None and rate_limit not in PROFILES:
+            fix = f"write one of {', '.join(map(repr, PROFILES))}, or None"
+            raise ConfigError.of("MeshMiddleware", "rate_limit", rate_limit, fix)
+        announced = Announced(pipeline.states if rate_limit else (), rate_limit or "draft-11")
+        self._door = AsgiDoor(pipeline, Clients(trusted, forwarded), announced, judge, float(reserve))
+
+        async def serve(exchange: Any) -> None:
+            try:
+                await app(exchange.scope, exchange.receive, exchange.send)
+            except Exception as error:
+                exchange.error = error
+                raise
+
+        self._invoke = bind(pipeline, self._door, serve)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            exchange: Any = Exchange(self._door, scope, receive, send)
+        elif kind == "websocket":
+            exchange = Connection(self._door, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+            return
+        if LEFT:
+            collect()
+        token = least = None
+        deadlines = self._deadlines
+        for name, value in scope["headers"]:
+            if name in deadlines:
+                seconds = parse(deadlines[name], value.decode("latin-1"))
+                if seconds is not None and (least is None or seconds < least):
+                    least = seconds
+        if least is not None:
+            token = CURRENT.set(self._inherited(exchange, least))
+        try:
+            await self._invoke(exchange)
+        except MeshError as error:
+            theirs = error is exchange.error
+            if exchange.started or (theirs and not self._translate) or not isinstance(error, Rejected | TimedOut):
+                raise
+            await self._refuse(exchange, error, ours=not theirs)
+        finally:
+            if not exchange.over:
+                exchange.close()
+            exchange.error = None  # its traceback holds frames that hold the exchange
+            if token is not None:
+                CURRENT.reset(token)
+
+    def _inherited(self, exchange: Any, seconds: float) -> Scope:
+        """The deadline that came with the request, or a smaller one around this app."""
+        clock = self._door.clock
+        now = clock()
+        at = now + min(seconds, self._most)
+        outer = CURRENT.get()
+        around = None if outer is None else until(outer, clock, now)
+        scope = Scope(at if around is None else min(at, around), clock)
+        exchange.inherited = scope
+        return scope
+
+    async def _refuse(self, exchange: Any, error: MeshError, *, ours: bool) -> None:
+        """Answer with what the error amounts to, and what is left of the limits."""
+        status, headers, body = self._refusals.of(error, ours=ours)
+        door = self._door
+        if door.announces is not None:
+            now = door.clock()
+            with suppress(Exception):  # a key the app's owner asks for, and which was the reason to refuse
+                headers += door.announces(exchange.call or _told(door, exchange, now), now, door.wall())
+        await exchange.refuse(status, headers, body)
+
+    def __repr__(self) -> str:
+        return f"MeshMiddleware({self.app!r}, {self.pipeline!r})"
+
+
+def _told(door: AsgiDoor, exchange: Any, now: float) -> Call:
+    """A call like the one refused, that knows what the gates ask of the request."""
+    call = Call(door, exchange, now)
+    gather(call, [state for state in door.pipeline.states if getattr(state, "facts", None) is not None])
+    return call
+
+
+def _names(deadline: Any) -> dict[bytes, str]:
+    if isinstance(deadline, str) or not all(isinstance(name, str) and name.isascii() and name for name in deadline):
+        fix = f"give a list of header fields, such as {list(NAMES)}, or () for none"
+        raise ConfigError.of("MeshMiddleware", "deadline", deadline, fix)
+    return {name.lower().encode("ascii"): name.lower() for name in deadline}
+
+
+def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None:
+    if isinstance(app, type) or not callable(app):
+        raise ConfigError.of("MeshMiddleware", "app", app, "give an ASGI app: an async def (scope, receive, send)")
+    if not hasattr(pipeline, "root"):
+        raise ConfigError.of("MeshMiddleware", "pipeline", pipeline, "give a Pipeline, such as Pipeline(Timeout(2.0))")
+    if judge is not None and not callable(judge):
+        raise ConfigError.of("MeshMiddleware", "judge", judge, "give a function of (exchange, error)")
+    for option, value, least in (("most", most, 0.001), ("reserve", reserve, 0.0)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= LONGEST:
+            raise ConfigError.of("MeshMiddleware", option, value, f"give seconds, {least:g} or more, such as 0.5")
+    section = pipeline.root
+    while section is not None:
+        if section.kind in REFUSED:
+            raise ConfigError.of("MeshMiddleware", "pipeline", named(section.state), REFUSED[section.kind])
+        section = section.after

@@ -1,0 +1,96 @@
+"""How is a refusal told to an HTTP client?
+
+====================  ======  =========================================  ==========================
+error                 status  problem type                               error of ``Proxy-Status``
+====================  ======  =========================================  ==========================
+`RateLimited`         429     quota-exceeded, with violated-policies     http_request_denied
+`Overloaded`          503     about:blank                                connection_limit_reached
+any other `Rejected`  503     about:blank                                destination_unavailable
+`TooLate`             504     about:blank                                http_response_timeout
+`TimedOut`            504     about:blank                                http_response_timeout
+====================  ======  =========================================  ==========================
+
+``Retry-After`` is in whole seconds, rounded up and 1 at least: who comes back earlier is refused again. What is told
+are words of our own and, for a rate limit, the name it has in ``RateLimit-Policy``: no address, no key, no text of an
+error. Refusing must stay cheap under load, so a body is made once for each kind of refusal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ConfigError, Overloaded, RateLimited, TimedOut, TooLate
+from ..fields.problem import MEDIA_TYPE, problem, proxy_status
+from ..fields.rate_limit import QUOTA_EXCEEDED
+
+__all__ = ["Refusals"]
+
+Headers = list[tuple[bytes, bytes]]
+
+LONGEST = 10**9
+"""Seconds, of a ``Retry-After``."""
+MANY = 1000
+"""Bodies that are kept; names of policies are few."""
+
+LIMITED = (429, "The limit for requests like this one is used up.", b"http_request_denied")
+BUSY = (503, "As much as can be served at once is being served.", b"connection_limit_reached")
+AWAY = (503, "This cannot be served for the time being.", b"destination_unavailable")
+LATE = (504, "The time given for this request leaves none to serve it.", b"http_response_timeout")
+SLOW = (504, "The answer was not ready in time.", b"http_response_timeout")
+
+
+class Refusals:
+    """Makes the answers of one middleware."""
+
+    __slots__ = ("_made", "_via")
+
+    def __init__(self, via: str | None) -> None:
+        self._via = via
+        self._made: dict[Any, tuple[int, Headers, bytes]] = {}
+        try:
+            if via is not None:
+                proxy_status(via, "")
+        except (TypeError, ValueError, AttributeError):
+            fix = "give the name of this service in printable ASCII, or None to leave the field out"
+            raise ConfigError.of("MeshMiddleware", "via", via, fix) from None
+
+    def of(self, error: BaseException, *, ours: bool = True) -> tuple[int, Headers, bytes]:
+        """Status, header fields and body. An error that is not ``ours`` came from a call further in: whatever it says
+        of a limit is said to this service, not to its client.
+        """
+        name = getattr(error, "policy", "") if ours and isinstance(error, RateLimited) else None
+        made = self._made.get((type(error), name))
+        if made is None:
+            made = self._make(error, name)
+            if len(self._made) < MANY:
+                self._made[type(error), name] = made
+        status, headers, body = made
+        wait = getattr(error, "retry_after", None)
+        if wait is None or status == 504:
+            return status, [*headers], body
+        return status, [*headers, (b"retry-after", b"%d" % _whole(wait))], body
+
+    def _make(self, error: BaseException, name: str | None) -> tuple[int, Headers, bytes]:
+        if name is not None:
+            status, detail, word = LIMITED
+            body = problem(status, detail, QUOTA_EXCEEDED, "Quota Exceeded", **{"violated-policies": [name]})
+        else:
+            status, detail, word = _said(error)
+            body = problem(status, detail)
+        headers = [(b"content-type", MEDIA_TYPE), (b"content-length", b"%d" % len(body))]
+        if self._via is not None:
+            headers.append((b"proxy-status", proxy_status(self._via, word.decode("ascii"))))
+        return status, headers, body
+
+
+def _said(error: BaseException) -> tuple[int, str, bytes]:
+    if isinstance(error, TooLate):
+        return LATE
+    if isinstance(error, TimedOut):
+        return SLOW
+    return BUSY if isinstance(error, Overloaded) else AWAY
+
+
+def _whole(seconds: float) -> int:
+    """Rounded up, from 1 on."""
+    return 1 if not seconds > 1 else LONGEST if seconds > LONGEST else -int(-seconds // 1)

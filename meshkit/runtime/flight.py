@@ -1,0 +1,154 @@
+"""How does a call wait for the answer of another one? On a bell of its own loop, until its own deadline.
+
+Who leads and who waits is `share.flights`. A follower's wait is bounded as any middleware's is: the alarm of its own
+deadline cancels it. A leader that is cancelled, by its caller or by the alarm of its deadline, hands over to the next.
+
+On trio a deadline may strike further in first, and then it is an error of the walk; so is a refusal for want of time by
+a queue. A walk that fails at the leader's own deadline is therefore nobody else's failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
+
+from ..call import Call
+from ..share.failure import Failed
+from ..share.flights import ALONE, LANDED, Flight, Flights, Seat
+from .bell import bell
+from .lock import LOCK
+from .waiting import close
+
+__all__ = ["SLACK", "SingleFlightState", "spent"]
+
+SLACK = 0.002
+"""Seconds by which a timer of the operating system may be early."""
+
+
+class SingleFlightState:
+    """A `Middleware` that goes on for the first of identical calls, and waits for the others."""
+
+    __slots__ = ("_alike", "_most", "flights", "name")
+
+    def __init__(
+        self, name: str, alike: Callable[[Call], Hashable | None], max_keys: int, max_bytes: int
+    ) -> None:
+        self.name = name
+        self.flights = Flights(max_keys)
+        self._alike = alike
+        self._most = max_bytes
+
+    def facts(self, call: Call, /) -> Hashable | None:
+        return self._alike(call)
+
+    async def __call__(self, call: Call, call_next: Callable[[], Awaitable[Any]], /) -> Any:
+        same = call.facts[self]  # type: ignore[index]  # gathered: there are facts
+        if same is None:
+            return await call_next()
+        flights = self.flights
+        key = (_home(), same)
+        seat = None
+        with LOCK:
+            flight = flights.under_way.get(key)
+            if flight is None:
+                flight = flights.begin(key, call)
+            elif within(call, flight.leader):
+                flight = None  # it would wait for itself
+            else:
+                ring = bell()
+                seat = flights.follow(flight, ring.ring)
+        if flight is None:
+            return await call_next()
+        if seat is not None:
+            try:
+                await ring.wait(None)
+            except BaseException:
+                with LOCK:
+                    flights.leave(seat)
+                raise
+            if seat.state is ALONE:
+                return await call_next()
+            if seat.state is LANDED:
+                return landed(call, seat)
+            flight.leader = call
+        return await self._lead(flight, call, call_next)
+
+    async def _lead(self, flight: Flight, call: Call, call_next: Callable[[], Awaitable[Any]]) -> Any:
+        flights = self.flights
+        copies = call.door.copies
+        try:
+            answer = result = await call_next()
+            if copies is not None and flight.seats:
+                answer = await self._read(call, result)
+        except Exception as error:
+            with LOCK:
+                if spent(call):
+                    flights.hand_over(flight)
+                else:
+                    flights.land(flight, Failed(error) if flight.seats else None)
+            raise
+        except BaseException:
+            with LOCK:
+                flights.hand_over(flight)
+            raise
+        with LOCK:
+            if answer is None and copies is not None:
+                flights.scatter(flight)
+            else:
+                flights.land(flight, answer)
+        return result
+
+    async def _read(self, call: Call, result: Any) -> Any:
+        """What copies are made of; ``None``: there can be none."""
+        try:
+            return await call.door.copies.read(call, result, self._most)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            await close(call.door.discard, result)
+            raise
+
+    def snapshot(self, now: float, /) -> dict[str, Any]:
+        """Calls that are under way for all, calls that wait for them, and how many have been answered by another's."""
+        flights = self.flights
+        return {"under_way": len(flights.under_way), "waiting": flights.waiting, "shared": flights.shared}
+
+    def idle(self) -> bool:
+        return not self.flights.under_way and not self.flights.waiting
+
+
+def landed(call: Call, seat: Seat) -> Any:
+    """The answer, for one who has waited for it."""
+    answer, seat.answer = seat.answer, None
+    if isinstance(answer, Failed):
+        raise answer.error()
+    return answer if call.door.copies is None else answer.response(call.request)
+
+
+def within(call: Call, leader: Call) -> bool:
+    """Whether a call is made on behalf of ``leader``, which would wait for it."""
+    outer = call.scope
+    while outer is not None:
+        each = outer
+        while each is not None:
+            if each is leader:
+                return True
+            each = getattr(each, "origin", None)
+        outer = outer.scope
+    return False
+
+
+def spent(call: Call) -> bool:
+    """Whether the call's own time is over: what failed then is its own failure."""
+    return call.deadline is not None and call.clock() >= call.deadline - SLACK
+
+
+def _home() -> Any:
+    """What the flights of this event loop are told apart by."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        return trio.lowlevel.current_trio_token()
