@@ -51,6 +51,8 @@ class Pipeline:
         """Whether it was said already that a retry works within another pipeline's."""
         rng = random.Random(seed)  # noqa: S311  # jitter and picks, no secrets
         self.states: tuple[Any, ...] = tuple(_start(spec, rng) for spec in self.specs)
+        self.reads_failure = any(getattr(state, "reads_failure", False) for state in self.states)
+        """Whether ``call.failure`` is to be known where no retry asks for it."""
         self.root: Section
         with LOCK:
             _fold(self)

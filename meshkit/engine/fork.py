@@ -36,6 +36,7 @@ def learn(call: Call, twin: Call) -> None:
     call.attempt = twin.attempt
     call.endpoint = twin.endpoint
     call.answered_at = twin.answered_at
+    call.verdict = twin.verdict
     for name in LEARNED:
         if name in twin.__dict__:
             setattr(call, name, twin.__dict__[name])

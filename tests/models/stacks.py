@@ -199,6 +199,7 @@ class Tree:
     """What a shell needs of a pipeline."""
 
     listeners = ()
+    reads_failure = warned = False
 
     def __init__(self, states, clock):
         self.states, self.clock = states, clock
