@@ -1,7 +1,7 @@
 """``python -m benchmarks [GROUP ...] [--only GROUP] [--quick] [--json FILE] [--markdown FILE] [--uvloop]``.
 
-Groups: floor, limit, shed, breaker, retry, concurrency, stack, cluster, client, memory, import. All of them take about two
-minutes, with ``--quick`` about half of one.
+Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, cluster, client,
+memory, import. All of them take a few minutes, with ``--quick`` about one.
 """
 
 from __future__ import annotations
@@ -12,13 +12,27 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from . import breaker, client, cluster, concurrency, floors, footprint, limit, report, retry, shed, stack
+from . import (
+    adaptive,
+    breaker,
+    client,
+    cluster,
+    concurrency,
+    floors,
+    footprint,
+    limit,
+    report,
+    retry,
+    shed,
+    stack,
+    window,
+)
 from .measure import FULL, QUICK
 from .rows import Line
 
 TABLE = tuple(
     row
-    for room in (floors, limit, shed, breaker, retry, concurrency, stack, cluster, client, footprint)
+    for room in (floors, limit, adaptive, window, shed, breaker, retry, concurrency, stack, cluster, client, footprint)
     for row in room.ROWS
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in TABLE))

@@ -33,7 +33,19 @@ if typing.TYPE_CHECKING:
     )
     from .fallback import Fallback
     from .fault import FaultInjection
-    from .limit import ConcurrencyLimit, LoadShed, RateLimit, Throttle
+    from .limit import (
+        AIMD,
+        AdaptiveConcurrency,
+        ConcurrencyLimit,
+        FixedWindow,
+        Gradient2,
+        LoadShed,
+        Pace,
+        RateLimit,
+        SlidingWindow,
+        Throttle,
+        Vegas,
+    )
     from .observe.events import AttemptEnded, FellBack, Hedged, RejectedCall, StateChanged, WouldReject
     from .pipeline import Pipeline
     from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Hedge, Retry, RetryBudget
@@ -44,6 +56,8 @@ if typing.TYPE_CHECKING:
     from .timeout import Timeout
 
 __all__ = [
+    "AIMD",
+    "AdaptiveConcurrency",
     "AttemptEnded",
     "AttemptTimedOut",
     "Call",
@@ -62,6 +76,8 @@ __all__ = [
     "Fallback",
     "FaultInjection",
     "FellBack",
+    "FixedWindow",
+    "Gradient2",
     "Hedge",
     "Hedged",
     "LeastRequest",
@@ -70,6 +86,7 @@ __all__ = [
     "MeshError",
     "NoEndpoint",
     "Overloaded",
+    "Pace",
     "PeakEwma",
     "Pipeline",
     "RateLimit",
@@ -81,11 +98,13 @@ __all__ = [
     "RoundRobin",
     "Shadow",
     "Shared",
+    "SlidingWindow",
     "StateChanged",
     "Throttle",
     "TimedOut",
     "Timeout",
     "TooLate",
+    "Vegas",
     "Verdict",
     "WouldReject",
     "loop_lag",
@@ -111,10 +130,17 @@ _HOMES = {
     ),
     ".fallback": ("Fallback",),
     ".limit": (
+        "AIMD",
+        "AdaptiveConcurrency",
         "ConcurrencyLimit",
+        "FixedWindow",
+        "Gradient2",
         "LoadShed",
+        "Pace",
         "RateLimit",
+        "SlidingWindow",
         "Throttle",
+        "Vegas",
     ),
     ".observe.events": ("AttemptEnded", "FellBack", "Hedged", "RejectedCall", "StateChanged", "WouldReject"),
     ".pipeline": ("Pipeline",),

@@ -14,7 +14,16 @@ from .breaker import CircuitBreaker
 from .cluster import Cluster, Endpoint
 from .fallback import Fallback
 from .fault import FaultInjection
-from .limit import ConcurrencyLimit, LoadShed, RateLimit, Throttle
+from .limit import (
+    AdaptiveConcurrency,
+    ConcurrencyLimit,
+    FixedWindow,
+    LoadShed,
+    Pace,
+    RateLimit,
+    SlidingWindow,
+    Throttle,
+)
 from .order import warnings
 from .retry import Hedge, Retry
 from .shadow import Shadow
@@ -27,10 +36,17 @@ REASONS: dict[type, tuple[str, str]] = {
     Timeout: ("the deadline of the whole call, its attempts and waits", "the deadline of each attempt"),
     Retry: ("all below is done again for each attempt", "a retry within a retry"),
     RateLimit: ("counts calls, not attempts", "counts every attempt"),
+    FixedWindow: ("counts calls, not attempts", "counts every attempt"),
+    SlidingWindow: ("counts calls, not attempts", "counts every attempt"),
+    Pace: ("hears of the last attempt only", "paces every attempt by what the upstream says"),
     ConcurrencyLimit: ("a permit for the whole call", "a permit for each attempt"),
     LoadShed: ("sheds whole calls, the least important first", "sheds attempts, by the signal at the call's beginning"),
     Throttle: ("counts calls, not attempts", "counts every attempt"),
     FaultInjection: ("a fault of the whole call", "a fault of an attempt, as if the upstream's"),
+    AdaptiveConcurrency: (
+        "a permit for the whole call, by a limit that moves",
+        "a permit for each attempt, by a limit that moves",
+    ),
     CircuitBreaker: ("judges whole calls", "judges every attempt"),
     Fallback: ("answers otherwise when the call fails", "answers otherwise when an attempt fails"),
     Hedge: ("sends a slow call a second time", "sends a slow attempt a second time"),

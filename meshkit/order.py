@@ -14,7 +14,8 @@ from .cluster import Cluster
 from .errors import AttemptTimedOut, ConfigError
 from .fallback import Fallback
 from .fault import FaultInjection
-from .limit import LoadShed, Throttle
+from .function import awaits
+from .limit import LoadShed, Pace, Throttle
 from .retry import Hedge, Retry
 from .shared import bare
 from .timeout import Timeout
@@ -37,8 +38,9 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
             found.append(f"{spec.name} injects faults on purpose, until {spec.expires:g} s after its first call")
             if any(k < other for other in retries):
                 found.append("a fault outside a retry strikes whole calls: put it inside to have it retried")
-        if isinstance(spec, Throttle) and any(k < other for other in retries):
-            found.append("a throttle outside a retry sees only the last attempt of a call: put it inside")
+        if isinstance(spec, Throttle | Pace) and any(k < other for other in retries):
+            word = "a throttle" if isinstance(spec, Throttle) else "a pace"
+            found.append(f"{word} outside a retry sees only the last attempt of a call: put it inside")
         if isinstance(spec, LoadShed) and spec.signal is not None and any(other < k for other in retries):
             found.append("a load shedder inside a retry asks its signal once for all attempts: put it outside")
         if isinstance(spec, Timeout):
@@ -87,6 +89,14 @@ def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None
         if repeated and isinstance(spec, Timeout) and not bounds_attempts:
             fix = "a sync function cannot be cancelled: put the timeout outside the retry, or make the function async"
             raise ConfigError.of("Timeout", "seconds", spec.seconds, fix)
+        if isinstance(spec, Fallback):
+            if awaits(spec.instead):
+                fix = "it is async: give a plain function, or make the function it stands in for async"
+                raise ConfigError.of("Fallback", "instead", spec.instead, fix)
+            if isinstance(spec.instead, tuple):
+                *path, end = spec.instead
+                plain = callable(end) and not awaits(end) and not hasattr(end, "start")
+                check_sync((*path,) if plain else spec.instead, bounds_attempts=bounds_attempts)
         repeated = repeated or isinstance(spec, Retry)
 
 

@@ -29,7 +29,7 @@ LONGEST = 1e11
 
 _PER_SECOND = {"n": 1e9, "u": 1e6, "m": 1e3, "S": 1.0, "M": 1 / 60, "H": 1 / 3600}
 _GRPC = re.compile("[0-9]{1,8}[HMSmun]")
-_MILLISECONDS = re.compile("[0-9]{1,%d}" % MOST)
+_MILLISECONDS = re.compile(f"[0-9]{{1,{MOST}}}")
 
 
 def parse_grpc(value: str) -> float | None:

@@ -24,12 +24,13 @@ is read: the doors know the time of day.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import ConfigError
 from ..section import numbered
-from .members import members, quoted
+from .members import LONGEST, members, quoted
 
 __all__ = [
     "ABNORMAL_USAGE_DETECTED",
@@ -52,6 +53,8 @@ MOST = 999_999_999_999_999
 """The largest integer of RFC 9651."""
 ALMOST = 1e-9
 """What floats lack of a whole number."""
+_USUAL = re.compile(r'"[ !#-\[\]-~]*";r=([0-9]{1,15});t=([0-9]{1,15})')
+"""One limit, and no more said of it than that: what `members` would make of it, in a tenth of the time."""
 SINCE_1970 = 1_000_000_000.0
 """A reset from here on is an instant, not a duration of 31 years."""
 
@@ -63,7 +66,8 @@ class Announced:
 
     ``policies`` are the fields that are the same in every response; `fields` answers all of them. Several limits of one
     name are told apart as in snapshots: ``"RateLimit"``, ``"RateLimit 2"``. A `ConfigError` for a name that no field
-    can carry, and for an unknown profile. False where there is nothing to say.
+    can carry, and for an unknown profile. False where there is nothing to say. No lock is needed: of each limit one
+    value is read.
     """
 
     __slots__ = ("_limits", "_names", "fields", "names", "policies")
@@ -158,7 +162,11 @@ def read(field: Callable[[str], str | None], now_wall: float) -> tuple[float, fl
 def _least(value: str, policy: str | None) -> tuple[float, float] | None:
     others: set[str] = set()
     """Limits of something else than requests."""
-    if policy is not None and "qu" in policy:
+    if policy is None or "qu=" not in policy:
+        usual = _USUAL.fullmatch(value) if len(value) < LONGEST else None
+        if usual is not None:
+            return float(usual[1]), float(usual[2])
+    else:
         others = {name for name, said in members(policy) if said.get("qu", "requests") != "requests"}
     left = [(_natural(said.get("r")), _natural(said.get("t"))) for name, said in members(value) if name not in others]
     known = [(r, t) for r, t in left if r is not None and t is not None]

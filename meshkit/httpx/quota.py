@@ -1,7 +1,12 @@
 """What does a response say is left of the upstream's limit? Read only where a policy asks for it.
 
-``call.quota`` becomes (requests remaining, seconds until more), from the ``RateLimit`` fields or those that came before
-them; see `meshkit.fields.rate_limit`. A policy asks by a state with ``reads_quota = True``.
+``call.quota`` becomes (requests remaining, seconds until more)::
+
+    429 or 503 with Retry-After      (0, what it asks for)
+    otherwise                        what the RateLimit fields say, or those that came before them
+
+The first takes precedence (draft-ietf-httpapi-ratelimit-headers-11, section 7). A policy asks by a state with
+``reads_quota = True``.
 """
 
 from __future__ import annotations
@@ -12,12 +17,13 @@ from typing import Any
 
 from ..call import Call
 from ..fields.rate_limit import read
+from ..fields.retry_after import parse, parse_ms
 
 __all__ = ["note_quota", "wants_quota"]
 
 
 def wants_quota(states: Iterable[Any]) -> bool:
-    """Whether one of the states reads ``call.quota``, or one in the pipelines behind a choice."""
+    """Whether one of the states reads ``call.quota``, or one behind them: in a cluster, in a fallback, on trial."""
     seen: set[int] = set()
     stack = list(states)
     while stack:
@@ -29,11 +35,25 @@ def wants_quota(states: Iterable[Any]) -> bool:
             return True
         for member in getattr(state, "members", ()):
             stack += member.states
+        stack += getattr(state, "instead", ())
+        if hasattr(state, "inner"):
+            stack.append(state.inner)
     return False
 
 
 def note_quota(call: Call, response: Any) -> None:
     """Set ``call.quota`` from a response; leave it where the response says nothing."""
-    quota = read(response.headers.get, time.time())
-    if quota is not None:
-        call.quota = quota
+    headers, now = response.headers, time.time()
+    if response.status_code in (429, 503):
+        asked = parse_ms(headers.get("retry-after-ms", ""))
+        if asked is None:
+            asked = parse(headers.get("retry-after", ""), now)
+        if asked is not None:
+            call.quota = (0.0, asked)
+            return
+    for name, _ in headers.raw:  # one walk over the fields, instead of one for each name that may be there
+        if b"ratelimit" in name.lower():
+            quota = read(headers.get, now)
+            if quota is not None:
+                call.quota = quota
+            return

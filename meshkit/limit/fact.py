@@ -13,7 +13,9 @@ from typing import Any
 from ..call import Call
 from ..errors import ConfigError
 
-__all__ = ["Cost", "Key", "asking", "hashable", "key", "text", "whole_cost"]
+__all__ = ["Cost", "Key", "asking", "cost", "hashable", "key", "text", "told", "whole_cost"]
+
+LARGEST = 2.0**53
 
 Key = str | Callable[[Call], Hashable] | None
 Cost = float | str | Callable[[Call], float]
@@ -48,10 +50,30 @@ def whole_cost(policy: str, value: Any) -> float:
     return value
 
 
+def told(spent: Any) -> float | None:
+    """What a call is said to have cost, where that is a number from 0 to 2**53: so far doubles count one by one."""
+    if isinstance(spent, bool) or not isinstance(spent, int | float) or not 0 <= spent <= LARGEST:
+        return None
+    return spent
+
+
 def text(spec: Any, attribute: Any, value: Any) -> None:
     """Validates a name: a string with something in it."""
     if not isinstance(value, str) or not value.strip():
         raise ConfigError.of(type(spec).__name__, attribute.name, value, "give a name in a string")
+
+
+def cost(spec: Any, attribute: Any, value: Any, most: float, what: str) -> None:
+    """Validates a ``cost``: a fixed one must fit into ``most``, the limit's burst or count."""
+    if callable(value) or (isinstance(value, str) and value.strip()):
+        return
+    policy = type(spec).__name__
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        fix = "give a number above 0, the name of an attribute of the request, or a function of the call"
+        raise ConfigError.of(policy, attribute.name, value, fix)
+    if value > most:
+        fix = f"no call could ever go: give a cost up to the {what} of {most:g}, or a larger {what}"
+        raise ConfigError.of(policy, attribute.name, value, fix)
 
 
 def key(spec: Any, attribute: Any, value: Any) -> None:

@@ -11,6 +11,15 @@ One float per key, the theoretical arrival time (TAT) of ITU-T I.371 and ATM For
 In any window of ``t`` seconds no more than ``burst + rate * t`` is let go, per key, reservations counted when they go.
 The decision is that of redis-cell and of Go's throttled; reserving and giving back are those of golang.org/x/time/rate.
 
+`settle` puts what a call turned out to cost in the place of what it was charged::
+
+    more    tat + (spent - charged)                     may exceed the burst: a debt that later calls wait off
+    less    tat - min(charged - spent, mark - paid)     mark: the TAT that the charge led to; nothing once that is paid
+
+Both are no lower than if the call had been charged right at once: until ``mark`` is paid the cell was never at rest, so
+all that was taken since stands on top of it; what is paid by then would have been paid as well. So the bound holds for
+what was spent, where no call cost more than its estimate, and else is exceeded by no more than the differences.
+
 Keys are forgotten only when they owe nothing (``tat <= paid``), so forgetting never refills a limit, and only once the
 table is full: then a hand goes round it, a few steps for each newcomer. Where it finds none to forget, the newcomer
 shares one overflow cell with its like. A key that gets its own cell takes over what the overflow cell owes, since part
@@ -19,21 +28,19 @@ of that may be its own; so what a newcomer is told does not depend on the room, 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Hashable
+
+from .table import OVERFLOW, sweep
 
 __all__ = ["NEVER", "Cells"]
 
 NEVER = float("-inf")
 """The answer to a cost above the burst: it can never fit. Also the TAT of a cell that was never used."""
 
-LOOKS, FORGETS = 8, 2
-"""Cells looked at, and forgotten at most, for each newcomer to a full table."""
-
 SLACK = 1e-15
 """Four roundings of a double: a call that comes back exactly when it was told to is not refused for the last bit."""
-
-OVERFLOW = object()
 
 
 class Cells:
@@ -94,19 +101,7 @@ class Cells:
         return answer
 
     def _sweep(self, paid: float) -> int:
-        """Look at a few cells where the hand stands. Answers how many were forgotten."""
-        tats, ring = self.tats, self.ring
-        forgotten = 0
-        for _ in range(min(LOOKS, len(ring))):
-            key = ring.popleft()
-            if tats[key] > paid:
-                ring.append(key)
-            else:
-                del tats[key]
-                forgotten += 1
-                if forgotten == FORGETS:
-                    break
-        return forgotten
+        return sweep(self.ring, self.tats, lambda tat: tat > paid)
 
     def give_back(self, key: Hashable, cost: float, began: float) -> None:
         """Undo a reservation that never began, less what was taken after it.
@@ -120,7 +115,46 @@ class Cells:
             if later < cost:
                 self.tats[key] = tat - (cost - later)
 
+    def mark(self, key: Hashable) -> float:
+        """The TAT that the last charge of this key led to, for `settle`."""
+        tats = self.tats
+        return tats.get(key, tats[OVERFLOW])
+
+    def settle(self, key: Hashable, charged: float, spent: float, now: float, mark: float = math.inf) -> None:
+        """Replace what was charged by what was spent.
+
+        Without a ``mark`` it is not known when that was: more counts from now on, less is given back as far as anything
+        is owed at all.
+        """
+        more, paid = spent - charged, now * self.rate
+        tats = self.tats
+        mine = key if key in tats else OVERFLOW
+        tat = tats[mine]
+        if more <= 0.0:
+            unpaid = min(mark, tat) - paid
+            if unpaid > 0.0:
+                tats[mine] = tat - min(-more, unpaid)
+            return
+        if mark == math.inf:
+            tat = max(tat, paid)
+        elif mine is OVERFLOW:  # its own cell was forgotten, as it owed nothing any more
+            tat = max(tat, mark)
+        tat += more
+        if tat > paid:
+            if mine is OVERFLOW and (len(self.ring) < self.max_keys or self._sweep(paid)):
+                mine = key
+                self.ring.append(key)
+            tats[mine] = tat
+
     def remaining(self, key: Hashable, now: float) -> float:
         """The largest cost that would go now. Changes nothing."""
         tat = self.tats.get(key, self.tats[OVERFLOW])
         return max(0.0, self.burst - max(0.0, tat - now * self.rate))
+
+    def quota(self, key: Hashable, now: float) -> tuple[float, float]:
+        """What remains, and the seconds until it is a whole token more (from below nothing: until there is one)."""
+        tat = self.tats.get(key, self.tats[OVERFLOW])
+        left = self.burst - max(0.0, tat - now * self.rate)
+        if left < 1.0:
+            return max(0.0, left), (1.0 - left) / self.rate
+        return left, (1.0 - left % 1.0) / self.rate

@@ -31,9 +31,11 @@ SECONDS = {
 WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*([0-9]+(?:\.[0-9]+)?)?\s*([a-z]+)\s*", re.ASCII)
 SLOWEST, FASTEST = 1e-9, 1e9
 """Tokens per second between which a double counts them exactly, over years of uptime."""
+ALMOST = 1e-12
+"""The share by which a quotient of doubles may miss a whole number."""
 
 
-def parsed(rate: Any) -> tuple[float, float]:
+def parsed(rate: Any, policy: str = "RateLimit") -> tuple[float, float]:
     """The count and the period in seconds of a rate such as ``"100/s"``, ``"1/10s"`` or 2.5 (per second)."""
     fix = 'write a count and a time, such as "100/s", "10/min", "1/10s", or a number per second, from 1e-9 to 1e9'
     count, period = math.nan, 1.0
@@ -44,8 +46,13 @@ def parsed(rate: Any) -> tuple[float, float]:
     elif isinstance(rate, int | float) and not isinstance(rate, bool):
         count = float(rate) if abs(rate) <= FASTEST else math.inf
     if not (period > 0 and count < math.inf and SLOWEST <= count / period <= FASTEST):
-        raise ConfigError.of("RateLimit", "rate", rate, fix)
+        raise ConfigError.of(policy, "rate", rate, fix)
     return count, period
+
+
+def written(rate: str | float) -> str:
+    """A rate as errors say it."""
+    return rate if isinstance(rate, str) else f"{rate:g}/s"
 
 
 def _rate(spec: Any, attribute: Any, value: Any) -> None:
@@ -53,14 +60,13 @@ def _rate(spec: Any, attribute: Any, value: Any) -> None:
 
 
 def _cost(spec: RateLimit, attribute: Any, value: Any) -> None:
-    if callable(value) or (isinstance(value, str) and value.strip()):
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        fix = "give a number above 0, the name of an attribute of the request, or a function of the call"
-        raise ConfigError.of("RateLimit", attribute.name, value, fix)
-    if value > spec.depth:
-        fix = f"no call could ever go: give a cost up to the burst of {spec.depth}, or a larger burst"
-        raise ConfigError.of("RateLimit", attribute.name, value, fix)
+    fact.cost(spec, attribute, value, spec.depth, "burst")
+
+
+def whole_seconds(per_second: float, period: float) -> tuple[int, int]:
+    """A count and a window of at least one whole second, at a rate that is no larger."""
+    window = max(1, math.ceil(period * (1 - ALMOST)))
+    return max(1, math.floor(per_second * window * (1 + ALMOST))), window
 
 
 @attrs.frozen
@@ -81,6 +87,9 @@ class RateLimit:
     its deadline; 0: refuse at once. What has a turn keeps it whatever comes later, so a large cost within ``wait`` does
     not starve. ``max_keys``: how many keys are remembered, about 100 bytes each besides the key itself; only keys that
     owe nothing are forgotten, and when all owe something newcomers share one limit.
+
+    ``settle``: when a call ends that says what it cost (``call.spent``: tokens, bytes), that takes the place of what it
+    was charged. More than the burst is a debt, which later calls wait off. Without a word the estimate stands.
     """
 
     rate: str | float = attrs.field(validator=_rate)
@@ -89,6 +98,7 @@ class RateLimit:
     cost: fact.Cost = attrs.field(default=1, validator=_cost, kw_only=True)
     wait: float = attrs.field(default=0.0, validator=options.seconds(zero=True), kw_only=True)
     max_keys: int = attrs.field(default=100_000, validator=options.count(), kw_only=True)
+    settle: bool = attrs.field(default=False, validator=options.flag(), kw_only=True)
     name: str = attrs.field(default="RateLimit", validator=fact.text, kw_only=True)
 
     @property
@@ -101,15 +111,23 @@ class RateLimit:
         """The burst in force: the one given, or the count written in the rate."""
         return max(1, int(parsed(self.rate)[0])) if self.burst is None else self.burst
 
+    @property
+    def quota_policy(self) -> tuple[int, int]:
+        """The ``q`` and ``w`` of a ``RateLimit-Policy`` field: so much in each so many whole seconds.
+
+        ``w`` is the time in which the burst is made up for, ``q`` what the rate lets go in it: never more than the
+        rate, never less than the burst, and for ``"100/min"`` just that.
+        """
+        return whole_seconds(self.per_second, self.depth / self.per_second)
+
     def cells(self) -> Cells:
         """An independent table of what each key has taken."""
         return Cells(self.per_second, float(self.depth), self.max_keys)
 
     def refusal(self, answer: float) -> RateLimited:
         """The error for a refusal of `Cells.take`."""
-        written = self.rate if isinstance(self.rate, str) else f"{self.rate:g}/s"
         again = None if answer == NEVER else -answer
-        return RateLimited("limit of %s reached", written, policy=self.name, retry_after=again)
+        return RateLimited("limit of %s reached", written(self.rate), policy=self.name, retry_after=again)
 
     def start(self, rng: Random, /) -> RateLimitState:
         return RateLimitState(self)
@@ -122,6 +140,7 @@ class RateLimitState:
         "_cost",
         "_fixed",
         "_key",
+        "_marks",
         "_one",
         "_spec",
         "_take",
@@ -131,12 +150,13 @@ class RateLimitState:
         "exit",
         "facts",
         "name",
+        "quota_policy",
     )
 
     def __init__(self, spec: RateLimit) -> None:
         self.name = spec.name
         self.cells = spec.cells()
-        self.exit = self._exit if spec.wait else None
+        self.quota_policy = spec.quota_policy
         asks = spec.key is not None or not isinstance(spec.cost, int | float)
         self.facts = self._facts if asks else None
         self._fixed: Any = None if asks else (None, spec.cost)
@@ -146,7 +166,12 @@ class RateLimitState:
         self._spec = spec
         self._take = self.cells.take
         self._wait = float(spec.wait)
+        self._marks: dict[Call, float] = {}
+        """With ``settle``, of each call under way: the TAT that its charge led to."""
         self.enter = self._ask if asks or spec.wait else self._enter
+        self.exit = self._exit if spec.wait else None
+        if spec.settle:
+            self.enter, self.exit = self._estimate, self._settle
 
     def _facts(self, call: Call, /) -> tuple[Any, float]:
         return fact.hashable(self.name, self._key(call)), fact.whole_cost(self.name, self._cost(call))
@@ -173,6 +198,34 @@ class RateLimitState:
             key, cost = self._fixed or call.facts[self]  # type: ignore[index]
             self.cells.give_back(key, cost, began)
 
+    def _estimate(self, call: Call, now: float, /) -> float:
+        """As `_ask`, for a call that will say what it cost."""
+        answer = self._ask(call, now)
+        key, _ = self._fixed or call.facts[self]  # type: ignore[index]
+        self._marks[call] = self.cells.mark(key)
+        if call.spent is not None:
+            call.spent = None  # that of the attempt before
+        return answer
+
+    def _settle(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
+        mark = self._marks.pop(call)
+        if now < began:
+            self._exit(call, began, now, verdict)
+            return
+        spent = fact.told(call.spent)
+        if spent is not None:
+            key, charged = self._fixed or call.facts[self]  # type: ignore[index]
+            self.cells.settle(key, charged, spent, now, mark)
+
+    def quota(self, call: Call, now: float, /) -> tuple[float, float] | None:
+        """What remains of this call's limit, and the seconds until there is a whole one more; ``None``: whose it would
+        be was not asked, since the call did not come that far. Changes nothing.
+        """
+        if self._fixed is not None:
+            return self.cells.quota(None, now)
+        asked = None if call.facts is None else call.facts.get(self)
+        return None if asked is None else self.cells.quota(asked[0], now)
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """Tokens per second, the burst, and what remains: in the one cell, or the number of keys in the table."""
         cells = self.cells
@@ -182,5 +235,5 @@ class RateLimitState:
         return {**shown, "keys": len(cells.ring), "max_keys": cells.max_keys, "overflowed": cells.overflowed}
 
     def idle(self) -> bool:
-        """A rate limit holds nothing for a call: what was let go is gone."""
-        return True
+        """A rate limit holds nothing for a call: what was let go is gone. One that settles knows those under way."""
+        return not self._marks

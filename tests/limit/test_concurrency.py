@@ -44,7 +44,7 @@ NAN = float("nan")
     [
         *(("limit", value, "give a whole number from 1 to") for value in (0, -1, 1.5, NAN, "5", True, None)),
         *(("queue", value, "give a whole number from 0 to") for value in (-1, 1.5, NAN, "5", True, None)),
-        *(("order", value, "write one of 'fifo', 'lifo'") for value in ("random", "FIFO", None, 1)),
+        *(("order", value, "write one of 'fifo', 'lifo', 'adaptive'") for value in ("random", "FIFO", None, 1)),
         *(("wait", value, "give a duration in seconds, above 0") for value in (0, -1, NAN, float("inf"), "1s", True)),
         *(("key", value, "give the name of an attribute of the request") for value in ("", 3, ["host"])),
         *(("name", value, "give a name in a string") for value in ("", None)),
@@ -176,6 +176,26 @@ def test_each_key_has_its_own_permits_and_is_forgotten_with_its_last_call():
     end(gate, waiter.call)
     assert gate.idle()
     assert gate.cells == {}
+
+
+def test_a_key_is_forgotten_though_somebody_has_yet_to_hear_that_his_time_is_over():
+    gate = start(1, queue=1, key="host", wait=0.5)
+    a, _ = arrive(gate, host="a")
+    _, late = arrive(gate, host="a")
+    end(gate, a, now=1.0)
+    assert not late.granted
+    assert gate.cells == {}
+    gate.leave(late)
+    assert gate.idle()
+
+
+def test_an_adaptive_line_serves_the_newest_once_it_does_not_drain():
+    gate = start(1, queue=9, order="adaptive")
+    call, _ = arrive(gate, 0.0)
+    line = [arrive(gate, now)[1] for now in (0.0, 0.06, 0.12, 0.121)]
+    assert [place.until for place in line] == pytest.approx([0.1, 0.16, 0.125, 0.126])
+    end(gate, call, now=0.122)
+    assert [place.granted for place in line] == [False, False, False, True]
 
 
 def test_a_key_without_a_hash_is_seen_and_changes_nothing():

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshkit.limit import RateLimit
-from meshkit.limit.gcra import FORGETS, LOOKS, NEVER, OVERFLOW, Cells
+from meshkit.limit.gcra import NEVER, Cells
+from meshkit.limit.table import FORGETS, LOOKS, OVERFLOW
 
 PUBLISHED = json.loads(Path(__file__).with_name("redis_cell.json").read_text())
 
@@ -195,6 +196,122 @@ def test_free_is_free():
 def test_a_clock_that_steps_back_makes_no_tokens():
     cells = Cells(1.0, 2.0)
     assert [cells.take(None, 1, now) for now in (10.0, 9.0, 8.0, 10.0, 11.0)] == [0.0, -1.0, -2.0, 0.0, 0.0]
+
+
+# Settling.
+
+
+def test_more_than_estimated_is_a_debt_that_may_exceed_the_burst():
+    cells = Cells(2.0, 10.0)
+    assert cells.take(None, 1, 0.0) == 0
+    cells.settle(None, 1, 41, 0.5, cells.mark(None))
+    assert cells.tats[None] == 41
+    assert cells.take(None, 1, 0.5) == -15.5  # 42 less the 10 at once, at 2 a second
+    assert cells.quota(None, 0.5) == (0.0, 15.5)
+    assert cells.take(None, 1, 16.0) == 0
+
+
+def test_less_than_estimated_is_given_back():
+    cells = Cells(1.0, 10.0)
+    assert cells.take(None, 10, 0.0) == 0
+    mark = cells.mark(None)
+    cells.settle(None, 10, 3, 2.0, mark)
+    assert cells.tats[None] == 3
+    assert cells.remaining(None, 2.0) == 9
+
+
+def test_what_was_paid_off_meanwhile_is_not_given_back_a_second_time():
+    """Otherwise twenty would go at one instant, of which none cost less than was charged."""
+    cells = Cells(1.0, 10.0)
+    cells.take(None, 10, 0.0)
+    mark = cells.mark(None)
+    assert cells.take(None, 10, 20.0) == 0
+    cells.settle(None, 10, 0, 20.0, mark)
+    assert cells.take(None, 1, 20.0) == -1
+    cells = Cells(1.0, 10.0)
+    cells.take(None, 10, 0.0)
+    mark = cells.mark(None)
+    assert cells.take(None, 5, 5.0) == 0
+    cells.settle(None, 10, 0, 6.0, mark)
+    assert cells.tats[None] == 15 - 4  # six of its ten were paid off
+
+
+@given(
+    rates,
+    bursts,
+    st.lists(st.tuples(steps, costs, st.integers(0, 40).map(lambda n: n / 8), st.integers(0, 4)), max_size=40),
+)
+def test_settled_late_is_never_laxer_than_charged_right_at_once(rate, burst, trace):
+    """The oracle charges what will have been spent, for the same calls at the same instants; each settles some time
+    later. Whatever the order, the cell owes at least as much as the oracle's, and so no more goes than would have.
+    """
+    cells, right, now, under_way = Cells(rate, burst), Exact(rate, burst), 64.0, []
+    for step, charged, spent, which in trace:
+        now += step / 4
+        if which < len(under_way):
+            cells.settle(None, *under_way[which][:2], now, under_way[which][2])
+            del under_way[which]
+        if cells.take(None, charged, now) == 0:
+            under_way.append((charged, spent, cells.mark(None)))
+            right.tat = max(right.tat, Fraction(now)) + Fraction(spent) / Fraction(rate)
+        owed = Fraction(max(cells.tats.get(None, NEVER), now * rate))
+        to_come = sum(max(Fraction(0), Fraction(more) - Fraction(less)) for less, more, _ in under_way)
+        assert owed + to_come >= right.tat * Fraction(rate)
+
+
+@given(rates, bursts, st.lists(st.tuples(steps, costs, st.integers(0, 4)), max_size=40))
+def test_in_every_window_no_more_is_spent_than_the_bound(rate, burst, trace):
+    """Where nobody spends more than he was charged, however late that turns out."""
+    cells, now, under_way, gone = Cells(rate, burst), 64.0, [], []
+    for step, charged, which in trace:
+        now += step / 4
+        if which < len(under_way):
+            cells.settle(None, *under_way[which][:2], now, under_way[which][2])
+            del under_way[which]
+        if cells.take(None, charged, now) == 0:
+            spent = charged * (which % 3) / 2
+            under_way.append((charged, spent, cells.mark(None)))
+            gone.append((now, spent))
+    assert within_bound(gone, rate, burst)
+
+
+def test_a_debt_of_a_forgotten_key_finds_a_cell():
+    """A key may be forgotten between its charge and the bill, as it owed nothing then."""
+    cells = Cells(1.0, 1.0, 1)
+    cells.take("a", 1, 0.0)
+    mark = cells.mark("a")
+    cells.take("b", 1, 10.0)
+    assert list(cells.ring) == ["b"]
+    cells.settle("a", 1, 31, 10.0, mark)
+    assert cells.take("a", 1, 10.0) == -21  # in the overflow cell: there is no room
+    cells.settle("c", 1, 3, 60.0, 31.0)  # what is small has been paid off long since
+    assert list(cells.ring) == ["b"]
+    cells.settle("a", 0, 31, 60.0)
+    assert list(cells.ring) == ["a"]
+    assert cells.take("a", 1, 60.0) == -31
+    cells.settle("a", 0, 5, 120.0)  # nobody says of when: from now on
+    assert cells.take("a", 1, 120.0) == -5
+
+
+def test_what_the_overflow_cell_was_charged_is_given_back_to_it():
+    cells = Cells(1.0, 4.0, 1)
+    cells.take("a", 4, 0.0)
+    cells.take("b", 4, 0.0)
+    assert (cells.overflowed, cells.take("c", 1, 0.0)) == (1, -1)
+    cells.settle("b", 4, 1, 0.0, cells.mark("b"))
+    assert cells.take("c", 1, 0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("taken", "now", "left", "seconds"),
+    [(0, 5.0, 4.0, 0.5), (1, 0.0, 3.0, 0.5), (1, 0.25, 3.5, 0.25), (4, 0.0, 0.0, 0.5), (4, 0.375, 0.75, 0.125)],
+)
+def test_quota(taken, now, left, seconds):
+    """No more than ``left`` can be used within the seconds; then it is a whole one more."""
+    cells = Cells(2.0, 4.0)
+    cells.take(None, taken, 0.0)
+    assert cells.quota(None, now) == (left, seconds)
+    assert cells.quota("unknown", now)[0] == 4.0
 
 
 # The table of keys.

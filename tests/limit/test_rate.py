@@ -289,3 +289,115 @@ def test_user_code_runs_in_facts_only():
     gate.enter(call, 0.0)
     gate.enter(call, 0.0)
     assert asked == ["key", "cost"]
+
+
+# Settling.
+
+
+def end(gate, call, began, now, *, spent=None, verdict=SUCCESS):
+    call.spent = spent
+    gate.exit(call, began, now, verdict)
+
+
+def test_settles_what_was_spent():
+    gate = start("10/s", cost=5, settle=True)
+    call, _ = arrive(gate, 0.0)
+    end(gate, call, 0.0, 0.0, spent=1)
+    assert gate.snapshot(0.0)["remaining"] == 9
+    call, _ = arrive(gate, 0.0)
+    assert not gate.idle()
+    end(gate, call, 0.0, 0.0, spent=109)
+    assert gate.idle()
+    assert refused(gate, 0.0).retry_after == 10.5
+
+
+def test_settles_under_the_key():
+    gate = start("10/s", key="user", cost="tokens", settle=True)
+    one, _ = arrive(gate, 0.0, user="a", tokens=10)
+    other, _ = arrive(gate, 0.0, user="b", tokens=10)
+    end(gate, one, 0.0, 0.0, spent=0)
+    end(gate, other, 0.0, 0.0, spent=20)
+    assert arrive(gate, 0.0, user="a", tokens=10)[1] == 0
+    assert refused(gate, 0.0, user="b", tokens=1).retry_after == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_whoever_knows_what_it_cost_is_believed_and_without_a_word_the_estimate_stands(verdict):
+    gate = start("10/s", cost=5, settle=True)
+    call, _ = arrive(gate, 0.0)
+    end(gate, call, 0.0, 0.0, spent=2, verdict=verdict)
+    assert gate.snapshot(0.0)["remaining"] == 8
+    call, _ = arrive(gate, 0.0)
+    end(gate, call, 0.0, 0.0, verdict=verdict)
+    assert gate.snapshot(0.0)["remaining"] == 3
+
+
+@pytest.mark.parametrize(
+    "spent", [NAN, INF, -INF, -1, True, "7", b"7", [1], 10**400, 1e300, 1j], ids=lambda v: repr(v)[:9]
+)
+def test_spent_on_nonsense_the_estimate_stands(spent):
+    gate = start("10/s", cost=5, settle=True)
+    call, _ = arrive(gate, 0.0)
+    end(gate, call, 0.0, 0.0, spent=spent)
+    assert gate.snapshot(0.0)["remaining"] == 5
+
+
+def test_what_the_attempt_before_spent_is_not_charged_again():
+    gate = start("10/s", cost=5, settle=True)
+    call, _ = arrive(gate, 0.0)
+    end(gate, call, 0.0, 0.0, spent=1)
+    gate.enter(call, 0.0)  # inside a retry: the same call
+    gate.exit(call, 0.0, 0.0, Verdict.FAILURE)  # nobody says what this one cost
+    assert gate.snapshot(0.0)["remaining"] == 4
+
+
+def test_given_up_before_its_turn_nothing_was_spent():
+    gate = start("1/s", wait=10.0, settle=True)
+    arrive(gate, 0.0)
+    call, wait = arrive(gate, 0.0)
+    end(gate, call, wait, 0.5, spent=7, verdict=IGNORED)
+    assert arrive(gate, 0.5)[1] == 0.5
+
+
+def test_settle_is_a_yes_or_no():
+    with pytest.raises(ConfigError, match="RateLimit: settle='yes': write True or False"):
+        RateLimit("1/s", settle="yes")
+
+
+# What fields say of it.
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst", "q", "w"),
+    [
+        ("100/min", None, 100, 60),
+        ("100/min", 10, 10, 6),
+        ("100/s", 10, 100, 1),
+        ("1/10s", None, 1, 10),
+        ("5000/h", 10, 11, 8),
+        ("2/s", 3, 4, 2),
+        ("1/100ms", None, 10, 1),
+        (0.3, None, 1, 4),
+        (1e-9, None, 1, 10**9),
+        (1e9, None, 10**9, 1),
+        ("1000/day", None, 1000, 86400),
+    ],
+)
+def test_the_policy_in_whole_seconds(rate, burst, q, w):
+    spec = RateLimit(rate, burst=burst)
+    assert spec.quota_policy == spec.start(Random(0)).quota_policy == (q, w)
+    assert q >= spec.depth or spec.per_second * w < 1  # what is left is never more than what is allowed
+    assert q <= max(1, spec.per_second * w * 1.001)
+
+
+def test_quota_is_that_of_the_calls_key_and_reading_changes_nothing():
+    gate = start("2/s", key="user")
+    call, _ = arrive(gate, 0.0, user="a")
+    before = dict(gate.cells.tats)
+    assert gate.quota(call, 0.0) == (1.0, 0.5)
+    other = Call(DOOR, SimpleNamespace(user="b"), 0.0)
+    assert gate.quota(other, 0.0) is None  # it did not come so far as to be asked
+    other.facts = {gate: ("b", 1)}
+    assert gate.quota(other, 0.0) == (2.0, 0.5)
+    assert gate.cells.tats == before
+    assert start("2/s").quota(other, 0.0) == (2.0, 0.5)

@@ -133,6 +133,30 @@ def test_bad_costs_take_nothing(clock, cost, error):
     assert not owned()
 
 
+def test_settle_puts_what_was_spent_in_the_place_of_what_was_charged(clock):
+    limiter = Limiter(RateLimit("10/s"), clock=clock)
+    assert limiter.allow("key", 8)
+    limiter.settle("key", 8, 3)
+    assert limiter.remaining("key") == 7
+    limiter.settle("key", 3, 28)  # a debt above the burst
+    assert not limiter.allow("key")
+    clock.now += 2.5
+    assert limiter.remaining("key") == 7
+    assert limiter.remaining("other") == 10
+
+
+@pytest.mark.parametrize(
+    ("charged", "spent", "error"),
+    [(1, -1, ValueError), (1, math.nan, ValueError), ("1", 1, TypeError), (1, True, TypeError)],
+)
+def test_bad_costs_settle_nothing(clock, charged, spent, error):
+    limiter = Limiter(RateLimit("10/s"), clock=clock)
+    limiter.allow("key", 4)
+    with pytest.raises(error, match="RateLimit: the cost is"):
+        limiter.settle("key", charged, spent)
+    assert limiter.remaining("key") == 6
+
+
 def test_bad_keys_take_nothing(clock):
     limiter = Limiter(RateLimit("10/s"), clock=clock)
     for ask in (limiter.allow, limiter.acquire_sync, lambda key: limiter.acquire(key).send(None)):
