@@ -1,16 +1,71 @@
-"""What do tests of calls need? Time that moves when told, and the laws of policies as a suite.
+"""What do tests of calls need? Time that moves when told, an upstream that answers as told, and laws to hold.
 
-================  ===========================================================================================
-`ManualClock`     time moves by ``advance``; for threads, and for tables of instants
-`run`             an async ``main`` on asyncio or trio in virtual time: a second of sleep takes no time at all
-`virtual_clock`   the clock of a pipeline within `run`
-`VirtualLoop`     the event loop behind it, for a runner of one's own
-`check`           the law suite over a policy of ours or yours; asks for hypothesis
-================  ===========================================================================================
+==================  =========================================================================================
+time                `ManualClock`: moves by ``advance``; for threads, and for tables of instants
+                    `run`: an async ``main`` in virtual time, on asyncio or trio; `virtual_clock`: a pipeline's
+                    clock within; `VirtualLoop`: the event loop behind it, for a runner of one's own
+an upstream         `Upstream`: a script of outcomes for any door; its steps are statuses, exceptions, values, and
+                    `answer`, `after`, `hang`, `stream`, `timetable`, `brown_out`, `value`
+what happened       `assert_attempts` asks an upstream, `record` a pipeline
+laws                `check`: the law suite over a policy of ours or yours; asks for hypothesis
+==================  =========================================================================================
+
+``meshkit.testing.strategies`` has what hypothesis draws from, ``meshkit.testing.plugin`` is the plugin for pytest. A
+name is loaded when it is first asked for: the plugin stands in every session of pytest, and must cost it nothing.
 """
 
-from .clock import ManualClock
-from .laws import check
-from .virtual import VirtualLoop, run, virtual_clock
+import importlib
+import typing
 
-__all__ = ["ManualClock", "VirtualLoop", "check", "run", "virtual_clock"]
+if typing.TYPE_CHECKING:
+    from .attempts import Attempt, assert_attempts
+    from .clock import ManualClock
+    from .decisions import Decisions, record
+    from .laws import check
+    from .outcomes import Answer, after, answer, brown_out, hang, stream, timetable, value
+    from .upstream import Upstream
+    from .virtual import VirtualLoop, run, virtual_clock
+
+__all__ = [
+    "Answer",
+    "Attempt",
+    "Decisions",
+    "ManualClock",
+    "Upstream",
+    "VirtualLoop",
+    "after",
+    "answer",
+    "assert_attempts",
+    "brown_out",
+    "check",
+    "hang",
+    "record",
+    "run",
+    "stream",
+    "timetable",
+    "value",
+    "virtual_clock",
+]
+
+_HOMES = {
+    ".attempts": ("Attempt", "assert_attempts"),
+    ".clock": ("ManualClock",),
+    ".decisions": ("Decisions", "record"),
+    ".laws": ("check",),
+    ".outcomes": ("Answer", "after", "answer", "brown_out", "hang", "stream", "timetable", "value"),
+    ".upstream": ("Upstream",),
+    ".virtual": ("VirtualLoop", "run", "virtual_clock"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            found: object = getattr(importlib.import_module(home, __name__), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import selectors
 import time
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,8 @@ TICK = time.get_clock_info("monotonic").resolution
 """Seconds by which asyncio lets a timer ring too early."""
 PATIENCE = 5.0
 """Real seconds that a loop without any timer waits for another thread, before it calls that a deadlock."""
+SWEEP = 1000
+"""Timers below which looking for the cancelled ones is not worth it."""
 
 
 class _Jumping(selectors.DefaultSelector):
@@ -37,8 +40,21 @@ class _Jumping(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.instants: list[float] = []
-        """A heap of when timers are due; they are forgotten as time passes them, not when they are cancelled."""
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        """A heap of the timers by when they are due. They leave it as time passes them; the cancelled ones among them
+        are swept out whenever it has doubled, so that it is never longer than twice those that wait.
+        """
+        self._count = 0
+        self._sweep_at = SWEEP
+
+    def add(self, timer: asyncio.TimerHandle) -> None:
+        """Remember when a timer is due."""
+        self._count += 1
+        heapq.heappush(self._timers, (timer.when(), self._count, timer))
+        if len(self._timers) > self._sweep_at:
+            self._timers = [each for each in self._timers if not each[2].cancelled()]
+            heapq.heapify(self._timers)
+            self._sweep_at = max(SWEEP, 2 * len(self._timers))
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(PATIENCE if timeout is None else 0)
@@ -47,6 +63,8 @@ class _Jumping(selectors.DefaultSelector):
                 raise RuntimeError("nobody is ready and no timer is set: everybody would wait for ever")
             if timeout > 0:
                 self._jump(self.now + timeout)
+            elif self.now + TICK == self.now:
+                self._nudge()
         return ready
 
     def _jump(self, until: float) -> None:
@@ -54,11 +72,23 @@ class _Jumping(selectors.DefaultSelector):
 
         Of several within a tick, to the last: asyncio lets them all ring then, and none must ring early.
         """
-        while self.instants and self.instants[0] < until + TICK:
-            instant = heapq.heappop(self.instants)
+        while self._timers and self._timers[0][0] < until + TICK:
+            instant = heapq.heappop(self._timers)[0]
             if instant > until - TICK:
                 until = instant
         self.now = until
+
+    def _nudge(self) -> None:
+        """Go on by the last bit, if a timer is due.
+
+        After some 97 days a tick is lost in rounding. To asyncio, a timer is due at less than now and a tick: it would
+        ask again for ever at the very instant that the timer is set for.
+        """
+        due = False
+        while self._timers and self._timers[0][0] <= self.now:
+            due |= not heapq.heappop(self._timers)[2].cancelled()
+        if due:
+            self.now = math.nextafter(self.now, math.inf)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -78,8 +108,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_at(
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        heapq.heappush(self._jumping.instants, when)
-        return super().call_at(when, callback, *args, context=context)
+        timer = super().call_at(when, callback, *args, context=context)
+        self._jumping.add(timer)
+        return timer
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Waits for its threads without a limit: they work in real time, and virtual minutes are over at once."""

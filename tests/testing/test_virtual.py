@@ -8,6 +8,8 @@ import time
 
 import anyio
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from meshkit import (
     AttemptTimedOut,
@@ -105,6 +107,87 @@ def test_a_sleep_on_the_virtual_loop_never_ends_early():
         return early
 
     assert run(main) == []
+
+
+@BACKENDS
+@pytest.mark.parametrize("days", [90, 100, 36_500, 1_000_000])
+def test_timers_ring_however_late_it_is(backend, days):
+    """A tick of asyncio's is smaller than the last bit of such an instant."""
+
+    async def main():
+        await anyio.sleep(days * 86400.0)
+        rang = []
+        for seconds in (0.0, 1e-12, 1e-9, 0.001, 7.0):
+            until = virtual_clock() + seconds
+            await anyio.sleep(seconds)
+            rang.append(until <= virtual_clock() <= until + 1e-4)
+        with anyio.move_on_after(3.0):
+            await anyio.sleep(5 * SECOND)
+        return rang
+
+    assert all(run(main, backend=backend))
+
+
+def test_timers_that_are_cancelled_are_forgotten():
+    """A call under a timeout of an hour sets a timer and drops it, and an hour of virtual time may never pass."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        kept = [loop.call_later(SECOND, int) for _ in range(10)]
+        most = 0
+        for _ in range(20_000):
+            loop.call_later(3600.0, int).cancel()
+            most = max(most, len(loop._jumping._timers))
+        await asyncio.sleep(2 * SECOND)
+        return most, virtual_clock(), len(kept)
+
+    most, now, _ = run(main)
+    assert most <= virtual.SWEEP + 1
+    assert now == 2.0
+
+
+@BACKENDS
+@given(plans=st.lists(st.tuples(st.floats(0, 1e6), st.none() | st.floats(0, 1e6)), max_size=30))
+def test_each_sleeper_wakes_or_is_given_up_at_its_own_instant(backend, plans):
+    """The oracle is a sorted list: of each sleep and its limit, the smaller."""
+
+    async def main():
+        ended = []
+
+        async def sleeper(seconds, limit):
+            with anyio.move_on_after(math.inf if limit is None else limit) as scope:
+                await anyio.sleep(seconds)
+            ended.append((virtual_clock() - began, scope.cancelled_caught))
+
+        began = virtual_clock()
+        async with anyio.create_task_group() as group:
+            for plan in plans:
+                group.start_soon(sleeper, *plan)
+        return ended
+
+    assume(all(limit is None or abs(seconds - limit) > 1e-6 for seconds, limit in plans))
+    limits = [(seconds, math.inf if limit is None else limit) for seconds, limit in plans]
+    expected = sorted((min(plan), plan[1] < plan[0]) for plan in limits)
+    seen = run(main, backend=backend)
+    assert [at for at, _ in seen] == sorted(at for at, _ in seen)
+    assert [at for at, _ in sorted(seen)] == pytest.approx([at for at, _ in expected], abs=1e-6)
+    assert sum(given_up for _, given_up in seen) == sum(given_up for _, given_up in expected)
+
+
+def test_a_sweep_loses_no_timer():
+    async def main():
+        loop = asyncio.get_running_loop()
+        rang = []
+        for number in range(3 * virtual.SWEEP):
+            timer = loop.call_later(number % 7, lambda number=number: rang.append((virtual_clock(), number % 7)))
+            if number % 3 == 0:
+                timer.cancel()
+        await asyncio.sleep(10 * SECOND)
+        return rang
+
+    rang = run(main)
+    assert len(rang) == 2 * virtual.SWEEP
+    assert all(at == due for at, due in rang)
 
 
 def test_a_deadlock_is_said_and_not_waited_for(monkeypatch):
