@@ -32,7 +32,7 @@ from .rows import Line
 
 TABLE = tuple(
     row
-    for room in (floors, limit, adaptive, window, shed, breaker, retry, concurrency, stack, cluster, client, footprint)
+    for room in (floors, limit, adaptive, window, shed, breaker, retry, concurrency, stack, asgi, cluster, client, footprint)
     for row in room.ROWS
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in TABLE))

@@ -70,14 +70,14 @@ class Connection:
         kind = message["type"]
         last = False
         if kind == "websocket.accept":
-            if self.status is None:
+            if self.status is None and self.call is not None:
                 message = self._begun(message, 101)
         elif kind == "websocket.close":
             last = True
-            if self.status is None:
+            if self.status is None and self.call is not None:
                 self._begun(message, 403)
         elif kind == "websocket.http.response.start":
-            if self.status is None:
+            if self.status is None and self.call is not None:
                 message = self._begun(message, message["status"])
         elif kind == "websocket.http.response.body":
             last = not message.get("more_body")
@@ -135,6 +135,7 @@ class Connection:
     def close(self) -> None:
         """Whatever the app has left behind, it is not to send any more."""
         self._send = closed
+        self.over = True
 
     async def refuse(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Answer in place of the app."""

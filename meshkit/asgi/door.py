@@ -11,10 +11,11 @@ it raises a `Rejected` of a call further in                 IGNORED
 it returns without an answer, or with half of one           FAILURE
 the client has gone, and it raises, fails or returns early  IGNORED
 the deadline passes                                         FAILURE
-the same, where the client had set it                       IGNORED
+the client's own has passed, and it raises or fails         IGNORED
 ==========================================================  ==========
 
-A client may be as impatient as it likes: that says nothing of the app, and must not open a breaker for the others.
+A client may be as impatient as it likes: that says nothing of the app, and must not open a breaker for the others. Nor
+may what the app's own calls make of it: they end by the same deadline.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..call import Call, Failure, Verdict
-from ..errors import ConfigError, Rejected, TimedOut
+from ..errors import ConfigError, Rejected
 from ..function import judged
 from .client import Clients, network_of
 
@@ -48,6 +49,7 @@ class AsgiDoor:
     enforces_deadline = False
     takes_request = True
     judges_results = True
+    copies = None
     answers_early = True
     opens = True
     hold = None
@@ -77,8 +79,12 @@ class AsgiDoor:
             if verdict is not None:
                 return verdict
         status = exchange.status
-        if status < 500:
-            return OVERLOADED if status == 429 else SUCCESS
+        if status < 500 and status != 429:
+            return SUCCESS
+        if self._late(exchange):
+            return IGNORED
+        if status == 429:
+            return OVERLOADED
         if status == 503 and any(name.lower() == b"retry-after" for name, _ in exchange.headers):
             return OVERLOADED
         return FAILURE
@@ -93,12 +99,12 @@ class AsgiDoor:
             verdict = judged(self._judge(exchange, error))
             if verdict is not None:
                 return verdict
-        if isinstance(error, Rejected):
-            return IGNORED
-        if isinstance(error, TimedOut) and error is not exchange.error and exchange.inherited is not None:
-            # The deadline that passed is the smaller of theirs and ours: was it theirs?
-            return IGNORED if call.deadline == exchange.inherited.deadline else FAILURE
-        return FAILURE
+        return IGNORED if isinstance(error, Rejected) or self._late(exchange) else FAILURE
+
+    def _late(self, exchange: Any) -> bool:
+        """Whether the deadline the client had set has passed, as the app's own calls see it."""
+        scope = exchange.inherited
+        return scope is not None and self.clock() >= scope.deadline - self.reserve
 
     def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
         return Failure(error, status=call.request.status)
@@ -112,6 +118,9 @@ class AsgiDoor:
         exchange = call.request
         exchange.call = call
         await exchange.respond(status)
+
+    def same(self, call: Call, own: Any = None, /) -> None:
+        """To none: an answer goes out as it is made, and nobody else can have it."""
 
     def who(self, call: Call, /) -> str:
         scope = call.request.scope

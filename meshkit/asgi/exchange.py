@@ -28,6 +28,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
+NONE: list[tuple[bytes, bytes]] = []
 
 
 async def closed(message: Message) -> None:
@@ -72,7 +73,7 @@ class Exchange:
             last = not (self.trailers or message.get("more_body"))
         elif kind == "http.response.start":
             last = False
-            if self.status is None:
+            if self.status is None and self.call is not None:
                 message = self._begun(message)
         else:
             last = self._last(kind, message)
@@ -91,14 +92,18 @@ class Exchange:
         call: Any = self.call
         status = self.status = message["status"]
         now = call.answered_at = door.clock()
-        headers = self.headers = message.get("headers", ())
+        headers = message.get("headers", NONE)
+        if headers.__class__ is not list:  # any iterable will do, and this one may be read once only
+            headers = [*headers]
+            message = {**message, "headers": headers}
+        self.headers = headers
         self.verdict = SUCCESS if status < 429 and door.by_status else door.verdict(self)
         if "trailers" in message:
             self.trailers = message["trailers"]
         if call.marks is not None:
             begun(call)
         if door.announces is not None:
-            message = {**message, "headers": [*headers, *door.announces(call, now, door.wall())]}
+            message = {**message, "headers": headers + door.announces(call, now, door.wall())}
         return message
 
     def _last(self, kind: str, message: Message) -> bool:
@@ -130,6 +135,7 @@ class Exchange:
     def close(self) -> None:
         """Whatever the app has left behind (a task of its own, say), it is not to answer any more."""
         self._send = closed
+        self.over = True
 
     async def refuse(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Answer in place of the app."""

@@ -120,9 +120,9 @@ class MeshMiddleware:
                 raise
             await self._refuse(exchange, error, ours=not theirs)
         finally:
+            exchange.call = exchange.error = None  # no cycle: the call holds the exchange, and so does a traceback
             if not exchange.over:
                 exchange.close()
-            exchange.error = None  # its traceback holds frames that hold the exchange
             if token is not None:
                 CURRENT.reset(token)
 
@@ -145,7 +145,8 @@ class MeshMiddleware:
             now = door.clock()
             with suppress(Exception):  # a key the app's owner asks for, and which was the reason to refuse
                 headers += door.announces(exchange.call or _told(door, exchange, now), now, door.wall())
-        await exchange.refuse(status, headers, body)
+        with suppress(OSError):  # the client does not wait for it
+            await exchange.refuse(status, headers, body)
 
     def __repr__(self) -> str:
         return f"MeshMiddleware({self.app!r}, {self.pipeline!r})"

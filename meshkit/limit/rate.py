@@ -158,7 +158,8 @@ class RateLimitState:
         self.cells = spec.cells()
         self.quota_policy = spec.quota_policy
         asks = spec.key is not None or not isinstance(spec.cost, int | float)
-        self.facts = self._facts if asks else None
+        constant = isinstance(spec.cost, int | float)
+        self.facts = (self._whose if constant else self._facts) if asks else None
         self._fixed: Any = None if asks else (None, spec.cost)
         self._one: Any = spec.cost
         self._key = fact.asking(spec.key)
@@ -172,6 +173,10 @@ class RateLimitState:
         self.exit = self._exit if spec.wait else None
         if spec.settle:
             self.enter, self.exit = self._estimate, self._settle
+
+    def _whose(self, call: Call, /) -> tuple[Any, float]:
+        """With one cost."""
+        return fact.hashable(self.name, self._key(call)), self._one
 
     def _facts(self, call: Call, /) -> tuple[Any, float]:
         return fact.hashable(self.name, self._key(call)), fact.whole_cost(self.name, self._cost(call))
