@@ -139,6 +139,6 @@ def _scoped(call: Call, send: Callable[..., Any], now: float, clock: Callable[[]
                 return await send(*args, **kwargs)
             finally:
                 call.bounds = outer
-        raise expired(call, now, clock())
+        raise expired(call, now, max(clock(), call.deadline or now))  # its clock may be a bit of a float early
 
     return scoped

@@ -281,6 +281,19 @@ async def test_in_a_branch_its_rejections_stand():
     assert log == ["a enter", "mw in", "b enter", "mw out", "a exit ignored"]
 
 
+async def test_in_a_branch_a_limit_with_a_key_before_it_is_asked():
+    """The branch's facts are gathered by the shell, which must not take the middleware's section for the middleware."""
+
+    async def fn(user):
+        return user
+
+    stack = pipeline(Cluster("c", ["a:1"], pipeline=[RateLimit("1/min", key="user"), noting([])]))
+    assert await stack.call(fn, "ann") == "ann"
+    with pytest.raises(RateLimited):
+        await stack.call(fn, "ann")
+    assert await stack.call(fn, "bob") == "bob"
+
+
 async def test_its_error_passes_and_everything_is_given_back():
     async def breaks(call, call_next):
         await call_next()
