@@ -14,6 +14,7 @@ from pathlib import Path
 
 from . import (
     adaptive,
+    asgi,
     breaker,
     client,
     cluster,
@@ -23,6 +24,7 @@ from . import (
     limit,
     report,
     retry,
+    share,
     shed,
     stack,
     window,
@@ -32,7 +34,22 @@ from .rows import Line
 
 TABLE = tuple(
     row
-    for room in (floors, limit, adaptive, window, shed, breaker, retry, concurrency, stack, asgi, cluster, client, footprint)
+    for room in (
+        floors,
+        limit,
+        adaptive,
+        window,
+        shed,
+        breaker,
+        retry,
+        share,
+        concurrency,
+        stack,
+        asgi,
+        cluster,
+        client,
+        footprint,
+    )
     for row in room.ROWS
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in TABLE))

@@ -52,6 +52,7 @@ if typing.TYPE_CHECKING:
     from .runtime.lag import loop_lag
     from .runtime.limiter import Limiter
     from .shadow import Shadow
+    from .share import SingleFlight, StaleIfError
     from .shared import Shared
     from .timeout import Timeout
 
@@ -98,7 +99,9 @@ __all__ = [
     "RoundRobin",
     "Shadow",
     "Shared",
+    "SingleFlight",
     "SlidingWindow",
+    "StaleIfError",
     "StateChanged",
     "Throttle",
     "TimedOut",
@@ -151,6 +154,10 @@ _HOMES = {
     ".timeout": ("Timeout",),
     ".fault": ("FaultInjection",),
     ".runtime.lag": ("loop_lag",),
+    ".share": (
+        "SingleFlight",
+        "StaleIfError",
+    ),
 }
 """Where each name lives. A name is loaded when it is first asked for: a program pays for what it uses."""
 

@@ -103,6 +103,8 @@ class Call:
     """Where watching gates write; ``None``: nobody listens."""
     failure: Failure | None = None
     """Of the last attempt that was no success."""
+    fell: Failure | None = None
+    """What a fallback has taken the place of, until what stands instead is repeated."""
     origin: Call | None = None
     """Of a fork: the call it was forked from."""
     quota: tuple[float, float] | None = None

@@ -20,6 +20,9 @@ from typing import Any, Protocol
 
 import attrs
 
+from .errors import ConfigError
+from .options import LARGEST
+
 __all__ = ["CURRENT", "Outer", "Scope", "Spent", "detached", "ledger", "opened", "remaining", "spend", "until"]
 
 MOST = 100
@@ -125,7 +128,13 @@ def ledger() -> tuple[Spent, ...]:
 
 @contextmanager
 def opened(seconds: float | None, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
-    """Open a deadline for all that is done within: what a door does, for work that comes by another way."""
+    """Open a deadline for all that is done within: what a door does, for work that comes by another way.
+
+    ``seconds`` from now, of which none may be left; ``None``: only a ledger. Raises `ConfigError` for NaN and
+    infinity.
+    """
+    if seconds is not None and not abs(seconds) <= LARGEST:
+        raise ConfigError.of("opened", "seconds", seconds, "give the seconds that are left, or None for no deadline")
     outer = CURRENT.get()
     now = clock()
     inherited = None if outer is None else until(outer, clock, now)

@@ -27,6 +27,7 @@ from .limit import (
 from .order import warnings
 from .retry import Hedge, Retry
 from .shadow import Shadow
+from .share import SingleFlight, StaleIfError
 from .shared import Shared, bare
 from .timeout import Timeout
 
@@ -49,6 +50,8 @@ REASONS: dict[type, tuple[str, str]] = {
     ),
     CircuitBreaker: ("judges whole calls", "judges every attempt"),
     Fallback: ("answers otherwise when the call fails", "answers otherwise when an attempt fails"),
+    SingleFlight: ("identical calls at once share one", "identical attempts at once share one"),
+    StaleIfError: ("answers with the last good one when the call fails", "answers with the last good one at once"),
     Hedge: ("sends a slow call a second time", "sends a slow attempt a second time"),
     Cluster: ("picks the endpoint", "picks an endpoint for each attempt"),
 }

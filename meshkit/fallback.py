@@ -14,8 +14,7 @@ judges the answer that is given. Polly's fallback, Envoy's aggregate cluster.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -25,6 +24,7 @@ from . import options
 from .call import Call, Failure
 from .condition import Condition, On
 from .errors import ConfigError, Rejected
+from .policy import awaits
 
 __all__ = ["Fallback"]
 
@@ -51,9 +51,10 @@ class Fallback:
     """Answer otherwise, once, when the call fails.
 
     ``instead``: a function, called with the arguments of the guarded one (behind the httpx door: with the request);
-    a `Cluster`, or a pipeline that ends in one; or, as ``value=``, the answer itself. ``on``: which failures, in the
-    words of `Retry`; ``None``: every failure, and every answer that the door judges to be one. ``refused``: whether it
-    also stands in where a policy further in refuses the call, or one behind the function does.
+    a `Cluster`, or a pipeline that ends in one or, as a list of policies, in such a function; or, as ``value=``, the
+    answer itself. ``on``: which failures, in the words of `Retry`; ``None``: every failure, and every answer that the
+    door judges to be one. ``refused``: whether it also stands in where a policy further in refuses the call, or one
+    behind the function does.
 
     Put it outside the `Timeout`, or there will be no time left for it.
     """
@@ -71,11 +72,21 @@ class Fallback:
             fix = "give one of the two: a function, a cluster or a pipeline, or value=... for an answer as it is"
             raise ConfigError(f"Fallback: instead, value: {fix}")
         instead = self.instead
-        if self.value is not NOTHING or isinstance(instead, tuple) or hasattr(instead, "start"):
+        if self.value is not NOTHING:
             return
-        if isinstance(instead, type) or not callable(instead):
+        if isinstance(instead, tuple):
+            *path, end = instead or (None,)
+            sound = all(_is_policy(each) for each in path) and (_is_policy(end) or callable(end))
+        else:
+            sound, end = hasattr(instead, "start") or callable(instead), instead
+        if not sound or isinstance(end, type):
             fix = "give a function, a cluster or a pipeline; write value=... for an answer as it is"
             raise ConfigError.of("Fallback", "instead", instead, fix)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the answer is a value."""
+        return self.value is not NOTHING
 
     def start(self, rng: Random, /) -> FallbackState:
         return FallbackState(self, rng)
@@ -105,16 +116,16 @@ class FallbackState:
 
     def _started(self, spec: Fallback, rng: Random) -> list[Any]:
         if spec.value is not NOTHING:
-            return [Destination(self.name, lambda *args, **kwargs: spec.value)]
-        specs: Iterable[Any] = spec.instead if isinstance(spec.instead, tuple) else (spec.instead,)
+            return [self._to(lambda *args, **kwargs: spec.value)]
+        if not isinstance(spec.instead, tuple):
+            return [spec.instead.start(rng) if hasattr(spec.instead, "start") else self._to(spec.instead)]
         return [
-            each.start(rng)
-            if hasattr(each, "start")
-            else each
-            if _is_middleware(each, spec)
-            else Destination(self.name, each)
-            for each in specs
+            each.start(rng) if hasattr(each, "start") else each if awaits(each) else self._to(each)
+            for each in spec.instead
         ]
+
+    def _to(self, function: Callable[..., Any]) -> Destination:
+        return Destination(self.name, function)
 
     def matches(self, failure: Failure, /) -> bool:
         error = failure.error
@@ -139,5 +150,6 @@ class FallbackState:
         return all(state.idle() for state in self.instead if hasattr(state, "idle"))
 
 
-def _is_middleware(each: Any, spec: Fallback) -> bool:
-    return isinstance(spec.instead, tuple) and inspect.iscoroutinefunction(each)
+def _is_policy(each: Any) -> bool:
+    """What may stand in a pipeline: a spec, or a middleware."""
+    return not isinstance(each, type) and (hasattr(each, "start") or awaits(each))

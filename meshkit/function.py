@@ -7,7 +7,7 @@ the function does. A function with a parameter ``endpoint`` is given the endpoin
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from .call import Call, Failure, Verdict
@@ -35,7 +35,7 @@ def judged(verdict: Any) -> Verdict | None:
 class FunctionDoor:
     """Translates one function's calls."""
 
-    __slots__ = ("_judge", "_name", "_parameters", "_spent", "address", "judges_results")
+    __slots__ = ("_fn", "_judge", "_name", "_parameters", "_spent", "address", "judges_results")
 
     answers_early = False
     enforces_deadline = False
@@ -44,8 +44,10 @@ class FunctionDoor:
     takes_request = False
     hold = None
     discard = None
+    copies = None
 
     def __init__(self, fn: Callable[..., Any], judge: Judge | None = None, spent: Spent | None = None) -> None:
+        self._fn = fn
         self._judge = judge
         self._spent = spent
         self._name = getattr(fn, "__qualname__", type(fn).__name__).replace("<locals>.", "")
@@ -102,6 +104,16 @@ class FunctionDoor:
         for attribute in attributes:
             value = getattr(value, attribute)
         return value
+
+    def same(self, call: Call, own: Hashable | None = None) -> Hashable | None:
+        """The function with its arguments, told apart as by ``functools.lru_cache(typed=True)``; ``own`` instead."""
+        if own is not None:
+            return self._fn, own
+        args, kwargs = call.request
+        if not kwargs:
+            return self._fn, args, tuple(map(type, args))
+        named = sorted(kwargs.items())
+        return self._fn, args, tuple(map(type, args)), tuple((name, value, type(value)) for name, value in named)
 
     def twice(self, call: Call) -> tuple[bool, bool]:
         return True, True

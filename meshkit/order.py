@@ -14,9 +14,10 @@ from .cluster import Cluster
 from .errors import AttemptTimedOut, ConfigError
 from .fallback import Fallback
 from .fault import FaultInjection
-from .function import awaits
 from .limit import LoadShed, Pace, Throttle
+from .policy import awaits
 from .retry import Hedge, Retry
+from .share import SingleFlight, StaleIfError
 from .shared import bare
 from .timeout import Timeout
 
@@ -65,6 +66,15 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
         if isinstance(spec, Fallback) and any(isinstance(outer, Timeout) for outer in path[:k]):
             found.append("a fallback within a timeout cannot answer when time has run out: put it outside")
             break
+    for k, spec in enumerate(path):
+        if isinstance(spec, SingleFlight) and any(isinstance(outer, Hedge) for outer in path[:k]):
+            found.append("a single flight within a hedge: the second attempt waits for the first; put it outside")
+        if isinstance(spec, StaleIfError):
+            if any(other < k for other in retries):
+                found.append("a stale answer within a retry ends it: put it outside")
+            bounds = [j for j, other in enumerate(path) if isinstance(other, Timeout)]
+            if bounds and bounds[-1] < k:
+                found.append("a stale answer cannot be given when time has run out: put it outside the timeout")
     if any(path[k].budget is None and path[k].attempts > 1 for k in retries):
         found.append("a retry without a budget multiplies the load on an upstream that fails")
     return list(dict.fromkeys(found))
@@ -80,6 +90,9 @@ def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None
     for spec in _path(specs):
         if isinstance(spec, Hedge):
             fix = "on a thread nothing can be given up: make the function async, or leave the hedge out"
+            raise ConfigError.of("Pipeline", "policies", spec.name, fix)
+        if isinstance(spec, SingleFlight | StaleIfError):
+            fix = "it shares answers among those who await: make the function async, or leave it out"
             raise ConfigError.of("Pipeline", "policies", spec.name, fix)
         if not hasattr(spec, "start"):
             name = getattr(spec, "__name__", spec)

@@ -14,7 +14,7 @@ import inspect
 import random
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -22,6 +22,7 @@ from .control import Control
 from .errors import ConfigError
 from .function import FunctionDoor, Judge, Spent
 from .observe.watch import watch
+from .policy import awaits
 from .runtime.lock import LOCK
 from .runtime.settle import collect
 from .section import Section, fold, numbered
@@ -91,7 +92,7 @@ class Pipeline:
             fix = "a generator does its work after the call: put the function that makes each item behind the pipeline"
             raise ConfigError.of("Pipeline", "fn", getattr(fn, "__name__", fn), fix)
         door = FunctionDoor(fn, judge, spent)
-        if _awaits(fn):
+        if awaits(fn):
             from .runtime.tasks import bind  # asyncio and anyio are loaded by those who await
 
             return bind(self, door, fn)
@@ -115,18 +116,21 @@ class Pipeline:
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """The state of each policy by its name, as plain numbers and words; of a cluster, for each endpoint and its
-        policies. A name that stands twice is numbered. Reading changes nothing.
+        policies; of a fallback, of what stands instead. A name that stands twice is numbered. Reading changes nothing.
         """
         collect()
         now = self.clock()
         with LOCK:
-            return {name: state.snapshot(now) for name, state in numbered(self.states) if hasattr(state, "snapshot")}
+            return _shown(self.states, now)
 
     def control(self, name: str, endpoint: str | None = None) -> Control:
         """The policy of that name, as in `snapshot`, to be opened, closed or reset by hand; with ``endpoint``, that of
-        the cluster's endpoint of that name. Raises `ConfigError` if there is none.
+        the cluster's endpoint of that name. What stands behind a fallback follows the others. Raises `ConfigError` if
+        there is none.
         """
-        states = self.states if endpoint is None else _at(self.states, endpoint)
+        states = list(_all(self.states))
+        if endpoint is not None:
+            states = _at(states, endpoint)
         found = dict(numbered(states))
         if name not in found:
             raise ConfigError.of("Pipeline", "control", name, f"name one of {list(found)}")
@@ -138,7 +142,7 @@ class Pipeline:
         A listener that raises is counted in ``failed_listeners`` and harms no call. Without listeners nothing is
         watched.
         """
-        if not callable(listener) or _awaits(listener):  # type: ignore[redundant-expr]  # not everybody checks types
+        if not callable(listener) or awaits(listener):  # type: ignore[redundant-expr]  # not everybody checks types
             raise ConfigError.of("Pipeline", "listener", listener, "give a plain function of the event")
         with LOCK:
             self.listeners = (*self.listeners, listener)
@@ -196,7 +200,7 @@ def _start(spec: Any, rng: random.Random) -> Any:
         raise ConfigError(f"Pipeline: {spec.__name__} is the class: write {spec.__name__}(...)")
     if hasattr(spec, "start"):
         return spec.start(rng)
-    if _awaits(spec):
+    if awaits(spec):
         return spec
     fix = "give policies, pipelines, or an async def (call, call_next)"
     if isinstance(spec, list | tuple):
@@ -204,14 +208,22 @@ def _start(spec: Any, rng: random.Random) -> Any:
     raise ConfigError.of("Pipeline", "policies", spec, fix)
 
 
-def _awaits(fn: Any) -> bool:
-    """Whether calling it gives an awaitable; also for an object with an ``async def __call__``, and partials."""
-    while isinstance(fn, partial | staticmethod):
-        fn = fn.func if isinstance(fn, partial) else fn.__func__
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
+def _shown(states: Sequence[Any], now: float) -> dict[str, dict[str, Any]]:
+    return {
+        name: {**state.snapshot(now), **_shown(getattr(state, "instead", ()), now)}
+        for name, state in numbered(states)
+        if hasattr(state, "snapshot")
+    }
 
 
-def _at(states: tuple[Any, ...], endpoint: str) -> list[Any]:
+def _all(states: Sequence[Any]) -> Iterator[Any]:
+    """The states, and then those of what stands instead of some of them."""
+    yield from (state for state in states if not hasattr(state, "destination"))
+    for state in states:
+        yield from _all(getattr(state, "instead", ()))
+
+
+def _at(states: list[Any], endpoint: str) -> list[Any]:
     members: dict[str, list[Any]] = {
         str(member.endpoint): member.states for state in states for member in getattr(state, "members", ())
     }

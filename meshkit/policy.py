@@ -30,7 +30,9 @@ cost, a predicate) is asked outside that lock: see ``facts`` and ``matches``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -52,6 +54,7 @@ __all__ = [
     "Repeat",
     "Spec",
     "Waiter",
+    "awaits",
 ]
 
 PASS = "pass"  # noqa: S105
@@ -189,6 +192,13 @@ CallNext: TypeAlias = Callable[[], Awaitable[Any]]
 Middleware: TypeAlias = Callable[[Call, CallNext], Awaitable[Any]]
 
 
+def awaits(fn: Any) -> bool:
+    """Whether calling it gives an awaitable; also for an object with an ``async def __call__``, and partials."""
+    while isinstance(fn, partial | staticmethod):
+        fn = fn.func if isinstance(fn, partial) else fn.__func__
+    return inspect.iscoroutinefunction(fn) or (callable(fn) and inspect.iscoroutinefunction(type(fn).__call__))
+
+
 class Spec(Protocol):
     """What users write: a frozen, validated, comparable value. ``start`` makes an independent state."""
 
@@ -225,6 +235,9 @@ class Door(Protocol):
     discard: Callable[[Any], Any] | None
     """Closes the result a retry leaves behind; awaited behind an async door; ``None``: nothing to close."""
 
+    copies: Any
+    """Makes further answers of one (`meshkit.httpx.copies`); ``None``: results are shared as they are."""
+
     def judge(self, call: Call, result: Any, error: BaseException | None, /) -> Verdict: ...
 
     def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
@@ -235,6 +248,9 @@ class Door(Protocol):
 
     def twice(self, call: Call, /) -> tuple[bool, bool]:
         """Whether the request can be sent a second time, and whether it may be: (replayable, idempotent)."""
+
+    def same(self, call: Call, own: Hashable | None = None, /) -> Hashable | None:
+        """What calls that may share an answer have in common; ``own``: a policy's key for it; ``None``: nothing."""
 
     def respond(self, call: Call, status: int, /) -> Any:
         """An answer with that status, made here; raises where results have none."""

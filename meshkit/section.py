@@ -95,6 +95,7 @@ def fold(states: Sequence[Any], watch: Watch | None = None, path: frozenset[int]
 def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Section:
     """Built from the leaf outwards."""
     section = Section(LEAF)
+    behind: set[int] = set()
     if watch is not None:
         section = section.longer(*watch(None, _go, None), None)
     for state in reversed(states):
@@ -112,7 +113,7 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
         elif hasattr(state, "instead"):
             takes = state.takes if watch is None else watch(state, state.takes, None)[0]
             section = Section(FALLBACK, takes, section, state)
-            section.branch = fold(state.instead, watch, path)
+            section.branch = fold(state.instead, watch, path - behind)
         elif hasattr(state, "another"):
             section = Section(RACE, state, section, state)
         elif enter is None:
@@ -124,6 +125,7 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
             if watch is not None:
                 enter, exit = watch(state, enter, exit)
             section = section.longer(enter, exit, getattr(state, "leave", None))
+        behind.add(id(state))
     return section
 
 

@@ -2,7 +2,8 @@
 
 What would have been refused, queued or delayed is counted and told (`WouldReject`); so a limit is tried on live traffic
 before it is enforced. The policy inside decides as it would in force: a call it refuses teaches it nothing (without the
-limit's shadow it would not have been made), one that it delays keeps its reservation.
+limit's shadow it would not have been made), one that it delays keeps its reservation. Where its user's code fails (a
+key, a cost), the call goes as well, and is counted as ``failed``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from .errors import ConfigError, Overloaded, Rejected
 from .policy import PASS, Waiter
 
 __all__ = ["Shadow"]
+
+
+FAILED = object()
 
 
 def _gate(spec: Any, attribute: Any, value: Any) -> None:
@@ -45,13 +49,15 @@ class Shadow:
 class ShadowState:
     """A `Gate` that lets every call go."""
 
-    __slots__ = ("_enter", "_leave", "exit", "facts", "inner", "name", "reason", "would_reject", "would_wait")
+    __slots__ = ("_enter", "_leave", "exit", "facts", "failed", "inner", "name", "reason", "would_reject", "would_wait")
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.name = getattr(inner, "name", "") or type(inner).__name__
         self.exit = inner.exit
-        self.facts = getattr(inner, "facts", None)
+        self.facts = self._facts if getattr(inner, "facts", None) is not None else None
+        self.failed = 0
+        """How many calls the policy was not asked about, for an error of its user's code."""
         self.would_reject = 0
         self.would_wait = 0
         self.reason: Rejected | None = None
@@ -64,30 +70,63 @@ class ShadowState:
         """That of a breaker."""
         return getattr(self.inner, "state", None)
 
+    @property
+    def isolate(self) -> Any:
+        """A breaker's, to be steered by hand; ``None`` of another policy."""
+        return getattr(self.inner, "isolate", None)
+
+    @property
+    def reset(self) -> Any:
+        return getattr(self.inner, "reset", None)
+
+    @property
+    def reads_quota(self) -> bool:
+        return getattr(self.inner, "reads_quota", False)
+
+    @property
+    def reads_failure(self) -> bool:
+        return getattr(self.inner, "reads_failure", False)
+
+    def _facts(self, call: Call, /) -> Any:
+        try:
+            return self.inner.facts(call)
+        except ConfigError:
+            raise  # requests have no attribute of that name
+        except Exception:
+            return FAILED
+
     def enter(self, call: Call, now: float, /) -> Any:
         if self.facts is not None:
-            call.facts[self.inner] = call.facts[self]  # type: ignore[index]  # gathered: there are facts
+            facts = call.facts[self]  # type: ignore[index]  # gathered: there are facts
+            if facts is FAILED:
+                self.failed += 1
+                return PASS
+            call.facts[self.inner] = facts  # type: ignore[index]
         try:
             answer = self._enter(call, now)
         except Rejected as reason:
             self.would_reject += 1
             self.reason = reason.with_traceback(None)
             return PASS
-        if not answer:
-            return None
-        self.would_wait += 1
-        if answer.__class__ is Waiter:
-            self._leave(answer)
-            self.reason = Overloaded("would have queued", policy=self.name)
-        elif isinstance(answer, int | float):
+        if not answer or answer is PASS:
+            return answer
+        if isinstance(answer, int | float):
+            self.would_wait += 1
             self.reason = Overloaded("would have waited %.3g s", answer, policy=self.name)
             return None  # entered: its reservation stands
+        if answer.__class__ is Waiter:
+            self._leave(answer)
+            self.would_wait += 1
+            self.reason = Overloaded("would have queued", policy=self.name)
+        else:
+            self.would_reject += 1
+            self.reason = Overloaded("would have gone elsewhere", policy=self.name)
         return PASS
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """What the policy shows, and how many calls it would have refused or kept waiting."""
         shown = self.inner.snapshot(now) if hasattr(self.inner, "snapshot") else {}
-        return {**shown, "would_reject": self.would_reject, "would_wait": self.would_wait}
+        return {**shown, "would_reject": self.would_reject, "would_wait": self.would_wait, "failed": self.failed}
 
     def idle(self) -> bool:
         return not hasattr(self.inner, "idle") or bool(self.inner.idle())

@@ -16,11 +16,14 @@ from ..call import Call
 from ..deadline import CURRENT, Scope, until
 from ..engine import gather
 from ..errors import ConfigError, MeshError, Rejected, TimedOut
+from ..fallback import Fallback
 from ..fields.deadline import NAMES, parse
 from ..fields.rate_limit import PROFILES, Announced
 from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
 from ..section import CHOICE, RACE, REPEAT, named
+from ..share import SingleFlight, StaleIfError
+from ..shared import bare
 from .client import Clients
 from .connection import Connection
 from .door import AsgiDoor, Judge
@@ -176,6 +179,13 @@ def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None
     for option, value, least in (("most", most, 0.001), ("reserve", reserve, 0.0)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= LONGEST:
             raise ConfigError.of("MeshMiddleware", option, value, f"give seconds, {least:g} or more, such as 0.5")
+    for spec in map(bare, pipeline.specs):
+        if isinstance(spec, SingleFlight | StaleIfError):
+            fix = "an answer that is sent as it comes cannot be given to another: put it into a client's pipeline"
+            raise ConfigError.of("MeshMiddleware", "pipeline", spec.name, fix)
+        if isinstance(spec, Fallback) and spec.fixed:
+            fix = "nobody sends a value: give a function of the exchange that sends an answer"
+            raise ConfigError.of("MeshMiddleware", "pipeline", spec.name, fix)
     section = pipeline.root
     while section is not None:
         if section.kind in REFUSED:

@@ -9,7 +9,7 @@ from ..call import Call, Verdict
 from ..errors import AttemptTimedOut, DeadlineExceeded, TimedOut
 from ..section import FALLBACK, REPEAT, named
 
-__all__ = ["again", "expired", "fall", "finish", "release", "survived", "willing"]
+__all__ = ["again", "expired", "fall", "finish", "first", "release", "survived", "willing"]
 
 IGNORED = Verdict.IGNORED
 
@@ -53,10 +53,10 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
     for mark in marks:
         section = mark[1]
         if section.kind is FALLBACK:
-            if section.step(call, now) and fall(call, mark, now, verdict):
+            if fall(call, mark, now, verdict):
                 return 0.0
             continue
-        outer, section, held, deadline, attempt, delay = mark
+        outer, section, held, deadline, attempt, delay, _, _ = mark
         call.attempt = attempt
         call.delay = delay
         call.deadline = deadline
@@ -66,8 +66,10 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
             release(call, held, now, verdict)
             call.attempt = attempt + 1
             call.delay = wait
-            call.marks = (outer, section, held, deadline, attempt + 1, wait)
+            call.marks = (outer, section, held, deadline, attempt + 1, wait, verdict, marks)
             call.rest = section.after
+            if call.fell is not None:
+                call.fell = None
             if call.endpoint is not None:
                 call.avoid = (*call.avoid, call.endpoint)
             return wait  # type: ignore[no-any-return]
@@ -76,15 +78,25 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
 
 
 def fall(call: Call, mark: Any, now: float, verdict: Verdict) -> bool:
-    """Take a fallback: give back everything inside it, and go on from ``call.rest``. False: there is no time left."""
+    """Take a fallback: give back everything inside it, and go on from ``call.rest``. False: no time is left, or it will
+    not.
+    """
     outer, section, held, deadline = mark
-    if deadline is not None and now >= deadline:
+    if (deadline is not None and now >= deadline) or not section.step(call, now):
         return False
     release(call, held, now, verdict)
+    call.fell = call.failure
     call.deadline = deadline
     call.marks = outer
     call.rest = section.branch
     return True
+
+
+def first(call: Call) -> BaseException | None:
+    """What a fallback was to take the place of; the call forgets it: no cycle of error, traceback and call."""
+    failure = call.fell
+    call.fell = call.failure = None
+    return None if failure is None else failure.error
 
 
 def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:

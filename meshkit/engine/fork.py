@@ -27,6 +27,8 @@ def fork(call: Call) -> Call:
     twin.held = call.held
     twin.marks = call.marks
     twin.__dict__.update(call.__dict__)
+    if twin.fell is not None:
+        twin.fell = None
     twin.origin = call
     return twin
 
@@ -50,6 +52,7 @@ def adopt(call: Call, base: Any, twin: Call, now: float) -> None:
         def exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
             twin.events = call.events
             twin.answered_at = call.answered_at
+            twin.spent = call.spent
             release(twin, base, now, verdict)
 
         call.held = (call.held, (exit,), now)

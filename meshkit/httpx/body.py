@@ -66,6 +66,8 @@ class Held:
     def __del__(self) -> None:
         call, self.call = self.call, None
         if call is not None:
+            if call.door.counts:
+                call.spent = self.counted
             abandon(self.tree, call, self.verdict)
 
 
@@ -108,7 +110,7 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
             call.held is None and call.deadline is None and call.events is None and call.scope is None
         ):
             if call.door.counts and response.is_closed:
-                call.spent = len(response.content)
+                call.spent = len(getattr(response, "_content", b""))
             settle(tree, call, call.answered_at, verdict)  # type: ignore[arg-type]  # it was answered
             return response
         kind = kinds.get(type(response))

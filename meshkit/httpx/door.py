@@ -15,13 +15,14 @@ any other error                                           FAILURE
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..errors import ConfigError, MeshError, Rejected
 from ..fields.retry_after import parse, parse_ms
 from ..function import judged
+from .copies import Copies, alike
 from .library import Library, library_of
 from .quota import note_quota
 from .wire import stale
@@ -43,7 +44,17 @@ Spent = Callable[[Any], float] | str
 class HttpxDoor:
     """One transport's translation."""
 
-    __slots__ = ("_judge", "_reads_quota", "_spent", "address", "counts", "discard", "enforces_deadline", "hold")
+    __slots__ = (
+        "_judge",
+        "_reads_quota",
+        "_spent",
+        "address",
+        "copies",
+        "counts",
+        "discard",
+        "enforces_deadline",
+        "hold",
+    )
 
     answers_early = False
     judges_results = True
@@ -61,6 +72,7 @@ class HttpxDoor:
         address: Callable[[Call], Any] | None,
         enforces_deadline: bool,
         reads_quota: bool = False,
+        copies: Copies | None = None,
     ) -> None:
         self._judge = judge
         self._reads_quota = reads_quota
@@ -73,6 +85,7 @@ class HttpxDoor:
         self.discard = discard
         self.address = address
         self.enforces_deadline = enforces_deadline
+        self.copies = copies
 
     def judge(self, call: Call, response: Any, error: BaseException | None, /) -> Verdict:
         if error is not None and isinstance(error, MeshError):
@@ -126,6 +139,9 @@ class HttpxDoor:
     def who(self, call: Call, /) -> str:
         host: str = call.request.url.host
         return host
+
+    def same(self, call: Call, own: Hashable | None = None, /) -> Hashable | None:
+        return alike(self, call.request, own)
 
     def fact(self, call: Call, name: str, /) -> Any:
         """``"scheme"``, ``"host"``, ``"origin"``, ``"method"``, ``"path"`` (decoded, without the query),

@@ -17,6 +17,7 @@ from ..order import check_sync
 from ..runtime.settle import LEFT, collect
 from .aim import aimed, hurried
 from .body import Body, holding
+from .copies import COPIES
 from .door import HttpxDoor, Judge, Spent
 from .library import installed, library_of
 from .outgoing import ATTEMPT, DEADLINE, Fields
@@ -99,6 +100,7 @@ class AsyncMeshTransport(_Async):
             address=address,
             enforces_deadline=False,
             reads_quota=wants_quota(pipeline.states),
+            copies=COPIES,
         )
         self._invoke = bind(pipeline, door, inner.handle_async_request)
 

@@ -131,7 +131,7 @@ class HedgeState:
             return
         self._sketch.add(seconds, now)
         self._learned += 1
-        if self._learned % AFRESH == 0 or self.delay is None:
+        if self._learned % AFRESH == 0 or self._learned == ENOUGH or self.delay is None:
             known = self._sketch.count() >= ENOUGH
             self.delay = self._sketch.quantile(self._percentile or 1.0) if known else self._after
 

@@ -2,28 +2,27 @@
 
 Who leads and who waits is `share.flights`. A follower's wait is bounded as any middleware's is: the alarm of its own
 deadline cancels it. A leader that is cancelled, by its caller or by the alarm of its deadline, hands over to the next.
-
-On trio a deadline may strike further in first, and then it is an error of the walk; so is a refusal for want of time by
-a queue. A walk that fails at the leader's own deadline is therefore nobody else's failure.
+A walk that fails when the leader's own time is over is nobody else's failure.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from contextvars import ContextVar
 from typing import Any
 
 from ..call import Call
-from ..share.failure import Failed
+from ..share.failure import Failed, spent
 from ..share.flights import ALONE, LANDED, Flight, Flights, Seat
 from .bell import bell
 from .lock import LOCK
 from .waiting import close
 
-__all__ = ["SLACK", "SingleFlightState", "spent"]
+__all__ = ["SingleFlightState"]
 
-SLACK = 0.002
-"""Seconds by which a timer of the operating system may be early."""
+LED: ContextVar[tuple[Flight, ...]] = ContextVar("meshkit.flights", default=())
+"""The flights on behalf of which the code here runs: what waits for one of them would wait for itself."""
 
 
 class SingleFlightState:
@@ -31,9 +30,7 @@ class SingleFlightState:
 
     __slots__ = ("_alike", "_most", "flights", "name")
 
-    def __init__(
-        self, name: str, alike: Callable[[Call], Hashable | None], max_keys: int, max_bytes: int
-    ) -> None:
+    def __init__(self, name: str, alike: Callable[[Call], Hashable | None], max_keys: int, max_bytes: int) -> None:
         self.name = name
         self.flights = Flights(max_keys)
         self._alike = alike
@@ -52,8 +49,8 @@ class SingleFlightState:
         with LOCK:
             flight = flights.under_way.get(key)
             if flight is None:
-                flight = flights.begin(key, call)
-            elif within(call, flight.leader):
+                flight = flights.begin(key)
+            elif flight in LED.get():
                 flight = None  # it would wait for itself
             else:
                 ring = bell()
@@ -71,12 +68,12 @@ class SingleFlightState:
                 return await call_next()
             if seat.state is LANDED:
                 return landed(call, seat)
-            flight.leader = call
         return await self._lead(flight, call, call_next)
 
     async def _lead(self, flight: Flight, call: Call, call_next: Callable[[], Awaitable[Any]]) -> Any:
         flights = self.flights
         copies = call.door.copies
+        token = LED.set((*LED.get(), flight))
         try:
             answer = result = await call_next()
             if copies is not None and flight.seats:
@@ -92,6 +89,11 @@ class SingleFlightState:
             with LOCK:
                 flights.hand_over(flight)
             raise
+        finally:
+            try:  # noqa: SIM105  # `suppress` costs more than the rest
+                LED.reset(token)
+            except ValueError:  # the collector closes a coroutine in another context
+                pass
         with LOCK:
             if answer is None and copies is not None:
                 flights.scatter(flight)
@@ -124,24 +126,6 @@ def landed(call: Call, seat: Seat) -> Any:
     if isinstance(answer, Failed):
         raise answer.error()
     return answer if call.door.copies is None else answer.response(call.request)
-
-
-def within(call: Call, leader: Call) -> bool:
-    """Whether a call is made on behalf of ``leader``, which would wait for it."""
-    outer = call.scope
-    while outer is not None:
-        each = outer
-        while each is not None:
-            if each is leader:
-                return True
-            each = getattr(each, "origin", None)
-        outer = outer.scope
-    return False
-
-
-def spent(call: Call) -> bool:
-    """Whether the call's own time is over: what failed then is its own failure."""
-    return call.deadline is not None and call.clock() >= call.deadline - SLACK
 
 
 def _home() -> Any:

@@ -16,6 +16,7 @@ from ..observe.events import Hedged
 from .bell import Bell, TrioBell
 from .lock import LOCK
 from .settle import settle_walks
+from .waiting import close
 
 __all__ = ["Race"]
 
@@ -25,7 +26,7 @@ SUCCESS = Verdict.SUCCESS
 class Race:
     """The attempts of one call at one place of its pipeline. ``walk`` takes a fork through what stands behind it."""
 
-    __slots__ = ("answers", "bell", "call", "cancelled", "clock", "close", "state", "twins", "walk", "winner")
+    __slots__ = ("answers", "bell", "call", "cancelled", "clock", "discard", "state", "twins", "walk", "winner")
 
     def __init__(
         self,
@@ -33,13 +34,13 @@ class Race:
         state: Any,
         clock: Callable[[], float],
         walk: Callable[[Call], Awaitable[Any]],
-        close: Callable[[Any], Awaitable[None]] | None,
+        discard: Callable[[Any], Awaitable[Any]] | None,
     ) -> None:
         self.call = call
         self.state = state
         self.clock = clock
         self.walk = walk
-        self.close = close
+        self.discard = discard
         """Closes an answer that nobody takes."""
         self.twins: list[Call] = []
         self.answers: dict[Call, tuple[Any, BaseException | None]] = {}
@@ -59,18 +60,35 @@ class Race:
             kept = self.winner or self.twins[0]
         finally:
             settle_walks(self.call, self.call.held, self.twins, kept, self.clock())
-            if self.close is not None:
-                for twin, (result, error) in self.answers.items():
-                    if twin is not kept and error is None:
-                        await self.close(result)
-        result, error = self.answers[kept]
-        self.answers.clear()  # an exception's traceback holds this frame
+            result, error = self.answers.pop(kept) if kept is not None else (None, None)
+            try:
+                await self._close_all()
+            except BaseException:  # cancelled meanwhile: nobody takes the answer that was kept
+                if kept is not None and error is None and self.discard is not None:
+                    await close(self.discard, result)
+                raise
         if error is None:
             return result
         try:
             raise error
         finally:
             error = None
+
+    async def _close_all(self) -> None:
+        """Close the answers that are left; where this is cancelled, the rest of them first."""
+        cancelled = None
+        while self.answers:
+            _, (result, error) = self.answers.popitem()  # an exception's traceback holds this frame
+            if error is None and self.discard is not None:
+                try:
+                    await close(self.discard, result)
+                except BaseException as raised:
+                    cancelled = raised
+        if cancelled is not None:
+            try:
+                raise cancelled
+            finally:
+                cancelled = None
 
     async def _on_asyncio(self, loop: asyncio.AbstractEventLoop) -> None:
         tasks = [loop.create_task(self._attempt(self._begin()))]

@@ -7,13 +7,12 @@ that.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from inspect import isawaitable
 from typing import Any
 
 from ..call import Call, Verdict
 from ..deadline import CURRENT
-from ..engine import advance, again, expired, fork, gather, learn, release, willing
+from ..engine import advance, again, expired, first, fork, gather, learn, release, willing
 from ..errors import Rejected
 from ..section import LEAF, RACE, Section
 from .alarm import Cancelled, arm
@@ -78,7 +77,7 @@ def bind(
                     while wait is not None:
                         if wait.__class__ is Section:
                             if wait.kind is LEAF:
-                                send = there(wait.step)
+                                send = there(call, wait.step)
                             elif wait.kind is RACE:
                                 send = race(tree, door, fn, call, wait)
                             else:
@@ -94,7 +93,7 @@ def bind(
                         finally:
                             unlock()
                     if earlier is not None:
-                        earlier = None
+                        earlier = call.failure = call.fell = None
                         if error is None and discard is not None:
                             await discard(result)
                     if address is not None:
@@ -172,10 +171,13 @@ def bind(
                         await close(discard, result)
                     if whole is None and (call.events is not None or scope is not None):
                         told(tree, call, now, verdict)
+                    if call.fell is not None and isinstance(raised, Rejected):
+                        raise first(call) or raised from None  # what stands instead was refused as well
                     raise
                 # A further attempt was refused. The call was sent, so it ends as the attempt before did.
                 verdict, held = earlier
-                call.attempt -= 1
+                if call.fell is None:
+                    call.attempt -= 1
                 call.stopped = raised.policy or type(raised).__name__
                 acquire()
                 try:
@@ -251,7 +253,7 @@ def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Se
                     settle_walks(call, base, [twin], None, clock())  # type: ignore[unreachable]  # it may end meanwhile
             return result
 
-        clock = tree.clock
+        clock = call.clock = tree.clock
         kept = None
         try:
             result = await section.step(call, call_next)
@@ -277,8 +279,7 @@ def race(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Sect
 
         replayable, idempotent = door.twice(call)
         if replayable and (idempotent or section.state.non_idempotent):
-            discard = door.discard and partial(close, door.discard)
-            return await Race(call, section.state, tree.clock, walk, discard).run()
+            return await Race(call, section.state, tree.clock, walk, door.discard).run()
         twin = fork(call)
         try:
             return await walk(twin)
@@ -288,10 +289,11 @@ def race(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Sect
     return send
 
 
-def there(destination: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """What is sent where a leaf has a destination of its own, which may be a plain function."""
+def there(call: Call, destination: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """What is sent where a leaf has a destination of its own, maybe a plain function: called as the caller called."""
+    args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
 
-    async def send(*args: Any, **kwargs: Any) -> Any:
+    async def send(*_: Any, **__: Any) -> Any:
         answer = destination(*args, **kwargs)
         return await answer if isawaitable(answer) else answer
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..call import Call, Verdict
 from ..deadline import CURRENT
-from ..engine import advance, again, expired, fork, gather, learn, release, willing
+from ..engine import advance, again, expired, first, fork, gather, learn, release, willing
 from ..errors import Rejected
 from ..section import LEAF, RACE, Section
 from .blocking import close, pause
@@ -65,7 +65,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     while wait is not None:
                         if wait.__class__ is Section:
                             if wait.kind is LEAF:
-                                send = there(wait.step)
+                                send = there(call, wait.step)
                             elif wait.kind is RACE:
                                 send = race(tree, door, fn, call, wait)
                             else:
@@ -78,7 +78,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         with LOCK:
                             wait = advance(call, section, now)
                     if earlier is not None:
-                        earlier = None
+                        earlier = call.failure = call.fell = None
                         if error is None and discard is not None:
                             discard(result)
                     if address is not None:
@@ -150,10 +150,13 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         close(discard, result)
                     if whole is None and (call.events is not None or scope is not None):
                         told(tree, call, now, verdict)
+                    if call.fell is not None and isinstance(raised, Rejected):
+                        raise first(call) or raised from None  # what stands instead was refused as well
                     raise
                 # A further attempt was refused. The call was sent, so it ends as the attempt before did.
                 verdict, held = earlier
-                call.attempt -= 1
+                if call.fell is None:
+                    call.attempt -= 1
                 call.stopped = raised.policy or type(raised).__name__
                 with LOCK:
                     release(call, held, now, IGNORED)
@@ -220,7 +223,7 @@ def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Se
                     settle_walks(call, base, [twin], None, clock())  # type: ignore[unreachable]  # it may end meanwhile
             return result
 
-        clock = tree.clock
+        clock = call.clock = tree.clock
         kept = None
         try:
             result = section.step(call, call_next)
@@ -241,9 +244,14 @@ def race(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Sect
     raise AssertionError  # refused when the pipeline was bound (`order`): on a thread nothing can be given up
 
 
-def there(destination: Callable[..., Any]) -> Callable[..., Any]:
-    """What is sent where a leaf has a destination of its own."""
-    return destination
+def there(call: Call, destination: Callable[..., Any]) -> Callable[..., Any]:
+    """What is sent where a leaf has a destination of its own: called as the caller called."""
+    args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
+
+    def send(*_: Any, **__: Any) -> Any:
+        return destination(*args, **kwargs)
+
+    return send
 
 
 def arm(key: Any, call: Call, send: Callable[..., Any], now: float, clock: Any) -> tuple[Callable[..., Any], Any]:

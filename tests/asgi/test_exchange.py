@@ -16,6 +16,7 @@ from meshkit import (
     AttemptTimedOut,
     CircuitBreaker,
     ConcurrencyLimit,
+    ConfigError,
     DeadlineExceeded,
     Fallback,
     FaultInjection,
@@ -23,11 +24,12 @@ from meshkit import (
     Pipeline,
     RateLimit,
     RateLimited,
+    SingleFlight,
+    StaleIfError,
     Timeout,
     Verdict,
 )
 from meshkit.asgi import MeshMiddleware
-from meshkit.share.single_flight import SingleFlight
 
 from .stand_ins import GONE, LAST, MORE, START, Client, Clock, Probe, answering, ask, http
 
@@ -485,23 +487,17 @@ async def test_a_fallback_answers_in_place_of_the_app() -> None:
     assert pipeline.idle()
 
 
-async def test_no_two_requests_share_an_answer() -> None:
-    pipeline = Pipeline(SingleFlight(key="path"))
-    asked = 0
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        nonlocal asked
-        asked += 1
-        await anyio.lowlevel.checkpoint()
-        await answering()(scope, receive, send)
-
-    guarded = MeshMiddleware(app, pipeline)
-    clients = [Client(), Client()]
-    async with anyio.create_task_group() as group:
-        for client in clients:
-            group.start_soon(guarded, http(), client.receive, client.send)
-    assert asked == 2
-    assert [client.body for client in clients] == [b"ok"] * 2
+@pytest.mark.parametrize(
+    ("policy", "fix"),
+    [
+        (SingleFlight(key="path"), "put it into a client's pipeline"),
+        (StaleIfError(60.0), "put it into a client's pipeline"),
+        (Fallback(value="sorry"), "give a function of the exchange"),
+    ],
+)
+def test_what_cannot_answer_a_request_is_refused(policy: Any, fix: str) -> None:
+    with pytest.raises(ConfigError, match=fix):
+        MeshMiddleware(answering(), Pipeline(policy))
 
 
 # Judges, scopes, leftovers.
