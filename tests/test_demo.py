@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ import httpx
 import pytest
 
 from examples.demo.load import Side, Wire, arrivals, offer, quantile, told
-from examples.demo.plot import Axis, Band, Series, bands, lines, milliseconds, numbers, percent, stack
+from examples.demo.plot import Axis, Band, Series, bands, lines, milliseconds, numbers, percent, sheet, stack
+from examples.demo.scenes.at_the_door import as_told, in_turn
 from examples.demo.server import BURST, PERIOD, QUOTA, QUOTA_BURST, bursting, temper
 
 ROOT = Path(__file__).parents[1]
@@ -80,11 +82,12 @@ def test_it_ends_with_a_table_and_a_report(tmp_path: Path) -> None:
     assert process.returncode == 0, said
     rows = {line[:18].strip(): line[18:].split() for line in said.splitlines()}
     assert {"calls", "succeeded", "latency, p99", "attempts per call", "share of dying", "breaker changes"} <= set(rows)
+    assert {"served", "of the calls", "503 Service Unavai", "429 Too Many Reque"} <= set(rows)
     assert report.as_uri() in said
     page = Page(report.read_text("utf-8"))
     assert page.open == page.links == []
-    assert page.found["table"] == 2
-    assert page.found["svg"] == 10
+    assert page.found["table"] == 3
+    assert page.found["svg"] == 14
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
@@ -188,6 +191,22 @@ def test_the_slow_one_has_a_tail() -> None:
     assert 0.4 < quantile(delays, 0.99) < 0.6  # 0.08 * 100 ** (1 / 2.5) = 0.505
 
 
+# The door.
+
+
+def test_clients_take_turns_by_their_rates() -> None:
+    turns = in_turn({"a": 1.0, "b": 2.0, "c": 5.0})
+    assert Counter(turns) == {"a": 1, "b": 2, "c": 5}
+    assert turns[:2] == ["c", "b"]
+
+
+def test_what_a_refusal_tells_is_shown() -> None:
+    response = httpx.Response(
+        429, headers={"retry-after": "1", "server": "x", "ratelimit": '"a";r=0;t=1'}, content=b"no"
+    )
+    assert as_told(response) == '429 Too Many Requests\nretry-after: 1\nratelimit: "a";r=0;t=1\nno'
+
+
 # The figures.
 
 
@@ -211,6 +230,26 @@ def test_short_bands_lie_on_top() -> None:
     drawn = bands("", rows, 5.0, ()).svg
     assert drawn.index("long") < drawn.index("short")
     assert "later" not in drawn
+
+
+def test_what_is_marked_is_named_and_lies_behind() -> None:
+    drawn = lines("", [Series("a", "mesh", [(0.0, 0.5)])], 4.0, percent(), [Band(1.0, 9.0, "offered", "<spike>")]).svg
+    assert '<rect class="marked offered" x="183.5" y="10" width="364.5" height="186"/>' in drawn
+    assert drawn.index("&lt;spike&gt;") < drawn.index("<polyline")
+
+
+def test_a_sheet_is_a_file_of_its_own() -> None:
+    figure = lines("a & b", [Series("<x>", "mesh", [(0.0, 0.5)])], 1.0, percent())
+    low = bands("low", [("a", [])], 1.0, ())
+    root = ET.fromstring(sheet("all", [figure, figure, low], columns=2))
+    assert root.get("viewBox") == "0 0 1192 408"  # 220 + 46 + 18, and 60 + 46 + 18
+    assert [each.get("transform") for each in root.findall("{*}g")] == [
+        "translate(0 0)",
+        "translate(596 0)",
+        "translate(0 284)",
+    ]
+    assert [each.get("viewBox") for each in root.findall(".//{*}svg")] == ["0 0 560 220", "0 0 560 220", "0 0 560 60"]
+    assert "prefers-color-scheme: dark" in "".join(root.itertext())
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,15 @@ import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 
-__all__ = ["Attempt", "Outcome", "Side", "Wire", "arrivals", "offer", "quantile", "told"]
+__all__ = ["Attempt", "Outcome", "Send", "Side", "Wire", "arrivals", "offer", "quantile", "told"]
+
+
+Send = Callable[[], Awaitable[httpx.Response]]
+"""Makes one call."""
 
 
 class Outcome(NamedTuple):
@@ -38,10 +42,15 @@ class Attempt(NamedTuple):
 
 
 class Wire(httpx.AsyncHTTPTransport):
-    """httpx's own transport, which also notes every request that really goes out. Each side has its own, set alike."""
+    """httpx's own transport, which also notes every request that really goes out. Each side has its own, set alike.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__(verify=False)  # there is no TLS here, and reading the certificates takes a while
+    ``connections``: at most so many, httpx's own number; ``None``: as many as it takes.
+    """
+
+    def __init__(self, clock: Callable[[], float], connections: int | None = 100) -> None:
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20)
+        # There is no TLS here, and reading the certificates takes a while.
+        super().__init__(verify=False, limits=limits)
         self.clock = clock
         self.attempts: list[Attempt] = []
         self.open = 0
@@ -58,9 +67,7 @@ class Wire(httpx.AsyncHTTPTransport):
 class Side:
     """One way of making the same calls: ``send`` makes one."""
 
-    def __init__(
-        self, name: str, clock: Callable[[], float], send: Callable[[], Awaitable[httpx.Response]], wire: Wire
-    ):
+    def __init__(self, name: str, clock: Callable[[], float], send: Send, wire: Any) -> None:
         self.name = name
         self.clock = clock
         self.send = send

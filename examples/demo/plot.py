@@ -1,6 +1,7 @@
-"""How does a series look? Plain SVG, coloured by the page's style sheet (``report.css``), which knows light and dark.
+"""How does a series look? Plain SVG, coloured by a style sheet (``marks.css``), which knows light and dark.
 
 Time runs along x, in seconds from 0 to ``seconds``. What a mark stands for is told by its ``<title>`` when pointed at.
+A figure is part of a page that has the style sheet; a `sheet` of them has its own, and stands by itself.
 """
 
 from __future__ import annotations
@@ -8,12 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Band", "Figure", "Series", "bands", "lines", "stack"]
+__all__ = ["MARKS", "Band", "Figure", "Series", "bands", "lines", "sheet", "stack"]
+
+MARKS = Path(__file__).with_name("marks.css")
 
 WIDTH, HEIGHT = 560, 220
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 10, 24
+MARGIN, CAPTION, LETTER = 18, 46, (6.3, 8.4)
+"""Of a sheet: around a figure, above it, and what a letter of the legend takes, also with several figures in a row."""
 
 
 class Figure(NamedTuple):
@@ -21,6 +27,7 @@ class Figure(NamedTuple):
     svg: str
     legend: tuple[tuple[str, str], ...] = ()
     """``(style, name)`` of each series."""
+    height: float = HEIGHT
 
 
 class Series(NamedTuple):
@@ -76,9 +83,9 @@ def _grid(axis: Axis) -> list[str]:
     ]
 
 
-def lines(title: str, series: Sequence[Series], seconds: float, axis: Axis) -> Figure:
-    """A line for each series; points that are NaN are left out."""
-    parts = _grid(axis) + _time(seconds)
+def lines(title: str, series: Sequence[Series], seconds: float, axis: Axis, marked: Sequence[Band] = ()) -> Figure:
+    """A line for each series; points that are NaN are left out. What is ``marked`` is named, and stands behind them."""
+    parts = [*map(_marked, marked, [seconds] * len(marked)), *_grid(axis), *_time(seconds)]
     for name, style, points in series:
         places = [(x(at, seconds), axis.y(value), at, value) for at, value in points if not math.isnan(value)]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py, _, _ in places)
@@ -127,7 +134,55 @@ def bands(
             for began, ended, style, told in sorted(row, key=_length, reverse=True)  # the short ones on top
             if began < seconds
         ]
-    return Figure(title, _svg(parts, title, height), tuple(legend))
+    return Figure(title, _svg(parts, title, height), tuple(legend), height)
+
+
+def sheet(title: str, figures: Sequence[Figure], columns: int = 1) -> str:
+    """An SVG file of figures, row by row: each with its title, its legend and a card of its own.
+
+    With several in a row the file is shown smaller, so its letters are larger.
+    """
+    width = WIDTH + 2 * MARGIN
+    small = columns > 1
+    parts, top = [], 0.0
+    for k in range(0, len(figures), columns):
+        row = figures[k : k + columns]
+        height = max(figure.height for figure in row) + CAPTION + MARGIN
+        for n, figure in enumerate(row):
+            parts.append(
+                f'<g transform="translate({n * width} {top:g})">{_card(figure, width, height, LETTER[small])}</g>'
+            )
+        top += height
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {columns * width} {top:g}" role="img" '
+        f'class="{"small" if small else "large"}" '
+        f'aria-label="{escape(title, quote=True)}">\n<style>\n{MARKS.read_text("utf-8")}</style>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+def _card(figure: Figure, width: float, height: float, letter: float) -> str:
+    parts = [
+        f'<rect class="card" x="4" y="4" width="{width - 8:g}" height="{height - 8:g}" rx="8"/>',
+        f'<text class="title" x="{MARGIN}" y="23">{escape(figure.title)}</text>',
+    ]
+    at = float(MARGIN)
+    for style, name in figure.legend:
+        parts.append(f'<rect class="area {style}" x="{at:.1f}" y="35" width="10" height="10" rx="2"/>')
+        parts.append(f'<text class="name" x="{at + 15:.1f}" y="44">{escape(name)}</text>')
+        at += 32 + letter * len(name)
+    place = f'<svg x="{MARGIN}" y="{CAPTION + 6}" width="{WIDTH}" height="{figure.height:g}" overflow="visible" '
+    return "".join([*parts, figure.svg.replace("<svg ", place, 1)])
+
+
+def _marked(band: Band, seconds: float) -> str:
+    left, right = x(band.began, seconds), x(min(band.ended, seconds), seconds)
+    middle = f'text-anchor="middle" x="{(left + right) / 2:.1f}" y="{TOP + 14}"'
+    return (
+        f'<rect class="marked {band.style}" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" '
+        f'height="{HEIGHT - TOP - BOTTOM}"/><text class="name" {middle}>{escape(band.title)}</text>'
+    )
 
 
 def _length(band: Band) -> float:

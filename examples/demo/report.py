@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import uvicorn
 
-from .plot import Figure
+from .plot import MARKS, Figure
 
 if TYPE_CHECKING:
     from .scenes import Scene
@@ -35,7 +35,7 @@ def page(scenes: Sequence[Scene]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>meshkit beside plain httpx</title>
 <style>
-{STYLE.read_text("utf-8")}</style>
+{MARKS.read_text("utf-8")}{STYLE.read_text("utf-8")}</style>
 </head>
 <body>
 <h1>meshkit beside plain httpx</h1>
@@ -58,9 +58,15 @@ def section(scene: Scene) -> str:
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:
-    head, *rest = (("".join(f"<CELL>{escape(cell)}</CELL>" for cell in row)) for row in rows)
-    body = "".join(f"<tr>{row}</tr>\n".replace("CELL", "td") for row in rest)
-    return f'<div class="scroll"><table>\n<tr>{head.replace("CELL", "th")}</tr>\n{body}</table></div>'
+    head, *rest = rows
+    marks = [' class="ours"' if name.startswith("meshkit") else "" for name in head]
+    body = "".join(row_of("td", row, marks) for row in rest)
+    return f'<div class="scroll"><table>\n{row_of("th", head, marks)}{body}</table></div>'
+
+
+def row_of(kind: str, cells: Sequence[str], marks: Sequence[str]) -> str:
+    each = "".join(f"<{kind}{mark}>{escape(cell)}</{kind}>" for cell, mark in zip(cells, marks, strict=True))
+    return f"<tr>{each}</tr>\n"
 
 
 def drawn(figure: Figure) -> str:

@@ -24,6 +24,8 @@ from typing import Any
 
 import uvicorn
 
+__all__ = ["BURST", "PERIOD", "QUOTA", "QUOTA_BURST", "app", "bursting", "serve", "temper"]
+
 BURST, PERIOD = 1.5, 5.0
 QUOTA, QUOTA_BURST = 100.0, 20.0
 
@@ -78,18 +80,24 @@ def end_with_input() -> None:
     os._exit(0)
 
 
-def main() -> None:
-    kind, port, epoch = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+def serve(answer: Any, port: int) -> None:
+    """Until standard input ends, so that it cannot outlive the program that started it."""
     threading.Thread(target=end_with_input, daemon=True).start()
     # Kept-alive connections outlast any pause in the traffic: what fails here fails by temper, not by accident.
     uvicorn.run(
-        app(temper(kind), epoch),
+        answer,
+        host="127.0.0.1",
         port=port,
         lifespan="off",
         log_level="critical",
         access_log=False,
         timeout_keep_alive=60,
     )
+
+
+def main() -> None:
+    kind, port, epoch = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    serve(app(temper(kind), epoch), port)
 
 
 if __name__ == "__main__":

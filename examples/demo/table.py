@@ -64,7 +64,7 @@ def _table(rows: list[tuple[str, ...]]) -> Table:
     head, *rest = rows or [()]
     table = Table(*head[:1], box=None, pad_edge=False)
     for name in head[1:]:
-        table.add_column(name, justify="right", style="bold" if name == "meshkit" else None)
+        table.add_column(name, justify="right", style="bold" if name.startswith("meshkit") else None)
     for row in rest:
         table.add_row(*row)
     return table

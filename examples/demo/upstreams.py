@@ -21,10 +21,14 @@ READY_WITHIN = 20.0
 
 
 class Upstream:
-    """One process and its place. ``changes`` are ``(instant, up)`` on the clock of `time.time`."""
+    """One process and its place. ``changes`` are ``(instant, up)`` on the clock of `time.time`.
 
-    def __init__(self, kind: str, epoch: float) -> None:
+    ``module`` is run in it, and given the kind, the port and the epoch.
+    """
+
+    def __init__(self, kind: str, epoch: float, module: str = "examples.demo.server") -> None:
         self.kind = kind
+        self.module = module
         self.port = free_port()
         self.epoch = epoch
         self.changes: list[tuple[float, bool]] = []
@@ -42,7 +46,7 @@ class Upstream:
 
     async def start(self) -> None:
         """Returns when it accepts connections. Raises `RuntimeError` if it ends before that, or takes too long."""
-        command = [sys.executable, "-m", "examples.demo.server", self.kind, str(self.port), str(self.epoch)]
+        command = [sys.executable, "-m", self.module, self.kind, str(self.port), str(self.epoch)]
         # A session of its own: Ctrl-C in the terminal reaches this program only, which then ends its upstreams.
         self.process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, start_new_session=True
@@ -77,10 +81,10 @@ class Upstream:
 
 
 @asynccontextmanager
-async def upstreams(kinds: Iterable[str]) -> AsyncIterator[list[Upstream]]:
+async def upstreams(kinds: Iterable[str], module: str = "examples.demo.server") -> AsyncIterator[list[Upstream]]:
     """All of them accept connections inside, and none is left behind, whatever happens."""
     epoch = time.time()
-    started = [Upstream(kind, epoch) for kind in kinds]
+    started = [Upstream(kind, epoch, module) for kind in kinds]
     try:
         async with asyncio.TaskGroup() as starts:
             for upstream in started:

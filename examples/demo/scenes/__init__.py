@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ..plot import Figure
+from .at_the_door import AtTheDoor
 from .four_upstreams import FourUpstreams
 from .rate_limited import RateLimited
 
@@ -45,4 +46,4 @@ class Scene(Protocol):
         """For the report."""
 
 
-SCENES: tuple[type[Scene], ...] = (FourUpstreams, RateLimited)
+SCENES: tuple[type[Scene], ...] = (FourUpstreams, RateLimited, AtTheDoor)
