@@ -45,7 +45,7 @@ UNANSWERED = {"5xx", "gateway-error", "reset"}
 class Condition:
     """What `Retry` was given as ``on``, taken apart. ``policy`` is who to name in a `ConfigError`."""
 
-    __slots__ = ("_errors", "_predicates", "_statuses", "_unanswered", "_unsent")
+    __slots__ = ("_errors", "_predicates", "_unanswered", "_unsent", "statuses")
 
     def __init__(self, policy: str, on: Any) -> None:
         errors: list[type[Exception]] = []
@@ -72,7 +72,8 @@ class Condition:
         for word in words:
             statuses.update(WORDS[word] if word in WORDS else (int(word),))
         self._errors = tuple(errors)
-        self._statuses = frozenset(statuses)
+        self.statuses = frozenset(statuses)
+        """Those that a response may have."""
         self._predicates = tuple(predicates)
         self._unanswered = not UNANSWERED.isdisjoint(words)
         self._unsent = "connect-failure" in words
@@ -81,7 +82,7 @@ class Condition:
         error = failure.error
         kind = failure.kind
         if (
-            failure.status in self._statuses
+            failure.status in self.statuses
             or isinstance(error, self._errors)
             or (kind is not None and issubclass(kind, self._errors))
         ):

@@ -105,12 +105,13 @@ class Destination:
 class FallbackState:
     """A `Fallback` that counts how often it was taken."""
 
-    __slots__ = ("_condition", "_refused", "instead", "name", "taken")
+    __slots__ = ("_condition", "_refused", "instead", "name", "statuses", "taken")
 
     def __init__(self, spec: Fallback, rng: Random) -> None:
         self.name = spec.name
         self.taken = 0
         self._condition = None if spec.on is None else Condition("Fallback", spec.on)
+        self.statuses = frozenset() if self._condition is None else self._condition.statuses
         self._refused = spec.refused
         self.instead: list[Any] = self._started(spec, rng)
 

@@ -25,7 +25,7 @@ from .observe.watch import watch
 from .policy import awaits
 from .runtime.lock import LOCK
 from .runtime.settle import collect
-from .section import Section, fold, numbered
+from .section import Section, fold, numbered, within
 
 __all__ = ["Pipeline"]
 
@@ -52,7 +52,7 @@ class Pipeline:
         """Whether it was said already that a retry works within another pipeline's."""
         rng = random.Random(seed)  # noqa: S311  # jitter and picks, no secrets
         self.states: tuple[Any, ...] = tuple(_start(spec, rng) for spec in self.specs)
-        self.reads_failure = any(getattr(state, "reads_failure", False) for state in self.states)
+        self.reads_failure = any(getattr(state, "reads_failure", False) for state in within(self.states))
         """Whether ``call.failure`` is to be known where no retry asks for it."""
         self.root: Section
         with LOCK:

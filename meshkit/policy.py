@@ -127,7 +127,8 @@ class Repeat(Protocol):
     ``matches(failure)`` says whether this kind of failure is ours to repeat at all: stateless, may run user code,
     outside the lock. ``again`` answers the delay in seconds before the next attempt, or ``None`` to stop;
     ``call.attempt`` is the number of the attempt that failed, ``call.delay`` the backoff that came before it,
-    ``call.failure`` what happened. A state may be a `Gate` as well: it is entered once per call, before the first
+    ``call.failure`` what happened. ``statuses``: those it names, which a door that knows statuses then judges to be a
+    failure. A state may be a `Gate` as well: it is entered once per call, before the first
     attempt (a budget's deposit).
     """
 

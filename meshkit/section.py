@@ -27,6 +27,7 @@ __all__ = [
     "fold",
     "named",
     "numbered",
+    "within",
 ]
 
 LEAF, BOUND, REPEAT, FALLBACK = "leaf", "bound", "repeat", "fallback"
@@ -145,3 +146,19 @@ def numbered(states: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         name = named(state)
         seen[name] = seen.get(name, 0) + 1
         yield (name if seen[name] == 1 else f"{name} {seen[name]}"), state
+
+
+def within(states: Iterable[Any]) -> Iterator[Any]:
+    """All states of a pipeline, each once: also those of endpoints, of what stands instead, of what is on trial."""
+    seen: set[int] = set()
+    left = list(states)
+    while left:
+        state = left.pop(0)
+        if id(state) not in seen:
+            seen.add(id(state))
+            yield state
+            for member in getattr(state, "members", ()):
+                left += member.states
+            left += getattr(state, "instead", ())
+            if hasattr(state, "inner"):
+                left.append(state.inner)

@@ -29,6 +29,8 @@ Headers = list[tuple[bytes, bytes]]
 
 LONGEST = 10**9
 """Seconds, of a ``Retry-After``."""
+SOON = 1.0
+"""Seconds, where nobody knows when there will be room: without the field clients take a refusal for a failure."""
 MANY = 1000
 """Bodies that are kept; names of policies are few."""
 
@@ -66,6 +68,8 @@ class Refusals:
                 self._made[type(error), name] = made
         status, headers, body = made
         wait = getattr(error, "retry_after", None)
+        if wait is None and isinstance(error, Overloaded):
+            wait = SOON
         if wait is None or status == 504:
             return status, [*headers], body
         return status, [*headers, (b"retry-after", b"%d" % _whole(wait))], body

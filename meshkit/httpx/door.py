@@ -4,7 +4,7 @@
 outcome                                                   verdict
 ========================================================  ==========
 429, or 503 with ``Retry-After``                          OVERLOADED
-another 5xx                                               FAILURE
+another 5xx, and what a retry or a fallback names         FAILURE
 any other status                                          SUCCESS
 `Rejected` further in                                     IGNORED
 the caller's mistake: an invalid URL, a consumed stream   IGNORED
@@ -15,19 +15,20 @@ any other error                                           FAILURE
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..errors import ConfigError, MeshError, Rejected
 from ..fields.retry_after import parse, parse_ms
 from ..function import judged
+from ..section import within
 from .copies import Copies, alike
 from .library import Library, library_of
 from .quota import note_quota
 from .wire import stale
 
-__all__ = ["HttpxDoor", "Judge", "Spent"]
+__all__ = ["HttpxDoor", "Judge", "Spent", "named"]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -46,6 +47,7 @@ class HttpxDoor:
 
     __slots__ = (
         "_judge",
+        "_named",
         "_reads_quota",
         "_spent",
         "address",
@@ -72,9 +74,12 @@ class HttpxDoor:
         address: Callable[[Call], Any] | None,
         enforces_deadline: bool,
         reads_quota: bool = False,
+        named: frozenset[int] = frozenset(),
         copies: Copies | None = None,
     ) -> None:
         self._judge = judge
+        self._named = named
+        """Statuses that a retry or a fallback asks for."""
         self._reads_quota = reads_quota
         if spent is not None and spent != "bytes" and not callable(spent):
             raise ConfigError.of("meshkit.httpx", "spent", spent, 'write "bytes", or give a function of the response')
@@ -101,7 +106,9 @@ class HttpxDoor:
         if error is None:
             status = response.status_code
             if status < 500:
-                return OVERLOADED if status == 429 else SUCCESS
+                if status == 429:
+                    return OVERLOADED
+                return FAILURE if status in self._named else SUCCESS
             return OVERLOADED if status == 503 and "retry-after" in response.headers else FAILURE
         if isinstance(error, (Rejected, *library_of(call.request).mistakes)):
             return IGNORED
@@ -168,6 +175,11 @@ class HttpxDoor:
             return request.extensions.get(which)
         fix = "name one of scheme, host, origin, method, path, header:<name>, extension:<name>, or give a function"
         raise ConfigError.of("meshkit.httpx", "key", name, fix)
+
+
+def named(states: Iterable[Any]) -> frozenset[int]:
+    """The statuses that retries and fallbacks among the states are for: who asks for a 409 again calls it a failure."""
+    return frozenset().union(*(getattr(state, "statuses", ()) for state in within(states)))
 
 
 def _final(headers: Any) -> bool:

@@ -18,27 +18,14 @@ from typing import Any
 from ..call import Call
 from ..fields.rate_limit import read
 from ..fields.retry_after import parse, parse_ms
+from ..section import within
 
 __all__ = ["note_quota", "wants_quota"]
 
 
 def wants_quota(states: Iterable[Any]) -> bool:
     """Whether one of the states reads ``call.quota``, or one behind them: in a cluster, in a fallback, on trial."""
-    seen: set[int] = set()
-    stack = list(states)
-    while stack:
-        state = stack.pop()
-        if id(state) in seen:
-            continue
-        seen.add(id(state))
-        if getattr(state, "reads_quota", False):
-            return True
-        for member in getattr(state, "members", ()):
-            stack += member.states
-        stack += getattr(state, "instead", ())
-        if hasattr(state, "inner"):
-            stack.append(state.inner)
-    return False
+    return any(getattr(state, "reads_quota", False) for state in within(states))
 
 
 def note_quota(call: Call, response: Any) -> None:

@@ -18,7 +18,7 @@ from ..runtime.settle import LEFT, collect
 from .aim import aimed, hurried
 from .body import Body, holding
 from .copies import COPIES
-from .door import HttpxDoor, Judge, Spent
+from .door import HttpxDoor, Judge, Spent, named
 from .library import installed, library_of
 from .outgoing import ATTEMPT, DEADLINE, Fields
 from .quota import wants_quota
@@ -100,6 +100,7 @@ class AsyncMeshTransport(_Async):
             address=address,
             enforces_deadline=False,
             reads_quota=wants_quota(pipeline.states),
+            named=named(pipeline.states),
             copies=COPIES,
         )
         self._invoke = bind(pipeline, door, inner.handle_async_request)
@@ -171,6 +172,7 @@ class MeshTransport(_Sync):
             address=self._address,
             enforces_deadline=True,
             reads_quota=wants_quota(pipeline.states),
+            named=named(pipeline.states),
         )
         self._invoke = bind(pipeline, door, self._send)
 

@@ -100,12 +100,14 @@ class RetryState:
         "enter",
         "exit",
         "name",
+        "statuses",
     )
 
     def __init__(self, spec: Retry, rng: Random) -> None:
         self.name = spec.name
         self._attempts = spec.attempts
         self._condition = Condition("Retry", spec.on)
+        self.statuses = self._condition.statuses
         self._delay = spec.backoff.delay
         self._retry_after_cap = spec.retry_after_cap
         self._safe = spec.non_idempotent
