@@ -73,56 +73,49 @@ class Call:
     the places to come back to.
     """
 
-    clock: Callable[[], float]
-    """What the instants are read from; set where calls below inherit the deadline."""
-
     __slots__ = (
-        "__dict__",
         "answered_at",
         "attempt",
+        "avoid",
         "began_at",
+        "bounds",
         "clock",
         "deadline",
+        "delay",
         "door",
         "endpoint",
+        "events",
         "facts",
+        "failed",
+        "failure",
         "held",
+        "lines",
         "marks",
+        "origin",
+        "over",
+        "quota",
         "request",
+        "reserve",
         "rest",
+        "scope",
+        "spent",
+        "stopped",
+        "verdict",
     )
 
-    # What most calls never need stands in the class, and costs a call nothing until it is set.
-    avoid: tuple[Any, ...] = ()
-    """Endpoints that failed or refused this call: picked again only if there is no other."""
-    bounds: tuple[Any, ...] = ()
+    # What most calls never need is left unset, and costs a call nothing until it is.
+    bounds: tuple[Any, ...]
     """On trio: the cancel scopes around this call."""
-    delay = 0.0
-    """The backoff before this attempt, in seconds."""
-    events: list[Any] | None = None
-    """Where watching gates write; ``None``: nobody listens."""
-    failure: Failure | None = None
-    """Of the last attempt that was no success."""
-    fell: Failure | None = None
-    """What a fallback has taken the place of, until what stands instead is repeated."""
-    origin: Call | None = None
-    """Of a fork: the call it was forked from."""
-    quota: tuple[float, float] | None = None
-    """What the upstream says of its own limit in this answer: (calls remaining, seconds until more)."""
-    lines: list[Any] | None = None
-    """The ledger, where this call is the outermost; see `deadline`."""
-    over = False
-    """Whether it was told already that the call has ended."""
-    reserve = 0.0
+    clock: Callable[[], float]
+    """What the instants are read from; set, as the next, where calls below inherit the deadline."""
+    reserve: float
     """Seconds of the deadline that are not left to the calls made within this one."""
-    scope: Any = None
-    """What this call was made within; see `deadline`."""
-    spent: float | None = None
-    """What the call turned out to cost (tokens, bytes), once somebody knows."""
-    stopped: str | None = None
-    """Why the last retry asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
-    verdict = Verdict.IGNORED
-    """Of a fork that has ended."""
+    over: bool
+    """Whether it was told already that the call has ended; set where it is made within another one."""
+    rest: Any
+    """The engine's: where the walk goes on after a wait; set with each wait."""
+    verdict: Verdict
+    """Of a fork, and of the last walk by one."""
 
     def __init__(self, door: Any, request: Any, now: float) -> None:
         self.door = door
@@ -132,13 +125,33 @@ class Call:
         """The instant by which the present attempt must be over; ``None``: unbounded."""
         self.attempt = 1
         """The number of this attempt under the innermost retry, from 1."""
+        self.delay = 0.0
+        """The backoff before this attempt, in seconds."""
         self.endpoint: Any = None
         """The endpoint that was picked last."""
+        self.avoid: tuple[Any, ...] = ()
+        """Endpoints that failed or refused this call: picked again only if there is no other."""
         self.facts: dict[Any, Any] | None = None
         """What gates asked to know of the request (a key, a cost), by gate."""
         self.answered_at: float | None = None
         """When the last attempt's answer began."""
+        self.failure: Failure | None = None
+        """Of the last attempt that was no success."""
+        self.failed: Any = None
+        """The engine's: what the call has come to, if what it goes on to is refused."""
+        self.stopped: str | None = None
+        """Why the last retry asked made no further attempt: "attempts", "deadline", "budget", "retry-after"."""
+        self.spent: float | None = None
+        """What the call turned out to cost (tokens, bytes), once somebody knows."""
+        self.quota: tuple[float, float] | None = None
+        """What the upstream says of its own limit in this answer: (calls remaining, seconds until more)."""
         self.held: Any = None
         self.marks: Any = None
-        self.rest: Any = None
-        """The engine's: where the walk goes on after a wait."""
+        self.events: list[Any] | None = None
+        """Where watching gates write; ``None``: nobody listens."""
+        self.scope: Any = None
+        """What this call was made within; see `deadline`."""
+        self.lines: list[Any] | None = None
+        """The ledger, where this call is the outermost; see `deadline`."""
+        self.origin: Call | None = None
+        """Of a fork: the call it was forked from."""

@@ -11,9 +11,10 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from .call import Call, Failure, Verdict
+from .engine import survive
 from .errors import ConfigError, Rejected
 
-__all__ = ["FunctionDoor", "Judge", "Spent", "judged"]
+__all__ = ["FunctionDoor", "Judge", "Spent", "cost_of", "judged"]
 
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 
@@ -30,6 +31,15 @@ def judged(verdict: Any) -> Verdict | None:
     if verdict is None or isinstance(verdict, Verdict):
         return verdict
     raise TypeError(f"a judge answers a Verdict, or None for the usual one, not {verdict!r}")
+
+
+def cost_of(spent: Spent, result: Any) -> float | None:
+    """What a result has cost; ``None`` where that cannot be told. An answer is not lost to a look into it."""
+    try:
+        return spent(result)
+    except Exception as error:
+        survive(error)
+        return None
 
 
 class FunctionDoor:
@@ -71,7 +81,7 @@ class FunctionDoor:
 
     def judge(self, call: Call, result: Any, error: BaseException | None) -> Verdict:
         if self._spent is not None and error is None:
-            call.spent = self._spent(result)
+            call.spent = cost_of(self._spent, result)
         if self._judge is not None:
             verdict = judged(self._judge(result, error))
             if verdict is not None:

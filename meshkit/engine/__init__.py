@@ -8,15 +8,17 @@ What a call has taken stands in ``call.held``, an immutable linked list of frame
 each run of gates with something to settle. The places a walk may come back to stand in ``call.marks``, another such
 list::
 
-    (outer, section, held there, deadline there, attempt, delay,       a Repeat's section; how the attempt before ended,
-        verdict, marks)                                                and the marks of those willing to deal with that
+    (outer, section, held there, deadline there, attempt, delay)       a Repeat's section
     (outer, section, held there, deadline there, branch, refused)      a Choice's: the branch taken, those that rejected
     (outer, section, held there, deadline there)                       a Fallback's, a Race's, a Middleware's
 
-Both are found by walking, not by parent pointers: a cluster shared by a hundred routes is a graph.
+How a call has failed, while it goes on to a further attempt or a fallback, stands in ``call.failed``: ``(failure,
+verdict, held since, the marks willing to deal with it, the marks since, attempts)``.
+
+The lists are found by walking, not by parent pointers: a cluster shared by a hundred routes is a graph.
 """
 
-from .back import again, expired, fall, finish, first, release, survived, willing
+from .back import again, expired, fall, finish, first, release, survive, survived, willing
 from .fork import adopt, fork, learn
 from .forward import admit, advance, elsewhere, gather, outlived, patience
 
@@ -36,6 +38,7 @@ __all__ = [
     "outlived",
     "patience",
     "release",
+    "survive",
     "survived",
     "willing",
 ]

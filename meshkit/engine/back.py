@@ -9,15 +9,16 @@ from ..call import Call, Verdict
 from ..errors import AttemptTimedOut, DeadlineExceeded, TimedOut
 from ..section import FALLBACK, REPEAT, named
 
-__all__ = ["again", "expired", "fall", "finish", "first", "release", "survived", "willing"]
+__all__ = ["again", "expired", "fall", "finish", "first", "release", "survive", "survived", "willing"]
 
 IGNORED = Verdict.IGNORED
 
 survived: list[Any] = [0, None]
-"""How many exits and predicates raised, against the law, and the last error: counted, and no call is lost to them."""
+"""How many exits, predicates and the like raised, and the last error: counted, and no call is lost to them."""
 
 
-def _survive(error: Exception) -> None:
+def survive(error: Exception) -> None:
+    """Count an error of user code that no call is lost to."""
     survived[0] += 1
     survived[1] = error
 
@@ -37,7 +38,7 @@ def willing(call: Call, base: Any, verdict: Verdict) -> tuple[Any, ...]:
                 if mark[1].state.matches(call.failure):
                     found.append(mark)
             except Exception as error:
-                _survive(error)
+                survive(error)
                 if call.failure is not None and call.failure.error is not None:
                     with suppress(Exception):
                         call.failure.error.add_note(f"{named(mark[1].state)}: its predicate raised {error!r}")
@@ -54,9 +55,10 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
         section = mark[1]
         if section.kind is FALLBACK:
             if fall(call, mark, now, verdict):
+                call.failed = (call.failure, verdict, call.held, marks, call.marks, call.attempt)
                 return 0.0
             continue
-        outer, section, held, deadline, attempt, delay, _, _ = mark
+        outer, section, held, deadline, attempt, delay = mark
         call.attempt = attempt
         call.delay = delay
         call.deadline = deadline
@@ -66,10 +68,9 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
             release(call, held, now, verdict)
             call.attempt = attempt + 1
             call.delay = wait
-            call.marks = (outer, section, held, deadline, attempt + 1, wait, verdict, marks)
+            call.marks = (outer, section, held, deadline, attempt + 1, wait)
             call.rest = section.after
-            if call.fell is not None:
-                call.fell = None
+            call.failed = (call.failure, verdict, held, marks, call.marks, attempt)
             if call.endpoint is not None:
                 call.avoid = (*call.avoid, call.endpoint)
             return wait  # type: ignore[no-any-return]
@@ -85,7 +86,6 @@ def fall(call: Call, mark: Any, now: float, verdict: Verdict) -> bool:
     if (deadline is not None and now >= deadline) or not section.step(call, now):
         return False
     release(call, held, now, verdict)
-    call.fell = call.failure
     call.deadline = deadline
     call.marks = outer
     call.rest = section.branch
@@ -93,10 +93,10 @@ def fall(call: Call, mark: Any, now: float, verdict: Verdict) -> bool:
 
 
 def first(call: Call) -> BaseException | None:
-    """What a fallback was to take the place of; the call forgets it: no cycle of error, traceback and call."""
-    failure = call.fell
-    call.fell = call.failure = None
-    return None if failure is None else failure.error
+    """The refusal that a fallback was to take the place of; the call forgets it: no cycle of error and call."""
+    error: BaseException | None = call.failed[0].error
+    call.failed = call.failure = None
+    return error
 
 
 def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
@@ -108,7 +108,7 @@ def release(call: Call, base: Any, now: float, verdict: Verdict) -> None:
             try:
                 exit(call, began, now, verdict)
             except Exception as error:
-                _survive(error)
+                survive(error)
             except BaseException:  # Ctrl-C: the others are given back all the same, and nothing twice
                 call.held = (outer, exits[exits.index(exit) + 1 :], began)
                 release(call, base, now, verdict)

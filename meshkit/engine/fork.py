@@ -14,8 +14,6 @@ from .back import release
 
 __all__ = ["adopt", "fork", "learn"]
 
-LEARNED = ("avoid", "failure", "quota", "spent")
-
 
 def fork(call: Call) -> Call:
     """A second record of a call, for a walk beside or after another one. What is held so far stays with the first."""
@@ -26,10 +24,11 @@ def fork(call: Call) -> Call:
     twin.facts = call.facts
     twin.held = call.held
     twin.marks = call.marks
-    twin.__dict__.update(call.__dict__)
-    if twin.fell is not None:
-        twin.fell = None
+    twin.avoid = call.avoid
+    twin.events = call.events
+    twin.scope = call.scope
     twin.origin = call
+    twin.verdict = Verdict.IGNORED
     return twin
 
 
@@ -39,9 +38,12 @@ def learn(call: Call, twin: Call) -> None:
     call.endpoint = twin.endpoint
     call.answered_at = twin.answered_at
     call.verdict = twin.verdict
-    for name in LEARNED:
-        if name in twin.__dict__:
-            setattr(call, name, twin.__dict__[name])
+    call.avoid = twin.avoid
+    call.failure = twin.failure or call.failure
+    if twin.quota is not None:
+        call.quota = twin.quota
+    if twin.spent is not None:
+        call.spent = twin.spent
 
 
 def adopt(call: Call, base: Any, twin: Call, now: float) -> None:

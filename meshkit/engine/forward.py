@@ -61,7 +61,7 @@ def advance(call: Call, section: Section, now: float) -> Any:
                         call.deadline = until
                 elif kind is REPEAT:
                     call.attempt = 1
-                    call.marks = (call.marks, section, call.held, call.deadline, 1, 0.0, None, ())
+                    call.marks = (call.marks, section, call.held, call.deadline, 1, 0.0)
                 else:
                     call.marks = (call.marks, section, call.held, call.deadline)
                     if kind is not FALLBACK:
@@ -124,14 +124,20 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
     """Where to go instead, once a gate has rejected: nothing was sent, and no attempt is spent.
 
     Directly below a choice another branch is tried; a choice that has none has itself rejected, and a choice directly
-    around it is asked next. Further out a fallback may take the call; where it was a retry's further attempt that was
-    rejected, the call has failed as the attempt before did, and so a fallback around the retry is told. Nobody walks
-    around a middleware: it is to see the rejection first. ``None``: nobody is left, the rejection stands.
+    around it is asked next. Further out a fallback may take the call. Where the call had failed already, and it was a
+    further attempt or a fallback that was rejected, it has come to that failure (`Call.failed`) for those outside, and
+    no choice is gone back to: something was sent. Nobody walks around a middleware: it is to see the rejection first.
+    ``None``: nobody is left, the rejection stands.
     """
     mark = call.marks
     direct = True
-    repeated: Any = None
+    failed = call.failed
+    since = False if failed is None else failed[4]
+    willing: tuple[Any, ...] = ()
     while mark is not None:
+        if mark is since:
+            failure, verdict, before, willing, _, attempt = failed
+            direct = direct and not failure.sent
         kind = mark[1].kind
         if kind is CHOICE and direct:
             outer, section, held, deadline, branch, refused = mark
@@ -146,20 +152,21 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
                 call.marks = (outer, section, held, deadline, other, refused)
                 return other
         elif kind is FALLBACK:
-            if repeated is not None and any(each is mark for each in repeated[7]):
-                release(call, repeated[2], now, IGNORED)
-                if fall(call, mark, now, repeated[6]):
+            if any(each is mark for each in willing):
+                release(call, before, now, IGNORED)
+                if fall(call, mark, now, verdict):
+                    call.failed = (failure, verdict, call.held, willing, call.marks, attempt)
                     return call.rest  # type: ignore[no-any-return]
             elif mark[1].state.catches(rejection):
-                before, call.failure = call.failure, Failure(rejection)
+                known, call.failure = call.failure, Failure(rejection, sent=False)
                 if fall(call, mark, now, IGNORED):
                     rejection.__traceback__ = None  # it holds a frame that holds the call: no cycle
+                    if failed is None:
+                        call.failed = (call.failure, IGNORED, call.held, (), call.marks, call.attempt)
                     return call.rest  # type: ignore[no-any-return]
-                call.failure = before
+                call.failure = known
         elif kind is REPEAT:
             direct = False
-            if repeated is None and mark[4] > 1:
-                repeated = mark
         elif kind is not CHOICE:
             return None
         mark = mark[0]

@@ -17,8 +17,8 @@ __all__ = ["aimed", "hurried", "told"]
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 STEPS = ("connect", "read", "write", "pool")
 new = object.__new__
-LEAST = 0.001
-"""Seconds: a timeout of none at all would mean not to block."""
+LEAST, MOST = 0.001, 1e9
+"""Seconds: a timeout of none at all would mean not to block, and one of centuries is too long for a socket."""
 
 
 def aimed(request: Any, endpoint: Any) -> Any:
@@ -49,8 +49,7 @@ def aimed(request: Any, endpoint: Any) -> Any:
 
 def hurried(request: Any, remaining: float) -> Any:
     """The request, with each of httpx's timeouts no longer than ``remaining`` seconds."""
-    if remaining < LEAST:
-        remaining = LEAST
+    remaining = LEAST if remaining < LEAST else MOST if remaining > MOST else remaining
     given = request.extensions.get("timeout") or {}
     steps = {}
     for step in STEPS:

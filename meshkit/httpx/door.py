@@ -14,6 +14,7 @@ any other error                                           FAILURE
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 from ..call import Call, Failure, Verdict
 from ..errors import ConfigError, MeshError, Rejected
 from ..fields.retry_after import parse, parse_ms
-from ..function import judged
+from ..function import cost_of, judged
 from ..section import within
 from .copies import Copies, alike
 from .library import Library, library_of
@@ -33,6 +34,8 @@ __all__ = ["HttpxDoor", "Judge", "Spent", "named"]
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110, 9.2.2."""
+
+DIGITS = re.compile("[0-9]+")
 
 Judge = Callable[[Any, Any], Verdict | None]
 """``(response, error)``, one of them ``None``, to a verdict; ``None`` leaves it to the table above."""
@@ -98,7 +101,7 @@ class HttpxDoor:
         if self._reads_quota and error is None:
             note_quota(call, response)
         if self._spent is not None and error is None:
-            call.spent = self._spent(response)
+            call.spent = cost_of(self._spent, response)
         if self._judge is not None:
             verdict = judged(self._judge(response, error))
             if verdict is not None:
@@ -186,13 +189,14 @@ def _final(headers: Any) -> bool:
     """Whether the upstream asks not to be asked again, in one of the ways in use.
 
     ``x-should-retry: false`` (OpenAI, Anthropic, Stripe), ``x-envoy-overloaded`` and ``x-envoy-ratelimited`` (Envoy's
-    own answers), a negative ``grpc-retry-pushback-ms`` (gRPC proposal A6).
+    own answers), a ``grpc-retry-pushback-ms`` that is negative or cannot be read (gRPC proposal A6).
     """
+    pushback = headers.get("grpc-retry-pushback-ms")
     return (
         headers.get("x-should-retry", "").strip().lower() == "false"
         or "x-envoy-overloaded" in headers
         or "x-envoy-ratelimited" in headers
-        or headers.get("grpc-retry-pushback-ms", "").startswith("-")
+        or (pushback is not None and not DIGITS.fullmatch(pushback))
     )
 
 

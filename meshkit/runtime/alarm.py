@@ -110,7 +110,7 @@ def arm(
 def lift(call: Call) -> None:
     """Let what is under way on behalf of a call go on as long as it likes: its answer is complete."""
     call.deadline = math.inf
-    for scope in call.bounds:
+    for scope in getattr(call, "bounds", ()):
         scope.deadline = math.inf
 
 
@@ -133,7 +133,7 @@ def _scoped(call: Call, send: Callable[..., Any], now: float, clock: Callable[[]
 
     async def scoped(*args: Any, **kwargs: Any) -> Any:
         with trio.CancelScope(deadline=trio.current_time() + (call.deadline or now) - now) as scope:
-            outer = call.bounds
+            outer = getattr(call, "bounds", ())
             call.bounds = (*outer, scope)
             try:
                 return await send(*args, **kwargs)

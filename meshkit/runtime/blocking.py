@@ -13,7 +13,7 @@ from ..policy import Waiter
 from ..section import Section
 from .lock import LOCK
 
-__all__ = ["close", "nap", "pause"]
+__all__ = ["close", "nap", "pause", "there"]
 
 
 def pause(call: Call, wait: Any, clock: Callable[[], float]) -> Section:
@@ -53,3 +53,13 @@ def stand(call: Call, waiter: Waiter, clock: Callable[[], float]) -> Section:
 
 def close(discard: Callable[[Any], Any], result: Any) -> None:
     discard(result)
+
+
+def there(call: Call, destination: Callable[..., Any]) -> Callable[..., Any]:
+    """What is sent where a leaf has a destination of its own: called as the caller called."""
+    args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
+
+    def send(*_: Any, **__: Any) -> Any:
+        return destination(*args, **kwargs)
+
+    return send

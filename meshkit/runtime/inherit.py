@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import Token
 from typing import Any
 
 from ..call import Call
-from ..deadline import CURRENT, Outer, until
+from ..deadline import Outer, until
 from ..errors import TooLate
+from ..observe.events import RejectedCall
 from ..section import REPEAT
 
-__all__ = ["inherit", "left", "warned"]
+__all__ = ["inherit", "warned"]
 
 
 def inherit(call: Call, outer: Outer, clock: Callable[[], float], now: float) -> None:
     """Take the deadline of what a call begins in. Raises `TooLate` where that has passed: nothing is started."""
     call.scope = outer
+    call.over = False
     deadline = until(outer, clock, now)
     if deadline is not None:
         if deadline <= now:
-            raise TooLate("the deadline it came with passed %.3g s ago", now - deadline)
+            rejection = TooLate("the deadline it came with passed %.3g s ago", now - deadline, policy="deadline")
+            if call.events is not None:
+                call.events.append(RejectedCall(now, "deadline", None, rejection))
+            try:
+                raise rejection
+            finally:
+                del rejection  # no cycle of error, traceback and frame
         call.deadline = deadline
-
-
-def left(token: Token[Any]) -> None:
-    """What ran within the call has ended."""
-    try:  # noqa: SIM105  # `suppress` costs more than the rest
-        CURRENT.reset(token)
-    except ValueError:  # the collector closes a coroutine in another context
-        pass
 
 
 def warned(tree: Any, call: Call) -> None:

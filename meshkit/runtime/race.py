@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
+
 from ..call import Call, Verdict
 from ..engine import fork
 from ..observe.events import Hedged
@@ -111,19 +113,28 @@ class Race:
         import trio
 
         self.cancelled = trio.Cancelled
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._attempt, self._begin())
-            delay = self.state.delay
-            while not self._over():
-                bell = self.bell = TrioBell()
-                await bell.wait(delay)
-                if not self._over():
-                    if self._another():
-                        nursery.start_soon(self._attempt, self._begin())
-                    else:
-                        delay = None
-            self.bell = None
-            nursery.cancel_scope.cancel()
+        ended: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._attempt, self._begin())
+                delay = self.state.delay
+                while not self._over():
+                    bell = self.bell = TrioBell()
+                    await bell.wait(delay)
+                    if not self._over():
+                        if self._another():
+                            nursery.start_soon(self._attempt, self._begin())
+                        else:
+                            delay = None
+                self.bell = None
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            ended = one_of(group, trio.Cancelled)
+        if ended is not None:
+            try:
+                raise ended
+            finally:
+                ended = None
 
     def _over(self) -> bool:
         return self.winner is not None or len(self.answers) == len(self.twins)
@@ -168,6 +179,15 @@ class Race:
             error = None
 
 
+def one_of(group: BaseExceptionGroup[BaseException], cancelled: type[BaseException]) -> BaseException:
+    """What a nursery has bundled is one cancellation, seen by several tasks, unless Ctrl-C is among it: as one."""
+    cancellations, others = group.split(cancelled)
+    found: BaseException = others or cancellations or group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
 async def given_up(tasks: list[asyncio.Task[None]]) -> None:
     """Cancel what still runs, and wait until it has ended, also where this very task is being cancelled."""
     for task in tasks:
@@ -175,7 +195,8 @@ async def given_up(tasks: list[asyncio.Task[None]]) -> None:
     cancelled = None
     while any(not task.done() for task in tasks):
         try:
-            await asyncio.wait(tasks)
+            with anyio.CancelScope(shield=True):  # a scope of anyio's cancels again in each turn of the loop
+                await asyncio.wait(tasks)
         except asyncio.CancelledError as again:
             cancelled = again
     if cancelled is not None:

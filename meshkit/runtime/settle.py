@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..call import Call, Verdict
-from ..engine import adopt, release
+from ..engine import adopt, learn, release
 from .lock import LOCK, owned
 from .outcome import told
 
@@ -33,6 +33,10 @@ def settle(tree: Any, call: Call, now: float, verdict: Verdict, base: Any = None
 
 def settle_walks(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, now: float) -> None:
     """Forks of a call that held ``base`` have ended: one is adopted, the others give back what is theirs."""
+    if all(twin.held is base for twin in walks):
+        if kept is not None:
+            learn(call, kept)
+        return
     with LOCK:
         for twin in walks:
             if twin is not kept:

@@ -7,7 +7,6 @@ that.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 from typing import Any
 
 from ..call import Call, Verdict
@@ -16,12 +15,12 @@ from ..engine import advance, again, expired, first, fork, gather, learn, releas
 from ..errors import Rejected
 from ..section import LEAF, RACE, Section
 from .alarm import Cancelled, arm
-from .inherit import inherit, left, warned
+from .inherit import inherit, warned
 from .lock import LOCK, owned
 from .outcome import noted, told
 from .race import Race
 from .settle import LEFT, abandon, collect, settle, settle_walks
-from .waiting import close, pause
+from .waiting import close, pause, there
 
 __all__ = ["bind"]
 
@@ -32,10 +31,10 @@ SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 acquire, unlock = LOCK.acquire, LOCK.release
 
 
-def bind(
-    tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], whole: Any = None, start: Any = None
-) -> Callable[..., Any]:
-    """Put a pipeline in front of ``fn``; with a call under way, only the sections from ``start`` on."""
+def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool = False) -> Callable[..., Any]:
+    """Put a pipeline in front of ``fn``. Further ``inner``, it is called with a fork of the call under way, the section
+    to walk it from, and the arguments and keywords for ``fn``.
+    """
     clock = tree.clock
     judge = door.judge
     judging = door.judges_results
@@ -50,17 +49,18 @@ def bind(
 
     async def invoke(*args: Any, **kwargs: Any) -> Any:
         now = clock()
-        call = whole or Call(door, args[0] if takes_request else (args, kwargs), now)
-        base, outer = call.held, call.marks
-        section = start or tree.root
-        verdict = IGNORED
-        alarms = key = result = error = earlier = token = None
-        if whole is None:
+        if inner:
+            call, section, args, kwargs = args
+            scope = None
+        else:
+            call = Call(door, args[0] if takes_request else (args, kwargs), now)
+            section = tree.root
             scope = CURRENT.get()
             if tree.listeners:
                 call.events = []
-        else:
-            scope = None
+        base, outer = call.held, call.marks
+        verdict = IGNORED
+        alarms = key = result = error = earlier = token = None
         try:
             try:
                 if scope is not None:
@@ -79,9 +79,9 @@ def bind(
                             if wait.kind is LEAF:
                                 send = there(call, wait.step)
                             elif wait.kind is RACE:
-                                send = race(tree, door, fn, call, wait)
+                                send = race(tree, door, walk, call, wait)
                             else:
-                                send = around(tree, door, fn, call, wait)
+                                send = around(tree, walk, call, wait)
                             break
                         section = (await pause(call, wait, clock)) if wait else call.rest
                         if section.facts is not None:
@@ -93,7 +93,7 @@ def bind(
                         finally:
                             unlock()
                     if earlier is not None:
-                        earlier = call.failure = call.fell = None
+                        earlier = call.failure = call.failed = None
                         if error is None and discard is not None:
                             await discard(result)
                     if address is not None:
@@ -103,9 +103,7 @@ def bind(
                         key = call if send is fn else send
                         send, alarms = arm(key, call, send, now, clock)
                     if opens and call.deadline is not None:
-                        call.clock = clock
-                        if reserve:
-                            call.reserve = reserve
+                        call.clock, call.reserve = clock, reserve
                         token = CURRENT.set(call)
                     try:
                         result = await (send(*args, **kwargs) if kwargs else send(*args))
@@ -117,7 +115,10 @@ def bind(
                         error, alarms = expired(call, now, clock()), None
                     finally:
                         if token is not None:
-                            left(token)
+                            try:  # noqa: SIM105  # `suppress` costs more than the rest
+                                CURRENT.reset(token)
+                            except ValueError:  # the collector closes a coroutine in another context
+                                pass
                             token = None
                     if alarms is not None:
                         if alarms.pop(key, None) is None:
@@ -156,7 +157,7 @@ def bind(
                     now = clock()
                     if key is not None and now >= call.deadline:
                         verdict = FAILURE  # it was out for too long, whoever says so first
-                    if whole is not None:
+                    if inner:
                         call.marks, call.deadline = outer, outer[3]
                     if isinstance(raised, GeneratorExit):
                         abandon(tree, call, verdict, base)
@@ -169,25 +170,24 @@ def bind(
                             unlock()
                     if earlier is not None and error is None and discard is not None:
                         await close(discard, result)
-                    if whole is None and (call.events is not None or scope is not None):
+                    if not inner and (call.events is not None or scope is not None):
                         told(tree, call, now, verdict)
-                    if call.fell is not None and isinstance(raised, Rejected):
+                    if call.failed is not None and isinstance(raised, Rejected):
                         raise first(call) or raised from None  # what stands instead was refused as well
                     raise
                 # A further attempt was refused. The call was sent, so it ends as the attempt before did.
                 verdict, held = earlier
-                if call.fell is None:
-                    call.attempt -= 1
+                call.attempt = call.failed[5]
                 call.stopped = raised.policy or type(raised).__name__
                 acquire()
                 try:
                     release(call, held, now, IGNORED)
                 finally:
                     unlock()
-            if whole is not None:
+            if inner:
                 call.marks, call.deadline, call.verdict = outer, outer[3], verdict
-            if hold is not None and error is None and (whole is None or verdict is SUCCESS):
-                if whole is None:
+            if hold is not None and error is None and (not inner or verdict is SUCCESS):
+                if not inner:
                     try:
                         return hold(tree, call, result, verdict)
                     except BaseException:
@@ -207,12 +207,12 @@ def bind(
                     finally:
                         unlock()
                     raise
-            if whole is None and (call.events is not None or scope is not None):
+            if not inner and (call.events is not None or scope is not None):
                 told(tree, call, now, verdict)
             if error is not None:
-                if call.stopped is not None or (whole is None and call.attempt > 1):
+                if call.stopped is not None or (not inner and call.attempt > 1):
                     noted(error, call, now)
-                if whole is None:
+                if not inner:
                     call.failure = None
                 raise error
             return result
@@ -222,10 +222,11 @@ def bind(
             if LEFT and not owned():  # the collector may have struck within a walk
                 collect()
 
+    walk = invoke if inner else bind(tree, door, fn, inner=True)
     return invoke
 
 
-def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
+def around(tree: Any, walk: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
     """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``.
 
     Each ``call_next()`` is a walk of its own, by a fork of the call, and several may be under way at once. The walk
@@ -245,7 +246,7 @@ def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Se
             twin = fork(call)
             under_way += 1
             try:
-                result = walks[twin] = await bind(tree, door, fn, twin, section.after)(*args, **kwargs)
+                result = walks[twin] = await walk(twin, section.after, args, kwargs)
             finally:
                 under_way -= 1
                 learn(call, twin)
@@ -270,31 +271,21 @@ def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Se
     return send
 
 
-def race(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
+def race(tree: Any, door: Any, walk: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
     """What is sent where a hedge stands: as many attempts as it lets begin, each a walk of its own."""
 
     async def send(*args: Any, **kwargs: Any) -> Any:
-        async def walk(twin: Call) -> Any:
-            return await bind(tree, door, fn, twin, section.after)(*args, **kwargs)
-
         replayable, idempotent = door.twice(call)
         if replayable and (idempotent or section.state.non_idempotent):
-            return await Race(call, section.state, tree.clock, walk, door.discard).run()
+
+            def attempt(twin: Call) -> Awaitable[Any]:
+                return walk(twin, section.after, args, kwargs)  # type: ignore[no-any-return]
+
+            return await Race(call, section.state, tree.clock, attempt, door.discard).run()
         twin = fork(call)
         try:
-            return await walk(twin)
+            return await walk(twin, section.after, args, kwargs)
         finally:
             settle_walks(call, call.held, [twin], twin, tree.clock())
-
-    return send
-
-
-def there(call: Call, destination: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """What is sent where a leaf has a destination of its own, maybe a plain function: called as the caller called."""
-    args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
-
-    async def send(*_: Any, **__: Any) -> Any:
-        answer = destination(*args, **kwargs)
-        return await answer if isawaitable(answer) else answer
 
     return send

@@ -14,8 +14,8 @@ from ..deadline import CURRENT
 from ..engine import advance, again, expired, first, fork, gather, learn, release, willing
 from ..errors import Rejected
 from ..section import LEAF, RACE, Section
-from .blocking import close, pause
-from .inherit import inherit, left, warned
+from .blocking import close, pause, there
+from .inherit import inherit, warned
 from .lock import LOCK, owned
 from .outcome import noted, told
 from .settle import LEFT, abandon, collect, settle, settle_walks
@@ -25,8 +25,10 @@ __all__ = ["bind"]
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 
 
-def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start: Any = None) -> Callable[..., Any]:
-    """Put a pipeline in front of ``fn``; with a call under way, only the sections from ``start`` on."""
+def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -> Callable[..., Any]:
+    """Put a pipeline in front of ``fn``. Further ``inner``, it is called with a fork of the call under way, the section
+    to walk it from, and the arguments and keywords for ``fn``.
+    """
     clock = tree.clock
     judge = door.judge
     judging = door.judges_results
@@ -41,17 +43,18 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
 
     def invoke(*args: Any, **kwargs: Any) -> Any:
         now = clock()
-        call = whole or Call(door, args[0] if takes_request else (args, kwargs), now)
-        base, outer = call.held, call.marks
-        section = start or tree.root
-        verdict = IGNORED
-        alarms = key = result = error = earlier = token = None
-        if whole is None:
+        if inner:
+            call, section, args, kwargs = args
+            scope = None
+        else:
+            call = Call(door, args[0] if takes_request else (args, kwargs), now)
+            section = tree.root
             scope = CURRENT.get()
             if tree.listeners:
                 call.events = []
-        else:
-            scope = None
+        base, outer = call.held, call.marks
+        verdict = IGNORED
+        alarms = key = result = error = earlier = token = None
         try:
             try:
                 if scope is not None:
@@ -67,9 +70,9 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                             if wait.kind is LEAF:
                                 send = there(call, wait.step)
                             elif wait.kind is RACE:
-                                send = race(tree, door, fn, call, wait)
+                                send = race(tree, door, walk, call, wait)
                             else:
-                                send = around(tree, door, fn, call, wait)
+                                send = around(tree, walk, call, wait)
                             break
                         section = pause(call, wait, clock) if wait else call.rest
                         if section.facts is not None:
@@ -78,7 +81,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         with LOCK:
                             wait = advance(call, section, now)
                     if earlier is not None:
-                        earlier = call.failure = call.fell = None
+                        earlier = call.failure = call.failed = None
                         if error is None and discard is not None:
                             discard(result)
                     if address is not None:
@@ -88,9 +91,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         key = call if send is fn else send
                         send, alarms = arm(key, call, send, now, clock)
                     if opens and call.deadline is not None:
-                        call.clock = clock
-                        if reserve:
-                            call.reserve = reserve
+                        call.clock, call.reserve = clock, reserve
                         token = CURRENT.set(call)
                     try:
                         result = send(*args, **kwargs) if kwargs else send(*args)
@@ -102,7 +103,10 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                         error, alarms = expired(call, now, clock()), None
                     finally:
                         if token is not None:
-                            left(token)
+                            try:  # noqa: SIM105  # `suppress` costs more than the rest
+                                CURRENT.reset(token)
+                            except ValueError:  # the collector closes a coroutine in another context
+                                pass
                             token = None
                     if alarms is not None:
                         if alarms.pop(key, None) is None:
@@ -138,7 +142,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     now = clock()
                     if key is not None and now >= call.deadline:
                         verdict = FAILURE  # it was out for too long, whoever says so first
-                    if whole is not None:
+                    if inner:
                         call.marks, call.deadline = outer, outer[3]
                     if isinstance(raised, GeneratorExit):
                         abandon(tree, call, verdict, base)
@@ -148,22 +152,21 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                             release(call, base, now, verdict)
                     if earlier is not None and error is None and discard is not None:
                         close(discard, result)
-                    if whole is None and (call.events is not None or scope is not None):
+                    if not inner and (call.events is not None or scope is not None):
                         told(tree, call, now, verdict)
-                    if call.fell is not None and isinstance(raised, Rejected):
+                    if call.failed is not None and isinstance(raised, Rejected):
                         raise first(call) or raised from None  # what stands instead was refused as well
                     raise
                 # A further attempt was refused. The call was sent, so it ends as the attempt before did.
                 verdict, held = earlier
-                if call.fell is None:
-                    call.attempt -= 1
+                call.attempt = call.failed[5]
                 call.stopped = raised.policy or type(raised).__name__
                 with LOCK:
                     release(call, held, now, IGNORED)
-            if whole is not None:
+            if inner:
                 call.marks, call.deadline, call.verdict = outer, outer[3], verdict
-            if hold is not None and error is None and (whole is None or verdict is SUCCESS):
-                if whole is None:
+            if hold is not None and error is None and (not inner or verdict is SUCCESS):
+                if not inner:
                     try:
                         return hold(tree, call, result, verdict)
                     except BaseException:
@@ -177,12 +180,12 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
                     with LOCK:
                         release(call, base, now, verdict)
                     raise
-            if whole is None and (call.events is not None or scope is not None):
+            if not inner and (call.events is not None or scope is not None):
                 told(tree, call, now, verdict)
             if error is not None:
-                if call.stopped is not None or (whole is None and call.attempt > 1):
+                if call.stopped is not None or (not inner and call.attempt > 1):
                     noted(error, call, now)
-                if whole is None:
+                if not inner:
                     call.failure = None
                 raise error
             return result
@@ -192,10 +195,11 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], whole: Any = None, start:
             if LEFT and not owned():  # the collector may have struck within a walk
                 collect()
 
+    walk = invoke if inner else bind(tree, door, fn, inner=True)
     return invoke
 
 
-def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
+def around(tree: Any, walk: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
     """What is sent where a middleware stands: the middleware, with the rest of the pipeline as its ``call_next``.
 
     Each ``call_next()`` is a walk of its own, by a fork of the call, and several may be under way at once. The walk
@@ -215,7 +219,7 @@ def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Se
             twin = fork(call)
             under_way += 1
             try:
-                result = walks[twin] = bind(tree, door, fn, twin, section.after)(*args, **kwargs)
+                result = walks[twin] = walk(twin, section.after, args, kwargs)
             finally:
                 under_way -= 1
                 learn(call, twin)
@@ -240,18 +244,8 @@ def around(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Se
     return send
 
 
-def race(tree: Any, door: Any, fn: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
+def race(tree: Any, door: Any, walk: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
     raise AssertionError  # refused when the pipeline was bound (`order`): on a thread nothing can be given up
-
-
-def there(call: Call, destination: Callable[..., Any]) -> Callable[..., Any]:
-    """What is sent where a leaf has a destination of its own: called as the caller called."""
-    args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
-
-    def send(*_: Any, **__: Any) -> Any:
-        return destination(*args, **kwargs)
-
-    return send
 
 
 def arm(key: Any, call: Call, send: Callable[..., Any], now: float, clock: Any) -> tuple[Callable[..., Any], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Any
 
 import anyio
@@ -15,7 +16,7 @@ from ..section import Section
 from .bell import bell
 from .lock import LOCK
 
-__all__ = ["close", "nap", "pause"]
+__all__ = ["close", "nap", "pause", "there"]
 
 
 async def pause(call: Call, wait: Any, clock: Callable[[], float]) -> Section:
@@ -77,3 +78,14 @@ async def close(discard: Callable[[Any], Awaitable[Any]], result: Any) -> None:
     """Close what is left behind, also where the task is being cancelled."""
     with anyio.CancelScope(shield=True):
         await discard(result)
+
+
+def there(call: Call, destination: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """What is sent where a leaf has a destination of its own, maybe a plain function: called as the caller called."""
+    args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
+
+    async def send(*_: Any, **__: Any) -> Any:
+        answer = destination(*args, **kwargs)
+        return await answer if isawaitable(answer) else answer
+
+    return send
