@@ -27,7 +27,7 @@ from typing import Any
 
 import attrs
 
-from . import options
+from . import fact, options
 from .call import Call
 from .errors import ConfigError
 from .section import LEAF, Section
@@ -37,7 +37,6 @@ __all__ = ["FaultInjection", "FaultInjectionState"]
 DAY = 86400.0
 
 Abort = int | Callable[..., Exception] | None
-When = str | Callable[[Call], Any] | None
 
 
 def _expires(spec: Any, attribute: Any, value: Any) -> None:
@@ -60,17 +59,6 @@ def _abort(spec: FaultInjection, attribute: Any, value: Any) -> None:
             raise ConfigError.of("FaultInjection", attribute.name, value, fix)
 
 
-def _when(spec: Any, attribute: Any, value: Any) -> None:
-    if not (value is None or callable(value) or (isinstance(value, str) and value.strip())):
-        fix = "give the name of an attribute of the request, a function of the call, or None for every call"
-        raise ConfigError.of("FaultInjection", attribute.name, value, fix)
-
-
-def _name(spec: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError.of("FaultInjection", attribute.name, value, "give a name in a string")
-
-
 @attrs.frozen(kw_only=True)
 class FaultInjection:
     """Delays or aborts a ``share`` of the calls, until ``expires`` seconds after the first one that it saw.
@@ -85,8 +73,8 @@ class FaultInjection:
     share: float = attrs.field(default=1.0, validator=options.ratio(zero=True))
     delay: float | None = attrs.field(default=None, validator=options.optional(options.seconds()))
     abort: Abort = attrs.field(default=None, validator=_abort)
-    when: When = attrs.field(default=None, validator=_when)
-    name: str = attrs.field(default="FaultInjection", validator=_name)
+    when: fact.Key = attrs.field(default=None, validator=fact.key)
+    name: str = attrs.field(default="FaultInjection", validator=fact.text)
 
     def start(self, rng: Random, /) -> FaultInjectionState:
         return FaultInjectionState(self, rng)
@@ -95,7 +83,7 @@ class FaultInjection:
 class FaultInjectionState:
     """A `Gate` with nothing to settle."""
 
-    __slots__ = ("_draw", "_spec", "ends_at", "exit", "facts", "injected", "name")
+    __slots__ = ("_draw", "_spec", "_when", "ends_at", "exit", "facts", "injected", "name")
 
     def __init__(self, spec: FaultInjection, rng: Random) -> None:
         self.name = spec.name
@@ -105,12 +93,12 @@ class FaultInjectionState:
         """When the gate becomes inert; ``None``: no call has come yet."""
         self.injected = 0
         self._spec = spec
+        self._when = fact.asking(spec.when)
         self._draw = rng.random
 
     def _facts(self, call: Call, /) -> bool:
-        when = self._spec.when
         try:
-            return bool(call.door.fact(call, when) if isinstance(when, str) else when(call))  # type: ignore[misc]
+            return bool(self._when(call))
         except ConfigError:
             raise  # requests have no attribute of that name
         except Exception:

@@ -23,8 +23,8 @@ import attrs
 from .breaker import CircuitBreaker
 from .cluster import Cluster, Endpoint
 from .errors import ConfigError
+from .fact import Cost
 from .limit import AdaptiveConcurrency, ConcurrencyLimit, LoadShed, Pace, RateLimit
-from .limit.fact import Cost
 from .pipeline import Pipeline
 from .retry import Exponential, Hedge, Retry, RetryBudget
 from .runtime.lag import loop_lag

@@ -133,9 +133,10 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
     direct = True
     failed = call.failed
     since = False if failed is None else failed[4]
-    willing: tuple[Any, ...] = ()
+    past, verdict, willing = False, IGNORED, ()
     while mark is not None:
         if mark is since:
+            past = True
             failure, verdict, before, willing, _, attempt = failed
             direct = direct and not failure.sent
         kind = mark[1].kind
@@ -152,16 +153,18 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
                 call.marks = (outer, section, held, deadline, other, refused)
                 return other
         elif kind is FALLBACK:
-            if any(each is mark for each in willing):
-                release(call, before, now, IGNORED)
+            known = call.failure
+            told = any(each is mark for each in willing)
+            if told or mark[1].state.catches(rejection):
+                if not told:
+                    call.failure = Failure(rejection, sent=False)
+                if past:
+                    release(call, before, now, IGNORED)
                 if fall(call, mark, now, verdict):
-                    call.failed = (failure, verdict, call.held, willing, call.marks, attempt)
-                    return call.rest  # type: ignore[no-any-return]
-            elif mark[1].state.catches(rejection):
-                known, call.failure = call.failure, Failure(rejection, sent=False)
-                if fall(call, mark, now, IGNORED):
                     rejection.__traceback__ = None  # it holds a frame that holds the call: no cycle
-                    if failed is None:
+                    if past:
+                        call.failed = (failure, verdict, call.held, willing, call.marks, attempt)
+                    elif failed is None:
                         call.failed = (call.failure, IGNORED, call.held, (), call.marks, call.attempt)
                     return call.rest  # type: ignore[no-any-return]
                 call.failure = known

@@ -30,10 +30,9 @@ from typing import Any, Protocol
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from ..call import Call, Failure, Verdict
 from ..errors import ConfigError
-from . import fact
 from .gradient import Gradient2
 from .permits import ORDERS, Permits, patience
 

@@ -12,10 +12,9 @@ from typing import Any
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from ..call import Call, Verdict
 from ..policy import Waiter
-from . import fact
 from .permits import ORDERS, Permits, patience
 
 __all__ = ["ConcurrencyLimit", "KeyedConcurrencyLimitState"]

@@ -40,10 +40,9 @@ from typing import Any
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from ..call import Call, Verdict
 from ..errors import RateLimited
-from . import fact
 from .table import OVERFLOW, sweep
 
 __all__ = ["Pace", "PaceState"]

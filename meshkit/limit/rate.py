@@ -13,10 +13,9 @@ from typing import Any
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from ..call import Call, Verdict
 from ..errors import ConfigError, RateLimited
-from . import fact
 from .gcra import NEVER, Cells
 
 __all__ = ["RateLimit", "RateLimitState"]

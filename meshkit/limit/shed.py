@@ -35,10 +35,9 @@ from typing import Any
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from ..call import Call, Verdict
 from ..errors import ConfigError, Overloaded
-from . import fact
 
 __all__ = ["LoadShed", "LoadShedState"]
 

@@ -42,10 +42,9 @@ from typing import Any
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from ..call import Call, Verdict
 from ..errors import Overloaded
-from . import fact
 
 __all__ = ["Throttle", "ThrottleState", "refusing"]
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from ..call import Call, Verdict
 from ..errors import RateLimited
-from . import fact
 from .gcra import NEVER
 from .rate import parsed, whole_seconds, written
 from .turns import Turns

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from ..errors import ConfigError
-from ..limit.fact import whole_cost
+from ..fact import whole_cost
 from ..limit.rate import RateLimit
 from .lock import LOCK
 

@@ -15,33 +15,24 @@ call that is like no other: the door says so (a POST, arguments without a hash),
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
 
+from .. import fact
 from ..call import Call
-from ..errors import ConfigError
 
-__all__ = ["Key", "asking", "key", "text"]
-
-Key = str | Callable[[Call], Hashable | None] | None
+__all__ = ["asking"]
 
 
-def asking(policy: str, source: Key) -> Callable[[Call], Hashable | None]:
+def asking(policy: str, source: fact.Key) -> Callable[[Call], Hashable | None]:
     """A function that answers a call's likeness. It runs user code."""
     if source is None:
         return _alike
-    ask: Callable[[Call], Hashable | None] = source if callable(source) else lambda call: call.door.fact(call, source)
+    ask = fact.asking(source)
 
     def by_key(call: Call) -> Hashable | None:
         own = ask(call)
         if own is None:
             return None
-        try:
-            hash(own)
-        except TypeError:
-            raise TypeError(
-                f"{policy}: the key is a {type(own).__name__}, which has no hash: make it a string or a tuple"
-            ) from None
-        same: Hashable | None = call.door.same(call, own)
+        same: Hashable | None = call.door.same(call, fact.hashable(policy, own))
         return same
 
     return by_key
@@ -54,16 +45,3 @@ def _alike(call: Call) -> Hashable | None:
     except TypeError:
         return None
     return same
-
-
-def key(spec: Any, attribute: Any, value: Any) -> None:
-    """Validates a ``key``."""
-    if not (value is None or callable(value) or (isinstance(value, str) and value.strip())):
-        fix = "give the name of an attribute of the request, a function of the call, or None for all that it says"
-        raise ConfigError.of(type(spec).__name__, attribute.name, value, fix)
-
-
-def text(spec: Any, attribute: Any, value: Any) -> None:
-    """Validates a name."""
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError.of(type(spec).__name__, attribute.name, value, "give a name in a string")

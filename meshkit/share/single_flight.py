@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from . import likeness
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class SingleFlight:
     clients. A flight belongs to one event loop.
     """
 
-    key: likeness.Key = attrs.field(default=None, validator=likeness.key, kw_only=True)
+    key: fact.Key = attrs.field(default=None, validator=fact.key, kw_only=True)
     max_keys: int = attrs.field(default=10_000, validator=options.count(), kw_only=True)
     max_bytes: int = attrs.field(default=2**20, validator=options.count(0, 2**40), kw_only=True)
-    name: str = attrs.field(default="SingleFlight", validator=likeness.text, kw_only=True)
+    name: str = attrs.field(default="SingleFlight", validator=fact.text, kw_only=True)
 
     def start(self, rng: Random, /) -> SingleFlightState:
         from ..runtime.flight import SingleFlightState  # asyncio is loaded by those who await

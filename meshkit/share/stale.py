@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 
-from .. import options
+from .. import fact, options
 from ..call import Call, Verdict
 from ..errors import Rejected
 from ..observe.events import FellBack
@@ -50,11 +50,11 @@ class StaleIfError:
     """
 
     seconds: float = attrs.field(validator=options.seconds())
-    key: likeness.Key = attrs.field(default=None, validator=likeness.key, kw_only=True)
+    key: fact.Key = attrs.field(default=None, validator=fact.key, kw_only=True)
     max_keys: int = attrs.field(default=1000, validator=options.count(), kw_only=True)
     max_bytes: int = attrs.field(default=2**20, validator=options.count(0, 2**40), kw_only=True)
     max_total: int = attrs.field(default=2**26, validator=options.count(0, 2**40), kw_only=True)
-    name: str = attrs.field(default="StaleIfError", validator=likeness.text, kw_only=True)
+    name: str = attrs.field(default="StaleIfError", validator=fact.text, kw_only=True)
 
     def start(self, rng: Random, /) -> StaleIfErrorState:
         return StaleIfErrorState(self)

@@ -1,6 +1,6 @@
-"""What must a limit know of the request? A key or a cost: written down, an attribute by its name, or a function.
+"""What must a policy know of the request? A key or a cost: written down, an attribute by its name, or a function.
 
-A function is the user's: it is asked outside the lock, and what it raises is the caller's to see. A limit that cannot
+A function is the user's: it is asked outside the lock, and what it raises is the caller's to see. A policy that cannot
 tell whose call it is must neither guess nor let it pass; nothing was taken, so nothing is lost.
 """
 
@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from ..call import Call
-from ..errors import ConfigError
+from .call import Call
+from .errors import ConfigError
 
 __all__ = ["Cost", "Key", "asking", "cost", "hashable", "key", "text", "told", "whole_cost"]
 
@@ -79,5 +79,5 @@ def cost(spec: Any, attribute: Any, value: Any, most: float, what: str) -> None:
 def key(spec: Any, attribute: Any, value: Any) -> None:
     """Validates a ``key``."""
     if not (value is None or callable(value) or (isinstance(value, str) and value.strip())):
-        fix = "give the name of an attribute of the request, a function of the call, or None for one limit for all"
+        fix = "give the name of an attribute of the request, a function of the call, or None"
         raise ConfigError.of(type(spec).__name__, attribute.name, value, fix)
