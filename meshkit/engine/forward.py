@@ -133,7 +133,8 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
     direct = True
     failed = call.failed
     since = False if failed is None else failed[4]
-    past, verdict, willing = False, IGNORED, ()
+    past, verdict = False, IGNORED
+    willing: tuple[Any, ...] = ()
     while mark is not None:
         if mark is since:
             past = True

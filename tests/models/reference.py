@@ -20,8 +20,13 @@ class Leave(Exception):
 class End(Leave):
     """What ends the call, whatever stands around it.
 
-    A rejection by the function itself, or the failure of an attempt after which a further one was refused.
+    A rejection by the function itself, or the failure of an attempt after which a further one was refused, by
+    ``rejection``. Only a fallback deals with it.
     """
+
+    def __init__(self, error, rejection=None):
+        super().__init__(error)
+        self.rejection = rejection
 
 
 class Reference:
@@ -50,6 +55,8 @@ class Reference:
         if not states:
             return self.send(call, fn, retry)
         state, *rest = states
+        if hasattr(state, "destination"):
+            return self.send(call, fn, retry)
         if getattr(state, "enter", None) is not None:
             return self.gate(state, rest, call, fn, retry)
         return self.step(state, rest, call, fn, retry)
@@ -75,6 +82,8 @@ class Reference:
     def step(self, state, rest, call, fn, retry):
         if hasattr(state, "again"):
             return self.repeat(state, rest, call, fn)
+        if hasattr(state, "instead"):
+            return self.fall_back(state, rest, call, fn, retry)
         if hasattr(state, "until"):
             until = state.until(call, self.clock())
             call.deadline = until if call.deadline is None else min(until, call.deadline)
@@ -91,9 +100,10 @@ class Reference:
             except End:
                 raise
             except (Rejected, Leave) as rejection:
+                refused = rejection.error if isinstance(rejection, Leave) else rejection
                 if failure is not None:
-                    raise End(failure) from None
-                raise Leave(rejection.error if isinstance(rejection, Leave) else rejection) from None
+                    raise End(failure, refused) from None
+                raise Leave(refused) from None
             except Exception as error:
                 failure = error
                 if self.verdict(call, error) is IGNORED or not state.matches(call.failure):
@@ -106,6 +116,26 @@ class Reference:
                 attempt, delay = attempt + 1, wait
                 if call.endpoint is not None:
                     call.avoid = (*call.avoid, call.endpoint)
+
+    def fall_back(self, state, rest, call, fn, retry):
+        deadline = call.deadline
+        try:
+            return self.walk(rest, call, fn, retry)
+        except End as end:
+            willing = state.matches(self.door.failure(call, None, end.error))
+            if not willing and (end.rejection is None or not state.catches(end.rejection)):
+                raise
+            if deadline is not None and self.clock() >= deadline:
+                raise
+        except (Rejected, Leave) as rejection:
+            if not state.catches(rejection) or (deadline is not None and self.clock() >= deadline):
+                raise
+        except Exception:
+            if not state.matches(call.failure) or (deadline is not None and self.clock() >= deadline):
+                raise
+        state.takes(call, self.clock())
+        call.deadline = deadline
+        return self.walk(state.instead, call, fn, retry)
 
     def choose(self, state, call, fn, retry):
         deadline, refused = call.deadline, []

@@ -15,6 +15,7 @@ from meshkit import (
     Constant,
     Exponential,
     Failure,
+    Fallback,
     Overloaded,
     Pipeline,
     RateLimit,
@@ -118,13 +119,22 @@ retries = st.builds(
 )
 gates = st.one_of(scripted, scripted, specs)
 branches = st.lists(st.lists(st.one_of(gates, gates, timeouts), max_size=3), min_size=1, max_size=3)
+going = st.tuples(st.just("scripted"), st.lists(st.sampled_from([None, 0.0]), max_size=2), st.booleans())
+fallbacks = st.tuples(
+    st.just("fallback"),
+    st.sampled_from([None, None, OSError, ConnectionError, (KeyError, Overloaded)]),
+    st.booleans(),
+    st.lists(going, max_size=2),
+)
+"""What stands instead refuses nothing: there the engine knows more than an exception can say."""
 
 
 @st.composite
 def stacks(draw, *, cuts):
     """A pipeline: gates, timeouts, retries in any order, perhaps a choice at the end."""
     size = draw(st.sampled_from([1, 3, 6]))
-    stack = draw(st.lists(st.one_of(gates, gates, timeouts, retries, retries), min_size=size, max_size=size))
+    parts = st.one_of(gates, gates, timeouts, retries, retries, fallbacks)
+    stack = draw(st.lists(parts, min_size=size, max_size=size))
     if not cuts:  # a thread cannot end an attempt
         seen = [k for k, each in enumerate(stack) if isinstance(each, Retry)]
         stack = [each for k, each in enumerate(stack) if not (isinstance(each, Timeout) and seen and k > seen[0])]
@@ -136,6 +146,8 @@ def stacks(draw, *, cuts):
             inner = [[*branch, ("choice", inner)] for branch in inner]
         elif draw(st.integers(0, 3)) == 0:
             inner = [[*branch, draw(retries)] for branch in inner]
+        elif draw(st.integers(0, 3)) == 0:
+            inner = [[draw(fallbacks), *branch] for branch in inner]
         stack.append(("choice", inner))
     return stack
 
@@ -150,8 +162,21 @@ outcomes = st.lists(
 traces = st.lists(st.tuples(ticks, st.sampled_from(["ada", "bob"])), min_size=2, max_size=8)
 
 
-def start(description, log, path=""):
+class Elsewhere:
+    """Where a fallback goes: the function it is told of when the trace is run."""
+
+    name = "elsewhere"
+
+    def __init__(self, run):
+        self.run = run
+
+    def destination(self, *args):
+        return self.run.leaf(*args)
+
+
+def start(description, run, path=""):
     """The states of a description."""
+    log = run.log
     states = []
     for k, each in enumerate(description):
         name = f"{path}.{k}"
@@ -159,7 +184,11 @@ def start(description, log, path=""):
             case ("scripted", answers, settles):
                 states.append(Scripted(log, name, answers, settles))
             case ("choice", inner):
-                states.append(Choosing(log, name, [start(one, log, f"{name}b{j}") for j, one in enumerate(inner)]))
+                states.append(Choosing(log, name, [start(one, run, f"{name}b{j}") for j, one in enumerate(inner)]))
+            case ("fallback", on, refused, inner):
+                state = Fallback(value=None, on=on, refused=refused).start(Random(3))
+                state.instead = [*start(inner, run, f"{name}f"), Elsewhere(run)]
+                states.append(state)
             case _:
                 states.append(each.start(Random(3)))
     return states
@@ -170,7 +199,7 @@ class Run:
 
     def __init__(self, description, outcomes, clock):
         self.log = []
-        self.states = start(description, self.log)
+        self.states = start(description, self)
         self.outcomes = list(outcomes)
         self.clock = clock
 
@@ -261,7 +290,8 @@ def play(run, call, trace):
 
 def by_threads(description, trace, outcomes):
     run = Run(description, outcomes, ManualClock())
-    return play(run, threads.bind(Tree(run.states, run.clock), Door(), leaf_of(run)), trace)
+    run.leaf = leaf_of(run)
+    return play(run, threads.bind(Tree(run.states, run.clock), Door(), run.leaf), trace)
 
 
 def by_tasks(description, trace, outcomes, *, cuts):
@@ -280,6 +310,7 @@ def by_tasks(description, trace, outcomes, *, cuts):
                 raise error("by script")
             return "done"
 
+        run.leaf = leaf
         door = Door()
         door.enforces_deadline = not cuts  # no alarm: the leaf moves the clock by itself
         call = tasks.bind(Tree(run.states, clock), door, leaf)

@@ -112,10 +112,15 @@ def outermost_first(call, base, verdict):
     return engine.willing(call, base, verdict)[::-1]
 
 
+def not_taken(call, mark, now, verdict):
+    return False
+
+
 @pytest.mark.parametrize(
     ("room", "name", "fault"),
     [
         (forward, "elsewhere", without_elsewhere),
+        (forward, "fall", not_taken),
         (tasks, "again", without_the_deadline_outside),
         (tasks, "release", one_verdict_for_all),
         (tasks, "willing", outermost_first),

@@ -15,6 +15,8 @@ from meshkit import (
     ConcurrentBudget,
     Constant,
     Failure,
+    Fallback,
+    Hedge,
     LeastRequest,
     Overloaded,
     Pipeline,
@@ -207,7 +209,115 @@ def discard():
     return scenario
 
 
+def hedge():
+    """The first attempt hangs, the second waits in line, the third answers; all of them hold a permit."""
+    limits = ConcurrencyLimit(9), Hedge(0.25, attempts=3, budget=ConcurrentBudget()), ConcurrencyLimit(2, queue=2)
+    scenario = Scenario(*limits, may=[Overloaded])
+    tries = []
+
+    async def uneven():
+        tries.append(1)
+        await pause(5.0 if len(tries) == 1 else 0.3)
+        return "answer"
+
+    scenario.victim = lambda: scenario.stack.call(uneven)
+    return scenario.at(0.1, "neighbour", 0.3).at(0.6, "behind", 0.1)
+
+
+def hedge_within_a_deadline():
+    limits = Timeout(1.0), Hedge(0.25), Retry(on=TimedOut, backoff=Constant(0.1), budget=None), Timeout(0.5)
+    return Scenario(*limits, ConcurrencyLimit(3), may=[TimedOut]).at(2.0, "later", 0.2)
+
+
+def hedges_that_fail():
+    scenario = Scenario(Hedge(0.25, attempts=3), ConcurrencyLimit(3), CircuitBreaker(failures=99))
+
+    async def fails():
+        await pause(0.4)
+        raise ConnectionError
+
+    async def victim():
+        with pytest.raises(ConnectionError):
+            await scenario.stack.call(fails)
+
+    scenario.victim = victim
+    return scenario
+
+
+class Answers(Discards):
+    """Each answer is open until it is closed, by the caller or, where nobody takes it, by the shell."""
+
+    def twice(self, call):
+        return True, True
+
+    def judge(self, call, result, error):
+        return Verdict.IGNORED if error is not None else Verdict.SUCCESS
+
+    async def discard(self, result):
+        self.open -= 1
+        await pause(0.2)
+
+
+class Answering(Scenario):
+    """The attempts answer in one instant; whatever happens, no answer is left open."""
+
+    def __init__(self, *policies):
+        super().__init__(*policies)
+        self.door = Answers()
+
+    async def fetch(self):
+        await pause(max(0.0, 1.0 - virtual_clock() % 1.0))
+        self.door.open += 1
+        return object()
+
+    async def victim(self):
+        await bind(self.stack, self.door, self.fetch)()
+        self.door.open -= 1
+
+    async def after(self):
+        assert self.door.open == 0
+        await super().after()
+
+
+def answers_in_one_instant():
+    return Answering(ConcurrencyLimit(1), Hedge(0.25, attempts=3), ConcurrencyLimit(3))
+
+
+def fallback():
+    scenario = Scenario(Fallback([ConcurrencyLimit(1, queue=1), Timeout(5.0), other]), ConcurrencyLimit(1, queue=2))
+
+    async def fails():
+        await pause(0.3)
+        raise ConnectionError
+
+    scenario.victim = lambda: scenario.stack.call(fails)
+    return scenario.at(0.0, "holder", 0.4).at(0.1, "behind", 0.4)
+
+
+async def other_middleware(call, call_next):
+    try:
+        return await call_next()
+    finally:
+        await anyio.lowlevel.checkpoint()
+
+
+class Other:
+    """An async function for the end of a list of policies: there an ``async def`` would be a middleware."""
+
+    def __call__(self, *args):
+        return pause(0.3)
+
+
+other = Other()
+
+
+def fallback_of_a_refusal():
+    limits = ConcurrencyLimit(9), Fallback([ConcurrencyLimit(1, queue=3), other]), other_middleware, ConcurrencyLimit(1)
+    return Scenario(*limits).at(0.0, "holder", 0.4).at(0.0, "other", 0.4)
+
+
 SCENARIOS = [
     *(queue, queue_newest_first, queue_with_patience, queue_until_the_deadline, queue_by_key, two_queues, rate_limit),
     *(leaf_with_deadline, half_open_probe, backoff, attempts_that_time_out, cluster, middleware, discard),
+    *(hedge, hedge_within_a_deadline, hedges_that_fail, answers_in_one_instant, fallback, fallback_of_a_refusal),
 ]
