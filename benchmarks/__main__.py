@@ -21,6 +21,7 @@ from . import (
     concurrency,
     floors,
     footprint,
+    hedge,
     limit,
     report,
     retry,
@@ -32,26 +33,11 @@ from . import (
 from .measure import FULL, QUICK
 from .rows import Line
 
-TABLE = tuple(
-    row
-    for room in (
-        floors,
-        limit,
-        adaptive,
-        window,
-        shed,
-        breaker,
-        retry,
-        share,
-        concurrency,
-        stack,
-        asgi,
-        cluster,
-        client,
-        footprint,
-    )
-    for row in room.ROWS
+ROOMS = (
+    *(floors, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, cluster, client),
+    footprint,
 )
+TABLE = tuple(row for room in ROOMS for row in room.ROWS)
 GROUPS = tuple(dict.fromkeys(row.group for row in TABLE))
 
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-
 from .limit import PLENTY
-from .measure import Effort
-from .rows import AWAITS, Line, Row, Subject
+from .rows import AWAITS, MICROSECONDS, OnTop, Row, Subject
 
 __all__ = ["ROWS"]
 
@@ -135,43 +132,21 @@ def slowapi() -> Callable[[], Any]:
     return one
 
 
-@attrs.frozen
-class OnTop:
-    """One race, told twice: in bare awaits, and in microseconds over the bare app, which is what the target is in."""
-
-    path: str
-    ours: Subject
-    target: float
-    group = "asgi"
-
-    async def measure(self, effort: Effort) -> list[Line]:
-        row = Row(
-            group=self.group,
-            path=self.path,
-            unit=AWAITS,
-            ours=self.ours,
-            peers=(alone, by_hand, slowapi),
-            usual=BY_HAND,
-            notes=("The bare app is no peer but what lies below: it is part of the others.",),
-        )
-        [line] = await row.measure(effort)
-        under = line.figures[ALONE].nanoseconds
-        figures = {
-            name: attrs.evolve(
-                figure,
-                ratio=(figure.nanoseconds - under) / 1000,
-                spread=figure.spread * figure.nanoseconds / max(figure.nanoseconds - under, 1.0),
-                nanoseconds=figure.nanoseconds - under,
-            )
-            for name, figure in line.figures.items()
-            if name not in (ALONE, "floor")
-        }
-        notes = ("By hand, and slowapi: one policy, the rate limit.",)
-        beyond = attrs.evolve(line, path=f"{self.path}, over the bare app", unit="µs", target=self.target)
-        return [line, attrs.evolve(beyond, figures=figures, notes=notes)]
+def on_top(path: str, ours: Subject, target: float) -> OnTop:
+    row = Row(
+        group="asgi",
+        path=path,
+        unit=AWAITS,
+        ours=ours,
+        peers=(alone, by_hand, slowapi),
+        usual=BY_HAND,
+        notes=("The bare app is no peer but what lies below: it is part of the others.",),
+    )
+    notes = ("By hand, and slowapi: one policy, the rate limit.",)
+    return OnTop(row=row, below=ALONE, word="over the bare app", unit=MICROSECONDS, target=target, notes=notes)
 
 
 ROWS = (
-    OnTop("ASGI app with five policies", meshkit, 6.0),
-    OnTop("the same, with RateLimit fields", with_fields, 8.0),
+    on_top("ASGI app with five policies", meshkit, 6.0),
+    on_top("the same, with RateLimit fields", with_fields, 8.0),
 )

@@ -1,4 +1,4 @@
-"""What does a hedge cost that does not fire? Its attempt runs in a task of its own: beside it, what one task costs."""
+"""What does a hedge cost that does not fire? Beside it, what one task costs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .floors import work
-from .rows import AWAITS, Row, Subject
+from .rows import AWAITS, OnTop, Row, Subject
 
 __all__ = ["ROWS"]
 
@@ -51,25 +51,16 @@ def task_and_timer() -> Callable[[], Any]:
     return through_a_task
 
 
-NOTE = "The target is 30 bare awaits beyond what a task costs: read the difference of the two."
+TASK = "a task, created and awaited"
+
+
+def on_top(path: str, ours: Subject) -> OnTop:
+    row = Row(group="hedge", path=path, unit=AWAITS, ours=ours, peers=(task, task_and_timer), usual=TASK)
+    notes = ("Less a task, which a hedge may take; it does not, while nothing is hedged.",)
+    return OnTop(row=row, below=TASK, word="beyond a task", target=30, notes=notes)
+
 
 ROWS = (
-    Row(
-        group="hedge",
-        path="hedge around an async function, after a fixed delay that does not pass",
-        unit=AWAITS,
-        ours=fixed,
-        peers=(task, task_and_timer),
-        usual="a task, created and awaited",
-        notes=(NOTE,),
-    ),
-    Row(
-        group="hedge",
-        path="hedge around an async function, after a percentile that is learnt",
-        unit=AWAITS,
-        ours=percentile,
-        peers=(task, task_and_timer),
-        usual="a task, created and awaited",
-        notes=("Answers beyond that percentile are hedged: one in ten thousand.",),
-    ),
+    on_top("hedge around an async function, after a fixed delay that does not pass", fixed),
+    on_top("hedge around an async function, after a percentile that is learnt", percentile),
 )

@@ -15,9 +15,9 @@ import attrs
 
 from .measure import Effort, Figure, Trial, race
 
-__all__ = ["AWAITS", "CALLS", "Line", "Row", "Subject"]
+__all__ = ["AWAITS", "CALLS", "MICROSECONDS", "Line", "OnTop", "Row", "Subject"]
 
-CALLS, AWAITS = "empty calls", "bare awaits"
+CALLS, AWAITS, MICROSECONDS = "empty calls", "bare awaits", "µs"
 
 
 @attrs.frozen
@@ -108,6 +108,38 @@ class Row:
                 notes=self.notes,
             )
         ]
+
+
+@attrs.frozen(kw_only=True)
+class OnTop:
+    """One race, told twice: as the row tells it, and what comes on top of one of its peers, which the target is for.
+
+    ``below`` is that peer's name; ``word`` says it in the path; ``unit`` is that of the row, or microseconds.
+    """
+
+    row: Row
+    below: str
+    word: str
+    target: float
+    unit: str = AWAITS
+    notes: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> str:
+        return self.row.group
+
+    async def measure(self, effort: Effort) -> list[Line]:
+        [line] = await self.row.measure(effort)
+        lower = line.figures[self.below]
+        floor = lower.nanoseconds / lower.ratio if self.unit == self.row.unit else 1000.0
+        figures = {}
+        for name, figure in line.figures.items():
+            if name not in (self.below, "floor"):
+                beyond = figure.nanoseconds - lower.nanoseconds
+                figures[name] = attrs.evolve(figure, ratio=beyond / floor, nanoseconds=beyond)
+        path = f"{line.path}, {self.word}"
+        evolved = attrs.evolve(line, path=path, unit=self.unit, target=self.target, figures=figures, notes=self.notes)
+        return [line, evolved]
 
 
 async def _tried(subject: Subject, arguments: Sequence[Any]) -> Trial:

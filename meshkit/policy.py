@@ -158,15 +158,16 @@ class Race(Protocol):
     """Shall a further attempt run beside those under way? Only for those who await.
 
     ``delay``: seconds after which to ask ``another(call, now, under_way)``; ``None``: not at all. ``learn(seconds, now,
-    verdict, won)`` is told of every attempt. ``non_idempotent``: also of what must not be done twice.
+    verdict)`` is told of every attempt, unless it is ``None``. ``non_idempotent``: also of what must not be done twice.
+    ``won``: where the shell counts those that were quicker than the first.
     """
 
     delay: float | None
+    learn: Callable[[float, float, Verdict], None] | None
     non_idempotent: bool
+    won: int
 
     def another(self, call: Call, now: float, under_way: int, /) -> bool: ...
-
-    def learn(self, seconds: float, now: float, verdict: Verdict, won: bool, /) -> None: ...
 
 
 @runtime_checkable

@@ -88,6 +88,7 @@ class HedgeState:
         "enter",
         "exit",
         "hedged",
+        "learn",
         "name",
         "non_idempotent",
         "won",
@@ -100,10 +101,13 @@ class HedgeState:
         """Seconds until a further attempt; ``None``: there is none for now."""
         self.hedged = 0
         self.won = 0
+        """How many of those begun were quicker than the first; counted by the shell."""
         self._after = spec.after
         self._attempts = spec.attempts
         self._percentile = spec.percentile
-        self._sketch = Sketch() if spec.percentile is not None else None
+        self._sketch: Any = Sketch() if spec.percentile is not None else None
+        self.learn = self._learn if spec.percentile is not None else None
+        """What is told of every attempt; ``None``: nothing can be learned."""
         self._learned = 0
         budget = self._budget = spec.budget.start() if spec.budget is not None else None
         self._withdraw = budget.withdraw if budget is not None else None
@@ -119,11 +123,8 @@ class HedgeState:
         self.hedged += 1
         return True
 
-    def learn(self, seconds: float, now: float, verdict: Verdict, won: bool, /) -> None:
-        """An attempt took so long, or, IGNORED, was given up after so long; a further one that ``won`` was quicker."""
-        self.won += won
-        if self._sketch is None:
-            return
+    def _learn(self, seconds: float, now: float, verdict: Verdict, /) -> None:
+        """An attempt took so long, or, IGNORED, was given up after so long."""
         if verdict is IGNORED:
             if self.delay is None or seconds < self.delay:  # it might have been quick
                 return

@@ -17,7 +17,7 @@ from typing import Any
 from ..call import Call
 from ..engine import expired
 
-__all__ = ["Alarms", "Cancelled", "arm", "lift"]
+__all__ = ["Alarms", "Cancelled", "arm", "lift", "remind"]
 
 Cancelled = asyncio.CancelledError
 current_task: Any = asyncio.current_task
@@ -26,7 +26,7 @@ if sys.version_info < (3, 12):  # written in Python there, around a lookup in th
 get_running_loop = asyncio.get_running_loop
 
 
-class Alarms(dict[Any, tuple[float, asyncio.Task[Any], int, Call]]):
+class Alarms(dict[Any, tuple[float, asyncio.Task[Any] | None, int, Call]]):
     """The alarms of one event loop by one clock, and the one timer that serves them all.
 
     Maps what is under way to its deadline, its task, the number of cancellations asked of that task before, and its
@@ -62,11 +62,14 @@ class Alarms(dict[Any, tuple[float, asyncio.Task[Any], int, Call]]):
                     self[key] = (math.inf, task, before, call)
                     continue
                 del self[key]
+                if task is None:
+                    key.due()
+                    continue
                 self.rang[key] = (task, before)
                 task.cancel()
             elif at < earliest:
                 earliest = at
-        if earliest < math.inf:
+        if earliest < self.ring_at:
             # A timer may be early by the resolution of its loop's clock: wind for no less than that.
             self.wind(max(earliest, now + 0.0005), now)
 
@@ -105,6 +108,21 @@ def arm(
     if at < alarms.ring_at:
         alarms.wind(at, now)
     return send, alarms
+
+
+def remind(key: Any, call: Call, delay: float, loop: Any, clock: Callable[[], float]) -> Alarms:
+    """Have ``key.due()`` called after so many seconds, by the same timer, in no caller's context. Until then ``key``
+    may be dropped from what is answered.
+    """
+    now = clock()
+    at = now + delay
+    alarms = _loops.get(loop)
+    if alarms is None or alarms.clock is not clock:
+        alarms = _by(loop, clock)
+    alarms[key] = (at, None, 0, call)
+    if at < alarms.ring_at:
+        alarms.wind(at, now)
+    return alarms
 
 
 def lift(call: Call) -> None:

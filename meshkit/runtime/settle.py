@@ -8,7 +8,7 @@ is told, and what is left of that is done by the next call (`collect`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..call import Call, Verdict
@@ -31,12 +31,16 @@ def settle(tree: Any, call: Call, now: float, verdict: Verdict, base: Any = None
         told(tree, call, now, verdict)
 
 
-def settle_walks(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, now: float) -> None:
+def settle_walks(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, clock: Callable[[], float]) -> None:
     """Forks of a call that held ``base`` have ended: one is adopted, the others give back what is theirs."""
-    if all(twin.held is base for twin in walks):
+    for twin in walks:
+        if twin.held is not base:
+            break
+    else:  # nothing to give back
         if kept is not None:
             learn(call, kept)
         return
+    now = clock()
     with LOCK:
         for twin in walks:
             if twin is not kept:

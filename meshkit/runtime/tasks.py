@@ -251,7 +251,7 @@ def around(tree: Any, walk: Callable[..., Any], call: Call, section: Section) ->
                 under_way -= 1
                 learn(call, twin)
                 if over:
-                    settle_walks(call, base, [twin], None, clock())  # type: ignore[unreachable]  # it may end meanwhile
+                    settle_walks(call, base, [twin], None, clock)  # type: ignore[unreachable]  # it may end meanwhile
             return result
 
         clock = call.clock = tree.clock
@@ -265,7 +265,7 @@ def around(tree: Any, walk: Callable[..., Any], call: Call, section: Section) ->
                     kept = twin
         finally:
             over = True
-            settle_walks(call, base, walks, kept, clock())
+            settle_walks(call, base, walks, kept, clock)
         return result
 
     return send
@@ -274,18 +274,20 @@ def around(tree: Any, walk: Callable[..., Any], call: Call, section: Section) ->
 def race(tree: Any, door: Any, walk: Callable[..., Any], call: Call, section: Section) -> Callable[..., Any]:
     """What is sent where a hedge stands: as many attempts as it lets begin, each a walk of its own."""
 
-    async def send(*args: Any, **kwargs: Any) -> Any:
+    def send(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+        def attempt(twin: Call) -> Awaitable[Any]:
+            return walk(twin, section.after, args, kwargs)  # type: ignore[no-any-return]
+
         replayable, idempotent = door.twice(call)
         if replayable and (idempotent or section.state.non_idempotent):
+            return Race(call, section.state, tree.clock, attempt, door.discard).run()
+        return once(attempt)
 
-            def attempt(twin: Call) -> Awaitable[Any]:
-                return walk(twin, section.after, args, kwargs)  # type: ignore[no-any-return]
-
-            return await Race(call, section.state, tree.clock, attempt, door.discard).run()
+    async def once(attempt: Callable[[Call], Awaitable[Any]]) -> Any:
         twin = fork(call)
         try:
-            return await walk(twin, section.after, args, kwargs)
+            return await attempt(twin)
         finally:
-            settle_walks(call, call.held, [twin], twin, tree.clock())
+            settle_walks(call, call.held, [twin], twin, tree.clock)
 
     return send

@@ -224,7 +224,7 @@ def around(tree: Any, walk: Callable[..., Any], call: Call, section: Section) ->
                 under_way -= 1
                 learn(call, twin)
                 if over:
-                    settle_walks(call, base, [twin], None, clock())  # type: ignore[unreachable]  # it may end meanwhile
+                    settle_walks(call, base, [twin], None, clock)  # type: ignore[unreachable]  # it may end meanwhile
             return result
 
         clock = call.clock = tree.clock
@@ -238,7 +238,7 @@ def around(tree: Any, walk: Callable[..., Any], call: Call, section: Section) ->
                     kept = twin
         finally:
             over = True
-            settle_walks(call, base, walks, kept, clock())
+            settle_walks(call, base, walks, kept, clock)
         return result
 
     return send

@@ -86,30 +86,30 @@ def test_a_percentile_of_nothing_hedges_nothing():
     state = Hedge(percentile=0.9).start(Random(0))
     assert state.delay is None
     for k in range(ENOUGH - 1):
-        state.learn(0.1, float(k), SUCCESS, False)
+        state.learn(0.1, float(k), SUCCESS)
         assert state.delay is None
-    state.learn(0.1, 19.0, SUCCESS, False)
+    state.learn(0.1, 19.0, SUCCESS)
     assert state.delay == pytest.approx(0.1, rel=0.021)
 
 
 def test_until_enough_is_known_after_counts():
     state = Hedge(5.0, percentile=0.9).start(Random(0))
     for _ in range(ENOUGH - 1):
-        state.learn(0.1, 0.0, SUCCESS, False)
+        state.learn(0.1, 0.0, SUCCESS)
         assert state.delay == 5.0
-    state.learn(0.1, 0.0, SUCCESS, False)
+    state.learn(0.1, 0.0, SUCCESS)
     assert state.delay == pytest.approx(0.1, rel=0.021)
 
 
 def test_what_is_old_is_forgotten():
     state = Hedge(5.0, percentile=0.9).start(Random(0))
     for _ in range(32):
-        state.learn(0.1, 0.0, SUCCESS, False)
+        state.learn(0.1, 0.0, SUCCESS)
     for _ in range(16):
-        state.learn(0.2, 100.0, SUCCESS, False)
+        state.learn(0.2, 100.0, SUCCESS)
     assert state.delay == 5.0  # sixteen are not enough
     for _ in range(16):
-        state.learn(0.2, 101.0, SUCCESS, False)
+        state.learn(0.2, 101.0, SUCCESS)
     assert state.delay == pytest.approx(0.2, rel=0.021)
 
 
@@ -117,10 +117,10 @@ def test_what_is_old_is_forgotten():
 def test_failures_are_no_latencies(verdict):
     state = Hedge(percentile=0.5).start(Random(0))
     for _ in range(100):
-        state.learn(9.0, 0.0, verdict, False)
+        state.learn(9.0, 0.0, verdict)
     assert state.delay is None
     for _ in range(ENOUGH):
-        state.learn(0.1, 0.0, SUCCESS, False)
+        state.learn(0.1, 0.0, SUCCESS)
     assert state.delay == pytest.approx(0.1, rel=0.021)
 
 
@@ -128,18 +128,18 @@ def test_one_that_was_given_up_counts_as_long_as_it_was_out():
     """Or the percentile would follow its own hedges down: slow ones never get to tell how slow they are."""
     state = Hedge(percentile=0.5).start(Random(0))
     for _ in range(32):
-        state.learn(1.0, 0.0, SUCCESS, False)
+        state.learn(1.0, 0.0, SUCCESS)
     for _ in range(64):
-        state.learn(1.5, 0.0, IGNORED, False)  # given up after as much as that
+        state.learn(1.5, 0.0, IGNORED)  # given up after as much as that
     assert state.delay == pytest.approx(1.5, rel=0.021)
 
 
 def test_one_that_was_given_up_early_tells_nothing():
     state = Hedge(percentile=0.5).start(Random(0))
     for _ in range(32):
-        state.learn(1.0, 0.0, SUCCESS, False)
+        state.learn(1.0, 0.0, SUCCESS)
     for _ in range(64):
-        state.learn(0.5, 0.0, IGNORED, False)  # its caller went away, say
+        state.learn(0.5, 0.0, IGNORED)  # its caller went away, say
     assert state.delay == pytest.approx(1.0, rel=0.021)
 
 
