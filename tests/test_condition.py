@@ -3,8 +3,8 @@
 import pytest
 
 from meshkit.call import Failure
-from meshkit.errors import AttemptTimedOut, CircuitOpen, ConfigError, Overloaded
 from meshkit.condition import Condition
+from meshkit.errors import AttemptTimedOut, CircuitOpen, ConfigError, Overloaded
 
 
 def status(code):

@@ -21,7 +21,8 @@ import meshkit
 ROOT = Path(__file__).parents[1]
 
 POLICY_ROOMS = {"limit", "breaker", "retry", "timeout", "balance", "route", "fallback", "fault", "shadow"}
-PURE = POLICY_ROOMS | {"call", "policy", "errors", "engine", "options", "section", "fields", "sketch", "condition", "fact"}
+CONTRACT = {"call", "policy", "errors", "engine", "options", "section", "fields", "sketch", "condition", "fact"}
+PURE = POLICY_ROOMS | CONTRACT
 DOORS = {"httpx", "asgi", "grpc", "gateway"}
 MAY_IMPORT = {"call", "policy", "errors", "options", "sketch", "condition", "fact"}
 """What a policy room may import of meshkit besides itself."""
