@@ -23,8 +23,22 @@ import attrs
 from .errors import ConfigError
 from .options import LARGEST
 
-__all__ = ["CURRENT", "Outer", "Scope", "Spent", "detached", "ledger", "opened", "remaining", "spend", "until"]
+__all__ = [
+    "CURRENT",
+    "Outer",
+    "Scope",
+    "Spent",
+    "detached",
+    "impatient",
+    "ledger",
+    "opened",
+    "remaining",
+    "spend",
+    "until",
+]
 
+EARLY = 0.002
+"""Seconds by which a timer of the operating system may be early."""
 MOST = 100
 """Lines of a ledger; what comes later is added up in the last one."""
 
@@ -58,15 +72,18 @@ class Outer(Protocol):
 
 
 class Scope:
-    """A deadline that came from outside: by a header, or by hand. ``deadline`` is an instant on ``clock``."""
+    """A deadline that came from outside: by a header, or by hand. ``deadline`` is an instant on ``clock``. One that a
+    ``stranger`` has set is obeyed, and teaches nobody anything.
+    """
 
-    __slots__ = ("began_at", "clock", "deadline", "lines", "scope")
+    __slots__ = ("began_at", "clock", "deadline", "lines", "scope", "stranger")
 
     marks = None
     reserve = 0.0
 
-    def __init__(self, deadline: float | None, clock: Callable[[], float]) -> None:
+    def __init__(self, deadline: float | None, clock: Callable[[], float], *, stranger: bool = False) -> None:
         self.began_at = clock()
+        self.stranger = stranger
         self.clock = clock
         self.deadline = deadline
         self.lines: list[Spent] | None = None
@@ -87,6 +104,20 @@ def until(outer: Outer, clock: Callable[[], float], now: float) -> float | None:
         return None
     deadline -= outer.reserve
     return deadline if outer.clock is clock else now + (deadline - outer.clock())
+
+
+def impatient(call: Any) -> bool:
+    """Whether the deadline that a stranger has set for a call has passed, as the call sees it.
+
+    Whoever calls us with too little time would else open our breakers for everybody: what ends then is no failure.
+    """
+    outer, withheld = call.scope, EARLY
+    while outer is not None:
+        withheld += outer.reserve
+        if outer.__class__ is Scope and outer.stranger and outer.clock() >= outer.deadline - withheld:
+            return True
+        outer = outer.scope
+    return False
 
 
 def spend(outer: Outer, who: str, seconds: float, attempts: int, verdict: str) -> None:

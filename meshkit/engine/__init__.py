@@ -18,11 +18,12 @@ verdict, held since, the marks willing to deal with it, the marks since, attempt
 The lists are found by walking, not by parent pointers: a cluster shared by a hundred routes is a graph.
 """
 
-from .back import again, expired, fall, finish, first, release, survive, survived, willing
+from .back import MANY, again, expired, fall, finish, first, release, survive, survived, willing
 from .fork import adopt, fork, learn
 from .forward import admit, advance, elsewhere, gather, outlived, patience
 
 __all__ = [
+    "MANY",
     "admit",
     "adopt",
     "advance",

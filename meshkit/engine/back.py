@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from ..call import Call, Verdict
@@ -12,6 +13,8 @@ from ..section import FALLBACK, REPEAT, named
 __all__ = ["again", "expired", "fall", "finish", "first", "release", "survive", "survived", "willing"]
 
 IGNORED = Verdict.IGNORED
+MANY = 8
+"""Notes after which an exception gets no more of ours: the same object may be raised again and again."""
 
 survived: list[Any] = [0, None]
 """How many exits, predicates and the like raised, and the last error: counted, and no call is lost to them."""
@@ -39,9 +42,10 @@ def willing(call: Call, base: Any, verdict: Verdict) -> tuple[Any, ...]:
                     found.append(mark)
             except Exception as error:
                 survive(error)
-                if call.failure is not None and call.failure.error is not None:
-                    with suppress(Exception):
-                        call.failure.error.add_note(f"{named(mark[1].state)}: its predicate raised {error!r}")
+                failed = call.failure.error if call.failure is not None else None
+                if failed is not None and len(getattr(failed, "__notes__", ())) < MANY:
+                    with suppress(Exception):  # some take no attributes
+                        failed.add_note(f"{named(mark[1].state)}: its predicate raised {error!r}")
         mark = mark[0]
     return tuple(found)
 
@@ -62,7 +66,13 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
         call.attempt = attempt
         call.delay = delay
         call.deadline = deadline
-        wait = section.step(call, now, verdict)
+        try:
+            wait = section.step(call, now, verdict)
+            if wait is not None and not 0 <= wait < inf:
+                raise ValueError(f"{named(section.state)}: again() answered {wait!r}")
+        except Exception as error:  # of a backoff or a budget: the failure must not be lost behind it
+            survive(error)
+            wait = None
         if wait is not None:
             call.attempt = number
             release(call, held, now, verdict)

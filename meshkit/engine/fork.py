@@ -40,6 +40,7 @@ def learn(call: Call, twin: Call) -> None:
     call.verdict = twin.verdict
     call.avoid = twin.avoid
     call.failure = twin.failure or call.failure
+    twin.failure = None  # its error's traceback holds a frame that holds the fork: no cycle
     if twin.quota is not None:
         call.quota = twin.quota
     if twin.spent is not None:
@@ -55,6 +56,8 @@ def adopt(call: Call, base: Any, twin: Call, now: float) -> None:
             twin.events = call.events
             twin.answered_at = call.answered_at
             twin.spent = call.spent
+            twin.failure = call.failure
             release(twin, base, now, verdict)
+            twin.failure = None
 
         call.held = (call.held, (exit,), now)

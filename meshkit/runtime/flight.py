@@ -73,7 +73,7 @@ class SingleFlightState:
     async def _lead(self, flight: Flight, call: Call, call_next: Callable[[], Awaitable[Any]]) -> Any:
         flights = self.flights
         copies = call.door.copies
-        token = LED.set((*LED.get(), flight))
+        token = LED.set((*(each for each in LED.get() if not each.over), flight))
         try:
             answer = result = await call_next()
             if copies is not None and flight.seats:

@@ -13,6 +13,9 @@ from ..section import REPEAT
 
 __all__ = ["inherit", "warned"]
 
+MOMENT = 0.001
+"""Seconds ago that are not worth a number."""
+
 
 def inherit(call: Call, outer: Outer, clock: Callable[[], float], now: float) -> None:
     """Take the deadline of what a call begins in. Raises `TooLate` where that has passed: nothing is started."""
@@ -21,7 +24,11 @@ def inherit(call: Call, outer: Outer, clock: Callable[[], float], now: float) ->
     deadline = until(outer, clock, now)
     if deadline is not None:
         if deadline <= now:
-            rejection = TooLate("the deadline it came with passed %.3g s ago", now - deadline, policy="deadline")
+            late = now - deadline
+            if late < MOMENT:
+                rejection = TooLate("the deadline it came with has passed", policy="deadline")
+            else:
+                rejection = TooLate("the deadline it came with passed %.3g s ago", late, policy="deadline")
             if call.events is not None:
                 call.events.append(RejectedCall(now, "deadline", None, rejection))
             try:

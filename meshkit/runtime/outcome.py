@@ -9,11 +9,39 @@ from typing import Any
 
 from ..call import Call, Verdict
 from ..deadline import spend
+from ..engine import MANY
+from ..section import REPEAT
 
-__all__ = ["noted", "told"]
+__all__ = ["follows", "noted", "repeats", "told"]
 
-MANY = 8
-"""Notes after which an exception gets no more of ours: the same object may be raised again and again."""
+DEEP = 64
+"""Contexts of contexts that are looked through; a chain of more is not made longer."""
+
+
+def repeats(call: Call) -> bool:
+    """Whether the walk goes on within the retry that was asked last, and not to what stands instead."""
+    mark = call.marks
+    return mark is not None and mark[1].kind is REPEAT and mark[1].after is call.rest
+
+
+def follows(error: BaseException, first: BaseException | None, call: Call) -> None:
+    """What stood instead has failed as well: the failure it took the place of is the context of its own, unless that
+    has one. ``first`` is that failure; ``None``: the refusal in ``call.failed``.
+    """
+    if first is None and (first := call.failed[0].error) is None:
+        return
+    each = first
+    for _ in range(DEEP):
+        if each is error:
+            return  # raised before, and known to the other: no cycle
+        if each.__context__ is None:
+            break
+        each = each.__context__
+    else:
+        return
+    if error.__context__ is None:
+        with suppress(Exception):  # some take no attributes
+            error.__context__ = first
 
 
 def noted(error: BaseException, call: Call, now: float) -> BaseException:

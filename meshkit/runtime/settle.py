@@ -33,6 +33,12 @@ def settle(tree: Any, call: Call, now: float, verdict: Verdict, base: Any = None
 
 def settle_walks(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, clock: Callable[[], float]) -> None:
     """Forks of a call that held ``base`` have ended: one is adopted, the others give back what is theirs."""
+    _settled(call, base, walks, kept, clock)
+    for twin in walks:
+        twin.failure = None  # no cycle of fork, error and traceback
+
+
+def _settled(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, clock: Callable[[], float]) -> None:
     for twin in walks:
         if twin.held is not base:
             break

@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..call import Call, Verdict
-from ..deadline import CURRENT
+from ..deadline import CURRENT, impatient
 from ..engine import advance, again, expired, first, fork, gather, learn, release, willing
 from ..errors import Rejected
 from ..section import LEAF, RACE, Section
 from .alarm import Cancelled, arm
 from .inherit import inherit, warned
 from .lock import LOCK, owned
-from .outcome import noted, told
+from .outcome import follows, noted, repeats, told
 from .race import Race
 from .settle import LEFT, abandon, collect, settle, settle_walks
 from .waiting import close, pause, there
@@ -60,7 +60,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
                 call.events = []
         base, outer = call.held, call.marks
         verdict = IGNORED
-        alarms = key = result = error = earlier = token = None
+        alarms = key = result = error = earlier = token = origin = repeated = None
         try:
             try:
                 if scope is not None:
@@ -93,6 +93,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
                         finally:
                             unlock()
                     if earlier is not None:
+                        origin = None if call.failed is repeated else error
                         earlier = call.failure = call.failed = None
                         if error is None and discard is not None:
                             await discard(result)
@@ -134,6 +135,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
                     verdict = judge(call, result, error)
                     if verdict is SUCCESS:
                         break
+                    if error is not None and (origin is not None or call.failed is not None):
+                        follows(error, origin, call)
                     if (verdict is not IGNORED or isinstance(error, Rejected)) and (
                         call.marks is not outer or call.events is not None or tree.reads_failure
                     ):
@@ -148,6 +151,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
                             if call.scope is not None and not tree.warned:
                                 warned(tree, call)
                             verdict, earlier = IGNORED, (verdict, call.held)
+                            repeated = call.failed if repeats(call) else None
                             continue
                     break
             except BaseException as raised:
@@ -155,7 +159,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
                     alarms.drop(key)
                 if earlier is None or not isinstance(raised, Rejected):
                     now = clock()
-                    if key is not None and now >= call.deadline:
+                    if key is not None and now >= call.deadline and not impatient(call):
                         verdict = FAILURE  # it was out for too long, whoever says so first
                     if inner:
                         call.marks, call.deadline = outer, outer[3]
@@ -168,7 +172,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
                             release(call, base, now, verdict)
                         finally:
                             unlock()
-                    if earlier is not None and error is None and discard is not None:
+                    if result is not None and error is None and discard is not None:
                         await close(discard, result)
                     if not inner and (call.events is not None or scope is not None):
                         told(tree, call, now, verdict)
@@ -218,7 +222,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
             return result
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
-            call = error = None
+            call = error = result = origin = repeated = None
             if LEFT and not owned():  # the collector may have struck within a walk
                 collect()
 

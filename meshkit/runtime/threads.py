@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ..call import Call, Verdict
-from ..deadline import CURRENT
+from ..deadline import CURRENT, impatient
 from ..engine import advance, again, expired, first, fork, gather, learn, release, willing
 from ..errors import Rejected
 from ..section import LEAF, RACE, Section
 from .blocking import close, pause, there
 from .inherit import inherit, warned
 from .lock import LOCK, owned
-from .outcome import noted, told
+from .outcome import follows, noted, repeats, told
 from .settle import LEFT, abandon, collect, settle, settle_walks
 
 __all__ = ["bind"]
@@ -54,7 +54,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                 call.events = []
         base, outer = call.held, call.marks
         verdict = IGNORED
-        alarms = key = result = error = earlier = token = None
+        alarms = key = result = error = earlier = token = origin = repeated = None
         try:
             try:
                 if scope is not None:
@@ -81,6 +81,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                         with LOCK:
                             wait = advance(call, section, now)
                     if earlier is not None:
+                        origin = None if call.failed is repeated else error
                         earlier = call.failure = call.failed = None
                         if error is None and discard is not None:
                             discard(result)
@@ -122,6 +123,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                     verdict = judge(call, result, error)
                     if verdict is SUCCESS:
                         break
+                    if error is not None and (origin is not None or call.failed is not None):
+                        follows(error, origin, call)
                     if (verdict is not IGNORED or isinstance(error, Rejected)) and (
                         call.marks is not outer or call.events is not None or tree.reads_failure
                     ):
@@ -133,6 +136,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                             if call.scope is not None and not tree.warned:
                                 warned(tree, call)
                             verdict, earlier = IGNORED, (verdict, call.held)
+                            repeated = call.failed if repeats(call) else None
                             continue
                     break
             except BaseException as raised:
@@ -140,7 +144,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                     alarms.drop(key)
                 if earlier is None or not isinstance(raised, Rejected):
                     now = clock()
-                    if key is not None and now >= call.deadline:
+                    if key is not None and now >= call.deadline and not impatient(call):
                         verdict = FAILURE  # it was out for too long, whoever says so first
                     if inner:
                         call.marks, call.deadline = outer, outer[3]
@@ -150,7 +154,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                     if call.held is not base:
                         with LOCK:
                             release(call, base, now, verdict)
-                    if earlier is not None and error is None and discard is not None:
+                    if result is not None and error is None and discard is not None:
                         close(discard, result)
                     if not inner and (call.events is not None or scope is not None):
                         told(tree, call, now, verdict)
@@ -191,7 +195,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
             return result
         finally:
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
-            call = error = None
+            call = error = result = origin = repeated = None
             if LEFT and not owned():  # the collector may have struck within a walk
                 collect()
 

@@ -54,10 +54,11 @@ class Seat:
 class Flight:
     """What is under way, and those with a seat, in the order in which they came."""
 
-    __slots__ = ("key", "seats")
+    __slots__ = ("key", "over", "seats")
 
     def __init__(self, key: Hashable) -> None:
         self.key = key
+        self.over = False
         self.seats: OrderedDict[Seat, None] | None = None
         """``None``: nobody has ever waited for it."""
 
@@ -121,6 +122,7 @@ class Flights:
     def _over(self, flight: Flight) -> OrderedDict[Seat, None]:
         if self.under_way.get(flight.key) is flight:
             del self.under_way[flight.key]
+            flight.over = True
         seats, flight.seats = flight.seats, None
         if seats is None:
             return OrderedDict()

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from ..call import Call, Failure, Verdict
-from ..engine import admit, advance, again, gather, outlived, patience, release, willing
+from ..engine import admit, advance, again, gather, outlived, patience, release, survived, willing
 from ..errors import Rejected
 from ..policy import Waiter
 from ..section import Section, fold
@@ -204,11 +204,12 @@ class Script:
         if verdict is not SUCCESS and verdict is not IGNORED:
             call.failure = Failure(ConnectionError(), status=None, retry_after=asked)
             self._ask_twice(call.failure)
+            before = survived[0]
             wait: Any = again(call, willing(call, None, verdict), self.now, verdict)
             self.witness.hold()
+            if survived[0] != before:
+                raise Broken(f"{survived[1]!r}: give finite seconds from 0 on, or None to stop")
             if wait is not None:
-                if not (isinstance(wait, int | float) and 0 <= wait < math.inf):
-                    raise Broken(f"again() answered {wait!r}: give finite seconds from 0 on, or None to stop")
                 if call.deadline is not None and self.now + wait > call.deadline + ROUNDING:
                     raise Broken(f"again() answered {wait!r} s, which crosses the call's deadline")
                 self.log.append((way.number, "again", self.now, call.attempt, wait))

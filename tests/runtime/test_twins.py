@@ -103,7 +103,7 @@ def test_nothing_of_the_colour_is_left_and_all_else_is():
     [
         ("verdict = IGNORED", "verdict = SUCCESS"),
         ("wait = again(call, marks, now, verdict)", "wait = again(call, marks, now, SUCCESS)"),
-        ("call = error = None", "call = None"),
+        ("call = error = result = origin = repeated = None", "call = None"),
         ("alarms.drop(key)", "pass"),
         ("with LOCK:", "if True:"),
     ],
