@@ -12,6 +12,7 @@ the smaller one wins.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,11 +98,14 @@ CURRENT: ContextVar[Any] = ContextVar("meshkit.deadline", default=None)
 def until(outer: Outer, clock: Callable[[], float], now: float) -> float | None:
     """The deadline left to those below, as an instant on the given clock, which reads ``now``; ``None``: there is none.
 
-    Whoever's answer is complete has lifted it, by putting it at infinity.
+    Whoever's answer is complete has lifted it, by putting it at infinity. Whose call came to nothing has put it at
+    minus infinity: a function it left behind in a thread is to stop, while a task that lives on is nobody's any more.
     """
     deadline = outer.deadline
     if deadline is None or deadline == math.inf:
         return None
+    if deadline == -math.inf:
+        return None if _awaited() else now
     deadline -= outer.reserve
     return deadline if outer.clock is clock else now + (deadline - outer.clock())
 
@@ -118,6 +122,14 @@ def impatient(call: Any) -> bool:
             return True
         outer = outer.scope
     return False
+
+
+def _awaited() -> bool:
+    """Whether an event loop runs in this thread."""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return True
+    return trio is not None and trio.lowlevel.in_trio_run()
 
 
 def spend(outer: Outer, who: str, seconds: float, attempts: int, verdict: str) -> None:
@@ -161,10 +173,11 @@ def ledger() -> tuple[Spent, ...]:
 def opened(seconds: float | None, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
     """Open a deadline for all that is done within: what a door does, for work that comes by another way.
 
-    ``seconds`` from now, of which none may be left; ``None``: only a ledger. Raises `ConfigError` for NaN and
-    infinity.
+    ``seconds`` from now, of which none may be left; ``None``: only a ledger. Raises `ConfigError` for what is no finite
+    number.
     """
-    if seconds is not None and not abs(seconds) <= LARGEST:
+    given: object = seconds
+    if given is not None and not (isinstance(given, int | float) and abs(given) <= LARGEST):
         raise ConfigError.of("opened", "seconds", seconds, "give the seconds that are left, or None for no deadline")
     outer = CURRENT.get()
     now = clock()

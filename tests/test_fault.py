@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit import CircuitBreaker, ConcurrencyLimit, ConfigError, Constant, Pipeline, Retry, TimedOut, Timeout
+from meshkit import (
+    CircuitBreaker,
+    ConcurrencyLimit,
+    ConfigError,
+    Constant,
+    DeadlineExceeded,
+    Pipeline,
+    Retry,
+    TimedOut,
+    Timeout,
+)
 from meshkit.call import Call
 from meshkit.fault import FaultInjection
 from meshkit.httpx import AsyncMeshTransport
@@ -394,3 +404,25 @@ async def test_a_status_through_the_door_for_httpx(name, status, state):
         assert answer.request.url == "http://upstream/"
     assert pipeline.snapshot()["breaker"]["state"] == state
     assert pipeline.idle()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_delay_cut_at_the_deadline_sends_nothing(backend):
+    sent = []
+
+    async def fn():
+        sent.append(1)
+
+    def sync_fn():
+        sent.append(1)
+
+    async def main():
+        pipeline = Pipeline(Timeout(0.2), FaultInjection(delay=5.0, expires=60.0), clock=virtual_clock)
+        with pytest.raises(DeadlineExceeded):
+            await pipeline.call(fn)
+        assert pipeline.idle()
+
+    run(main, backend=backend)
+    with pytest.raises(DeadlineExceeded):
+        Pipeline(Timeout(0.2), FaultInjection(delay=5.0, expires=60.0), clock=ManualClock()).call(sync_fn)
+    assert sent == []

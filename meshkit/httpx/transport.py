@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ..call import Call
 from ..engine import expired
 from ..errors import ConfigError, MeshError
+from ..fact import check
 from ..order import check_sync
 from ..runtime.settle import LEFT, collect
 from .aim import aimed, hurried
@@ -103,6 +104,7 @@ class AsyncMeshTransport(_Async):
             named=named(pipeline.states),
             copies=COPIES,
         )
+        check(door, pipeline.specs)
         self._invoke = bind(pipeline, door, inner.handle_async_request)
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -114,6 +116,12 @@ class AsyncMeshTransport(_Async):
         except MeshError as error:
             library_of(request).adopt(error, request)
             raise
+
+    def handle_request(self, request: Any = None) -> NoReturn:
+        """For a client that awaits nothing this is the wrong transport: `TypeError`."""
+        raise TypeError("AsyncMeshTransport is for AsyncClient: give a Client a MeshTransport")
+
+    __enter__ = close = handle_request
 
     async def aclose(self) -> None:
         """Close ``inner``."""
@@ -174,6 +182,7 @@ class MeshTransport(_Sync):
             reads_quota=wants_quota(pipeline.states),
             named=named(pipeline.states),
         )
+        check(door, pipeline.specs)
         self._invoke = bind(pipeline, door, self._send)
 
     def handle_request(self, request: Any) -> Any:
@@ -185,6 +194,12 @@ class MeshTransport(_Sync):
         except MeshError as error:
             library_of(request).adopt(error, request)
             raise
+
+    def handle_async_request(self, request: Any = None) -> NoReturn:
+        """For a client that awaits this is the wrong transport: `TypeError`."""
+        raise TypeError("MeshTransport is for Client: give an AsyncClient an AsyncMeshTransport")
+
+    __aenter__ = aclose = handle_async_request
 
     def _address(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         request = call.request
@@ -200,6 +215,8 @@ class MeshTransport(_Sync):
         if call.deadline is None:
             return self.inner.handle_request(request)
         began = self._clock()
+        if began >= call.deadline:
+            raise expired(call, call.began_at, began)
         try:
             return self.inner.handle_request(request)
         except library_of(request).TimeoutException as error:
@@ -231,8 +248,13 @@ class MeshTransport(_Sync):
 def _check(policy: str, pipeline: Any, inner: Any, method: str) -> None:
     if not hasattr(pipeline, "root"):
         raise ConfigError.of(policy, "pipeline", pipeline, "give a Pipeline, such as Pipeline(Timeout(2.0))")
-    if isinstance(inner, type) or not callable(getattr(inner, method, None)):
+    if isinstance(inner, type) or not callable(getattr(inner, method, None)) or _is_other(inner, method):
         raise ConfigError.of(policy, "inner", inner, f"give a transport, an object with the method {method}")
+
+
+def _is_other(inner: Any, method: str) -> bool:
+    """Whether it is the transport of the other colour, which has the method only to say so."""
+    return isinstance(inner, AsyncMeshTransport if method == "handle_request" else MeshTransport)
 
 
 async def _adiscard(response: Any) -> None:

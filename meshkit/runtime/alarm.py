@@ -102,8 +102,10 @@ def arm(
     alarms = _loops.get(loop)
     if alarms is None or alarms.clock is not clock:
         alarms = _by(loop, clock)
-    task: Any = current_task(loop)
     at: Any = call.deadline
+    if at <= now:
+        return _late(call, clock), None
+    task: Any = current_task(loop)
     alarms[key] = (at, task, task.cancelling(), call)
     if at < alarms.ring_at:
         alarms.wind(at, now)
@@ -132,6 +134,15 @@ def lift(call: Call) -> None:
         scope.deadline = math.inf
 
 
+def _late(call: Call, clock: Callable[[], float]) -> Callable[..., Any]:
+    """What is sent once the time is over: nothing."""
+
+    async def late(*args: Any, **kwargs: Any) -> Any:
+        raise expired(call, call.began_at, clock())
+
+    return late
+
+
 def _by(loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> Alarms:
     first = _loops.get(loop)
     if first is None:
@@ -148,6 +159,9 @@ def _by(loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> Alarms:
 
 def _scoped(call: Call, send: Callable[..., Any], now: float, clock: Callable[[], float]) -> Callable[..., Any]:
     import trio
+
+    if (call.deadline or now) <= now:
+        return _late(call, clock)
 
     async def scoped(*args: Any, **kwargs: Any) -> Any:
         with trio.CancelScope(deadline=trio.current_time() + (call.deadline or now) - now) as scope:

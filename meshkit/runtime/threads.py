@@ -252,8 +252,17 @@ def race(tree: Any, door: Any, walk: Callable[..., Any], call: Call, section: Se
     raise AssertionError  # refused when the pipeline was bound (`order`): on a thread nothing can be given up
 
 
-def arm(key: Any, call: Call, send: Callable[..., Any], now: float, clock: Any) -> tuple[Callable[..., Any], Any]:
-    return send, None
+def arm(
+    key: Any, call: Call, send: Callable[..., Any], now: float, clock: Callable[[], float]
+) -> tuple[Callable[..., Any], Any]:
+    """Nothing can be cancelled here; but what is late already is not sent."""
+    if call.deadline is None or call.deadline > now:
+        return send, None
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        raise expired(call, call.began_at, clock())
+
+    return late, None
 
 
 Cancelled: tuple[type[BaseException], ...] = ()

@@ -157,6 +157,9 @@ class Reference:
         began = self.clock()
         error = None
         try:
+            if self.cuts and call.deadline is not None and began >= call.deadline:  # late already: not sent
+                began = call.began_at
+                raise Cut
             return fn(call, self.until(call))
         except Cut:
             attempt = retry is not None and (retry[0] is None or retry[0] > self.clock())
