@@ -7,7 +7,9 @@
     @payments
     async def charge(order: str) -> str: ...
 
-The doors for HTTP clients are in `meshkit.httpx`; events in `meshkit.observe`; what tests need in `meshkit.testing`.
+The doors for HTTP clients are in `meshkit.httpx`, the one for servers in `meshkit.asgi`; whole stacks of policies in
+`meshkit.presets`; deadlines that travel in `meshkit.deadline`; all events in `meshkit.observe.events`; and what tests
+need in `meshkit.testing`.
 """
 
 import importlib

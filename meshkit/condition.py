@@ -21,11 +21,14 @@ failure; the doors judge it IGNORED, so no retry is asked. Where a judge of your
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from .call import Failure
 from .errors import ConfigError, Rejected
+from .options import is_function
+from .policy import awaits
 
 __all__ = ["Condition", "On"]
 
@@ -39,6 +42,8 @@ WORDS: dict[str, range | tuple[int, ...]] = {
     "reset": (),
     "connect-failure": (),
 }
+LOWEST, HIGHEST = 100, 599
+"""Statuses of HTTP (RFC 9110, 15)."""
 UNANSWERED = {"5xx", "gateway-error", "reset"}
 
 
@@ -64,8 +69,8 @@ class Condition:
                 errors.append(_error(policy, kind))
             elif isinstance(kind, range) or (isinstance(kind, int) and not isinstance(kind, bool)):
                 statuses.update(_statuses(policy, kind))
-            elif callable(kind):
-                predicates.append(kind)
+            elif is_function(kind):
+                predicates.append(_predicate(policy, kind))
             else:
                 fix = "give exception classes, statuses, words such as '5xx', or a function of the failure"
                 raise ConfigError.of(policy, "on", kind, fix)
@@ -98,12 +103,18 @@ class Condition:
 def _words(policy: str, text: str) -> list[str]:
     words = [word.strip() for word in text.split(",")]
     for word in words:
-        if word not in WORDS and not (len(word) == 3 and word.isascii() and word.isdigit()):
+        if word.isascii() and word.isdigit():
+            if not (len(word) == 3 and LOWEST <= int(word) <= HIGHEST):
+                raise ConfigError.of(policy, "on", text, _no_status(policy))
+        elif word not in WORDS:
             raise ConfigError.of(policy, "on", text, _advice(word))
     return words
 
 
 def _advice(word: str) -> str:
+    name = word.rpartition(".")[2]
+    if name.isidentifier() and name[0].isupper() and word.lower() not in WORDS:
+        return f"give the class {word}, not its name"
     near = difflib.get_close_matches(word.lower(), WORDS, 1)
     known = ", ".join(map(repr, WORDS))
     return (
@@ -122,6 +133,29 @@ def _error(policy: str, kind: type) -> type[Exception]:
 
 def _statuses(policy: str, kind: int | range) -> range | tuple[int]:
     statuses = kind if isinstance(kind, range) else (kind,)
-    if not statuses or min(statuses[0], statuses[-1]) < 0 or max(statuses[0], statuses[-1]) > 999:
-        raise ConfigError.of(policy, "on", kind, "give statuses from 0 to 999, such as 503 or range(500, 600)")
+    if not statuses or min(statuses[0], statuses[-1]) < LOWEST or max(statuses[0], statuses[-1]) > HIGHEST:
+        raise ConfigError.of(policy, "on", kind, _no_status(policy))
     return statuses
+
+
+def _no_status(policy: str) -> str:
+    fix = f"give statuses from {LOWEST} to {HIGHEST}, such as 503 or range(500, 600)"
+    return fix + "; the number of tries is attempts=3" if policy == "Retry" else fix
+
+
+def _predicate(policy: str, kind: Callable[..., Any]) -> Callable[[Failure], bool]:
+    """A function that can be asked of a failure: one that cannot is often the one that was to be decorated."""
+    name = getattr(kind, "__qualname__", kind)
+    if awaits(kind):
+        fix = f"a predicate is a plain function; to guard this one, write @Pipeline({policy}(...)) above it"
+        raise ConfigError.of(policy, "on", name, fix)
+    try:
+        parameters = inspect.signature(kind)
+    except (TypeError, ValueError):  # a builtin without a signature
+        return kind
+    try:
+        parameters.bind(None)
+    except TypeError:
+        fix = f"a predicate takes the failure; to guard this function, write @Pipeline({policy}(...)) above it"
+        raise ConfigError.of(policy, "on", name, fix) from None
+    return kind

@@ -20,6 +20,8 @@ been reached. A rejection's text is made only when somebody reads it, because re
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 __all__ = [
     "AttemptTimedOut",
     "CircuitOpen",
@@ -42,6 +44,9 @@ class MeshError(Exception):
 class ConfigError(MeshError, ValueError):
     """A pipeline that cannot be built. Raised while building, never while calling."""
 
+    fix = ""
+    """What to write instead."""
+
     @classmethod
     def of(cls, policy: str, option: str, value: object, fix: str) -> ConfigError:
         """The four things a reader needs: which policy, which option, what stood there, what to write instead."""
@@ -49,7 +54,9 @@ class ConfigError(MeshError, ValueError):
             shown = repr(value)
         except Exception:  # a number of thousands of digits, or a repr that fails
             shown = f"<{type(value).__name__}>"
-        return cls(f"{policy}: {option}={shown}: {fix}")
+        error = cls(f"{policy}: {option}={shown}: {fix}")
+        error.fix = fix
+        return error
 
 
 class Rejected(MeshError):
@@ -90,7 +97,11 @@ class Rejected(MeshError):
 
 
 class RateLimited(Rejected):
-    """A rate limit has no token left for this call."""
+    """A rate limit has no token left for this call. ``key``: whose limit that is, where there is one for each key; it
+    is for listeners, and not in the text.
+    """
+
+    key: Hashable = None
 
 
 class CircuitOpen(Rejected):

@@ -7,15 +7,22 @@ tell whose call it is must neither guess nor let it pass; nothing was taken, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
+from hashlib import blake2b
 from typing import Any
 
 from .call import Call
 from .errors import ConfigError
+from .options import is_function
+from .policy import awaits
 
-__all__ = ["Cost", "Key", "asking", "cost", "hashable", "key", "text", "told", "whole_cost"]
+__all__ = ["Cost", "Key", "asking", "check", "cost", "hashable", "key", "text", "told", "whole_cost"]
 
 LARGEST = 2.0**53
+LONGEST = 256
+"""Characters of a key that is kept as it is."""
+DIGEST = "blake2b:"
+PLAIN = "write a plain def: nothing awaits what it would answer"
 
 Key = str | Callable[[Call], Hashable] | None
 Cost = float | str | Callable[[Call], float]
@@ -30,15 +37,51 @@ def asking(source: Any) -> Callable[[Call], Any]:
     return lambda call: source
 
 
+def check(door: Any, specs: Iterable[Any]) -> None:
+    """Ask a door, while it is made, whether it knows what the specs call by name: a wrong name is a `ConfigError` that
+    names the policy and the option, and not the first request's.
+
+    A spec's class says with ``asks`` which of its options may be such a name, and with ``holds`` where it has further
+    specs in it.
+    """
+    for spec in specs:
+        kind = type(spec)
+        for option in getattr(kind, "asks", ()):
+            name = getattr(spec, option)
+            if isinstance(name, str):
+                try:
+                    door.knows(name)
+                except ConfigError as error:
+                    raise ConfigError.of(kind.__name__, option, name, error.fix) from None
+        for place in getattr(kind, "holds", ()):
+            inner = getattr(spec, place)
+            check(door, inner if isinstance(inner, tuple) else (inner,))
+
+
 def hashable(policy: str, value: Any) -> Hashable:
-    """The value, or a `TypeError` that names the policy."""
+    """The value, its long strings replaced by what stands for them; or a `TypeError` that names the policy. A
+    `ValueError` for what does not equal itself: it would be a new key for each call, and nobody would be limited.
+    """
+    kind = value.__class__
+    if kind is str or kind is bytes:
+        return value if len(value) <= LONGEST else _short(value)
+    if kind is tuple:
+        return tuple([hashable(policy, each) for each in value])
     try:
         hash(value)
     except TypeError:
-        raise TypeError(
-            f"{policy}: the key is a {type(value).__name__}, which has no hash: make it a string or a tuple"
-        ) from None
+        fix = "which has no hash: make it a string or a tuple"
+        raise TypeError(f"{policy}: the key is a {kind.__name__}, {fix}") from None
+    if value != value:  # noqa: PLR0124  # NaN
+        raise ValueError(f"{policy}: the key is {value!r}, which equals nothing: make it a string or a tuple")
     return value  # type: ignore[no-any-return]
+
+
+def _short(value: str | bytes) -> str | bytes:
+    """What stands for a long string: keys are bounded in number, and must be in size. 256 bits of BLAKE2 (RFC 7693)."""
+    if isinstance(value, str):
+        return DIGEST + blake2b(value.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
+    return DIGEST.encode() + blake2b(value, digest_size=32).digest()
 
 
 def whole_cost(policy: str, value: Any) -> float:
@@ -65,9 +108,11 @@ def text(spec: Any, attribute: Any, value: Any) -> None:
 
 def cost(spec: Any, attribute: Any, value: Any, most: float, what: str) -> None:
     """Validates a ``cost``: a fixed one must fit into ``most``, the limit's burst or count."""
-    if callable(value) or (isinstance(value, str) and value.strip()):
-        return
     policy = type(spec).__name__
+    if awaits(value):
+        raise ConfigError.of(policy, attribute.name, value, PLAIN)
+    if is_function(value) or (isinstance(value, str) and value.strip()):
+        return
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         fix = "give a number above 0, the name of an attribute of the request, or a function of the call"
         raise ConfigError.of(policy, attribute.name, value, fix)
@@ -78,6 +123,8 @@ def cost(spec: Any, attribute: Any, value: Any, most: float, what: str) -> None:
 
 def key(spec: Any, attribute: Any, value: Any) -> None:
     """Validates a ``key``."""
-    if not (value is None or callable(value) or (isinstance(value, str) and value.strip())):
+    if awaits(value):
+        raise ConfigError.of(type(spec).__name__, attribute.name, value, PLAIN)
+    if not (value is None or is_function(value) or (isinstance(value, str) and value.strip())):
         fix = "give the name of an attribute of the request, a function of the call, or None"
         raise ConfigError.of(type(spec).__name__, attribute.name, value, fix)

@@ -88,6 +88,9 @@ class Fallback:
         """Whether the answer is a value."""
         return self.value is not NOTHING
 
+    holds = ("instead",)
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> FallbackState:
         return FallbackState(self, rng)
 

@@ -54,7 +54,7 @@ def _abort(spec: FaultInjection, attribute: Any, value: Any) -> None:
             raise ConfigError.of("FaultInjection", attribute.name, value, "give a status from 200 to 599")
     elif value is not None:
         stray = isinstance(value, type) and not issubclass(value, Exception)
-        if stray or not callable(value):
+        if stray or not options.is_function(value):
             fix = "give a status such as 503, an exception class, or a function that makes an exception"
             raise ConfigError.of("FaultInjection", attribute.name, value, fix)
 
@@ -75,6 +75,9 @@ class FaultInjection:
     abort: Abort = attrs.field(default=None, validator=_abort)
     when: fact.Key = attrs.field(default=None, validator=fact.key)
     name: str = attrs.field(default="FaultInjection", validator=fact.text)
+
+    asks = ("when",)
+    __call__ = options.no_decorator
 
     def start(self, rng: Random, /) -> FaultInjectionState:
         return FaultInjectionState(self, rng)

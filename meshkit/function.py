@@ -11,8 +11,9 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from .call import Call, Failure, Verdict
+from .deadline import impatient
 from .engine import survive
-from .errors import ConfigError, Rejected
+from .errors import ConfigError, Rejected, TimedOut
 
 __all__ = ["FunctionDoor", "Judge", "Spent", "cost_of", "judged"]
 
@@ -45,7 +46,7 @@ def cost_of(spent: Spent, result: Any) -> float | None:
 class FunctionDoor:
     """Translates one function's calls."""
 
-    __slots__ = ("_fn", "_judge", "_name", "_parameters", "_spent", "address", "judges_results")
+    __slots__ = ("_fn", "_judge", "_name", "_parameters", "_rest", "_spent", "address", "judges_results")
 
     answers_early = False
     enforces_deadline = False
@@ -72,7 +73,10 @@ class FunctionDoor:
             self._parameters: inspect.Signature | None = inspect.signature(fn)
         except (TypeError, ValueError):  # a builtin without a signature
             self._parameters = None
-        wanted = self._parameters is not None and "endpoint" in self._parameters.parameters
+        parameters = {} if self._parameters is None else self._parameters.parameters
+        self._rest = next((each.name for each in parameters.values() if each.kind is each.VAR_KEYWORD), None)
+        """What the parameter is called that takes further keywords."""
+        wanted = "endpoint" in parameters
         self.address = self._with_endpoint if wanted else None
 
     def _with_endpoint(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -93,7 +97,9 @@ class FunctionDoor:
                     close()
                 raise TypeError("the function returned an awaitable, which nothing guards: make it an async def")
             return SUCCESS
-        return IGNORED if isinstance(error, Rejected) else FAILURE
+        if isinstance(error, Rejected) or (isinstance(error, TimedOut) and impatient(call)):
+            return IGNORED
+        return FAILURE
 
     def failure(self, call: Call, result: Any, error: BaseException | None) -> Failure:
         return Failure(error)
@@ -108,12 +114,25 @@ class FunctionDoor:
             bound = self._parameters.bind_partial(*args, **kwargs)
             bound.apply_defaults()
             known = bound.arguments
+            if self._rest is not None:
+                known = {**known, **known.get(self._rest, {})}
         if first not in known:
-            raise ConfigError.of("Pipeline", "key", name, f"name an argument of the function, one of {list(known)}")
+            if self._parameters is not None and first in self._parameters.parameters:
+                raise TypeError(f"{self._name}() missing a required argument: {first!r}")
+            raise ConfigError.of(self._name, "argument", first, f"the call has none of that name, only {list(known)}")
         value = known[first]
         for attribute in attributes:
             value = getattr(value, attribute)
         return value
+
+    def knows(self, name: str) -> None:
+        """Raises `ConfigError` where the function certainly has no argument of that name."""
+        first = name.partition(".")[0]
+        if self._parameters is None or self._rest is not None or first in self._parameters.parameters:
+            return
+        names = [*self._parameters.parameters]
+        fix = f"name an argument of the function, one of {names}" if names else "the function has no arguments"
+        raise ConfigError.of(self._name, "argument", name, fix)
 
     def same(self, call: Call, own: Hashable | None = None) -> Hashable | None:
         """The function with its arguments, told apart as by ``functools.lru_cache(typed=True)``; ``own`` instead."""

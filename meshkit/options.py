@@ -7,11 +7,11 @@ where a number belongs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Never, NoReturn
 
 from .errors import ConfigError
 
-__all__ = ["among", "count", "flag", "number", "optional", "ratio", "seconds"]
+__all__ = ["among", "count", "flag", "is_function", "no_decorator", "number", "optional", "ratio", "seconds"]
 
 LARGEST = 1.7976931348623157e308
 """The largest finite double; comparing refuses NaN, infinities and whole numbers beyond it, and converts nothing."""
@@ -24,6 +24,17 @@ Validator = Callable[[Any, Any, Any], None]
 
 def _policy(spec: object) -> str:
     return type(spec).__name__
+
+
+def no_decorator(spec: object, /, *args: Never, **kwargs: Never) -> NoReturn:
+    """The ``__call__`` of every spec: `TypeError` alone would not say where a policy belongs."""
+    name = _policy(spec)
+    raise ConfigError(f"{name} is a policy, no decorator: put it into a pipeline, @Pipeline({name}(...))")
+
+
+def is_function(value: Any) -> bool:
+    """Whether it can be called for what it answers. A policy cannot, although it has a ``__call__``."""
+    return callable(value) and getattr(type(value), "__call__", None) is not no_decorator  # noqa: B004  # whose it is
 
 
 def _number(spec: object, option: str, value: object, fix: str) -> float:

@@ -100,7 +100,10 @@ def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None
                 "Pipeline", "policies", name, "a middleware is async: make the function it guards async"
             )
         if repeated and isinstance(spec, Timeout) and not bounds_attempts:
-            fix = "a sync function cannot be cancelled: put the timeout outside the retry, or make the function async"
+            fix = (
+                "a sync function cannot be cancelled: put the timeout outside the retry (of a preset: "
+                "attempt_timeout=None), or make the function async"
+            )
             raise ConfigError.of("Timeout", "seconds", spec.seconds, fix)
         if isinstance(spec, Fallback):
             if awaits(spec.instead):

@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
+from . import fact
 from .control import Control
 from .errors import ConfigError
 from .function import FunctionDoor, Judge, Spent
 from .observe.watch import watch
+from .options import is_function
 from .policy import awaits
 from .runtime.lock import LOCK
 from .runtime.settle import collect
@@ -43,7 +45,7 @@ class Pipeline:
 
     def __init__(self, *policies: Any, seed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.specs: tuple[Any, ...] = tuple(_flat(policies))
-        if not callable(clock):
+        if not is_function(clock):
             raise ConfigError.of("Pipeline", "clock", clock, "give a function that answers seconds, as time.monotonic")
         self.clock = clock
         self.listeners: tuple[Callable[[Any], None], ...] = ()
@@ -54,6 +56,8 @@ class Pipeline:
         self.states: tuple[Any, ...] = tuple(_start(spec, rng) for spec in self.specs)
         self.reads_failure = any(getattr(state, "reads_failure", False) for state in within(self.states))
         """Whether ``call.failure`` is to be known where no retry asks for it."""
+        self.choices = frozenset(id(state) for state in within(self.states) if hasattr(state, "pick"))
+        """Which choices are in it, some of them perhaps in other pipelines as well."""
         self.root: Section
         with LOCK:
             _fold(self)
@@ -72,10 +76,10 @@ class Pipeline:
         ``judge(result, error)`` overrules what counts as failure. ``spent(result)`` says what the call has cost after
         all, for limits that settle.
         """
-        if judge is not None and not callable(judge):
-            raise ConfigError.of("Pipeline", "judge", judge, "give a function of (result, error)")
-        if spent is not None and not callable(spent):
-            raise ConfigError.of("Pipeline", "spent", spent, "give a function of the result")
+        if judge is not None and (not is_function(judge) or awaits(judge)):
+            raise ConfigError.of("Pipeline", "judge", judge, "give a function of (result, error), a plain def")
+        if spent is not None and (not is_function(spent) or awaits(spent)):
+            raise ConfigError.of("Pipeline", "spent", spent, "give a plain function of the result")
         if fn is None and (judge is not None or spent is not None):
             return partial(self.__call__, judge=judge, spent=spent)
         guarded = self._bind(fn, judge, spent)
@@ -86,12 +90,13 @@ class Pipeline:
         return self._bind(fn)(*args, **kwargs)  # type: ignore[no-any-return]
 
     def _bind(self, fn: Any, judge: Judge | None = None, spent: Spent | None = None) -> Callable[..., Any]:
-        if not callable(fn):
+        if not is_function(fn):
             raise ConfigError.of("Pipeline", "fn", fn, "give a function")
         if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
             fix = "a generator does its work after the call: put the function that makes each item behind the pipeline"
             raise ConfigError.of("Pipeline", "fn", getattr(fn, "__name__", fn), fix)
         door = FunctionDoor(fn, judge, spent)
+        fact.check(door, self.specs)
         if awaits(fn):
             from .runtime.tasks import bind  # asyncio and anyio are loaded by those who await
 
@@ -142,7 +147,7 @@ class Pipeline:
         A listener that raises is counted in ``failed_listeners`` and harms no call. Without listeners nothing is
         watched.
         """
-        if not callable(listener) or awaits(listener):  # type: ignore[redundant-expr]  # not everybody checks types
+        if not is_function(listener) or awaits(listener):
             raise ConfigError.of("Pipeline", "listener", listener, "give a plain function of the event")
         with LOCK:
             self.listeners = (*self.listeners, listener)
@@ -184,7 +189,8 @@ def _fold(pipeline: Pipeline) -> None:
         _watched.discard(pipeline)
         pipeline.root = fold(pipeline.states)
     for each in _watched:
-        each.root = fold(each.states, watch)
+        if each is pipeline or not pipeline.choices.isdisjoint(each.choices):
+            each.root = fold(each.states, watch)
 
 
 def _flat(policies: tuple[Any, ...]) -> Iterator[Any]:

@@ -202,7 +202,11 @@ def awaits(fn: Any) -> bool:
 
 
 class Spec(Protocol):
-    """What users write: a frozen, validated, comparable value. ``start`` makes an independent state."""
+    """What users write: a frozen, validated, comparable value. ``start`` makes an independent state.
+
+    Optional, on the class: ``asks``: the options that may name an attribute of the request, ``("key", "cost")``; the
+    door is asked whether it knows the name when it is made. ``holds``: the options in which further specs stand.
+    """
 
     def start(self, rng: Random, /) -> Any: ...
 
@@ -247,6 +251,9 @@ class Door(Protocol):
 
     def fact(self, call: Call, name: str, /) -> Any:
         """An attribute of the request by its name, for gates with a key (``"host"``, ``"user_id"``)."""
+
+    def knows(self, name: str, /) -> None:
+        """Raises `ConfigError`, which lists what there is, where no request has an attribute of that name."""
 
     def twice(self, call: Call, /) -> tuple[bool, bool]:
         """Whether the request can be sent a second time, and whether it may be: (replayable, idempotent)."""

@@ -87,6 +87,15 @@ ADAPTIVE = AdaptiveConcurrency(queue=100, order="adaptive")
 """From 20 in flight to at most 200, as in Netflix/concurrency-limits; the queue takes in what comes at once, for 0.1 s,
 and for 5 ms once it no longer drains (Facebook's adaptive LIFO with CoDel)."""
 
+MEANT = {
+    "rate_limit": "RateLimit",
+    "concurrency": "ConcurrencyLimit",
+    "timeout": "Timeout",
+    "attempt_timeout": "Timeout",
+    "hedge": "Hedge",
+}
+"""The policy that is meant by a bare number."""
+
 
 def standard(
     endpoints: Endpoints = None,
@@ -157,11 +166,14 @@ def llm(
     ``endpoints`` and ``name`` as in `standard`; each endpoint has limits of its own, unless they are `Shared`. No
     timeout for an attempt: one that is cut has been paid for all the same.
     """
-    if cost is not None and not isinstance(tokens, str | int | float):
+    for option, limit in (("requests", requests), ("tokens", tokens)):
+        if isinstance(limit, int | float) and not isinstance(limit, bool):
+            raise ConfigError.of("llm", option, limit, f"a bare number would be per second: write '{limit}/min'")
+    if cost is not None and not isinstance(tokens, str):
         raise ConfigError.of("llm", "cost", cost, 'say of which limit: add tokens="30000/min", or leave this out')
-    if isinstance(requests, str | int | float):
+    if isinstance(requests, str):
         requests = RateLimit(requests, wait=PER_MINUTE, name="requests")
-    if isinstance(tokens, str | int | float):
+    if isinstance(tokens, str):
         charged = ESTIMATE if cost is None else cost
         tokens = RateLimit(tokens, cost=charged, settle=True, wait=PER_MINUTE, name="tokens")
     outer = _chosen("llm", timeout=timeout, concurrency=concurrency, retry=retry)
@@ -196,7 +208,12 @@ def _chosen(preset: str, **parts: Any) -> list[Any]:
     """The parts that are not left out."""
     for option, part in parts.items():
         if part is not None and (isinstance(part, type) or not (hasattr(part, "start") or callable(part))):
-            raise ConfigError.of(preset, option, part, "give a policy, such as Timeout(2.0), or None to leave it out")
+            bare = isinstance(part, int | float) and not isinstance(part, bool)
+            if option in MEANT and (bare or (option == "rate_limit" and isinstance(part, str))):
+                example = f"{MEANT[option]}({part!r})"
+            else:
+                example = "a policy, such as Timeout(2.0)"
+            raise ConfigError.of(preset, option, part, f"give {example}, or None to leave it out")
     return [part for part in parts.values() if part is not None]
 
 

@@ -15,6 +15,7 @@ import attrs
 
 from .call import Call
 from .errors import ConfigError, Overloaded, Rejected
+from .options import no_decorator
 from .policy import PASS, Waiter
 
 __all__ = ["Shadow"]
@@ -24,8 +25,17 @@ FAILED = object()
 
 
 def _gate(spec: Any, attribute: Any, value: Any) -> None:
-    if isinstance(value, type) or not hasattr(value, "start"):
+    if isinstance(value, type):
+        raise ConfigError(f"Shadow: {value.__name__} is the class: write {value.__name__}(...)")
+    if not hasattr(value, "start"):
         raise ConfigError.of("Shadow", "policy", value, "give a policy, such as Shadow(RateLimit('100/s'))")
+    # What is shared is started once, for all: here what it holds is only looked at.
+    inner = value.spec if "spec" in getattr(type(value), "holds", ()) else value
+    state = inner.start(Random(0))  # noqa: S311
+    steps = [step for step in ("again", "until", "pick", "takes", "another") if hasattr(state, step)]
+    if steps or not callable(getattr(state, "enter", None)):
+        fix = "only what may refuse a call can be on trial: a limit, a breaker, load shedding"
+        raise ConfigError.of("Shadow", "policy", value, fix)
 
 
 @attrs.frozen
@@ -37,25 +47,37 @@ class Shadow:
 
     policy: Any = attrs.field(validator=_gate)
 
+    holds = ("policy",)
+    __call__ = no_decorator
+
     def start(self, rng: Random, /) -> ShadowState:
-        state = self.policy.start(rng)
-        steps = [step for step in ("again", "until", "pick", "takes", "another") if hasattr(state, step)]
-        if steps or not callable(getattr(state, "enter", None)):
-            fix = "only what may refuse a call can be on trial: a limit, a breaker, load shedding"
-            raise ConfigError.of("Shadow", "policy", self.policy, fix)
-        return ShadowState(state)
+        return ShadowState(self.policy.start(rng))
 
 
 class ShadowState:
     """A `Gate` that lets every call go."""
 
-    __slots__ = ("_enter", "_leave", "exit", "facts", "failed", "inner", "name", "reason", "would_reject", "would_wait")
+    __slots__ = (
+        "_enter",
+        "_leave",
+        "asked",
+        "exit",
+        "facts",
+        "failed",
+        "inner",
+        "name",
+        "reason",
+        "would_reject",
+        "would_wait",
+    )
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.name = getattr(inner, "name", "") or type(inner).__name__
         self.exit = inner.exit
         self.facts = self._facts if getattr(inner, "facts", None) is not None else None
+        self.asked = 0
+        """How many calls the policy was asked about."""
         self.failed = 0
         """How many calls the policy was not asked about, for an error of its user's code."""
         self.would_reject = 0
@@ -102,6 +124,7 @@ class ShadowState:
                 self.failed += 1
                 return PASS
             call.facts[self.inner] = facts  # type: ignore[index]
+        self.asked += 1
         try:
             answer = self._enter(call, now)
         except Rejected as reason:
@@ -124,9 +147,16 @@ class ShadowState:
         return PASS
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        """What the policy shows, and how many calls it would have refused or kept waiting."""
-        shown = self.inner.snapshot(now) if hasattr(self.inner, "snapshot") else {}
-        return {**shown, "would_reject": self.would_reject, "would_wait": self.would_wait, "failed": self.failed}
+        """What the policy shows; of how many calls it was asked, and how many it would have refused or kept waiting."""
+        shown = dict(self.inner.snapshot(now)) if hasattr(self.inner, "snapshot") else {}
+        shown.pop("refused", None)  # nobody was
+        return {
+            **shown,
+            "asked": self.asked,
+            "would_reject": self.would_reject,
+            "would_wait": self.would_wait,
+            "failed": self.failed,
+        }
 
     def idle(self) -> bool:
         return not hasattr(self.inner, "idle") or bool(self.inner.idle())

@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from .errors import ConfigError
+from .options import no_decorator
 from .runtime.lock import LOCK
 
 __all__ = ["Shared", "bare"]
@@ -21,6 +22,9 @@ class Shared:
             raise ConfigError.of("Shared", "spec", spec, "give a policy, such as Shared(RateLimit('100/s'))")
         self.spec = spec
         self._state: Any = None
+
+    holds = ("spec",)
+    __call__ = no_decorator
 
     def start(self, rng: Random, /) -> Any:
         """The one state, made at the first start; where several threads come first at once, the first to be ready."""

@@ -28,6 +28,8 @@ class Timeout:
     seconds: float = attrs.field(validator=options.seconds())
     name: str = attrs.field(default="Timeout", kw_only=True)
 
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> TimeoutState:
         return TimeoutState(self)
 

@@ -2,9 +2,12 @@
 
 import pytest
 
+from meshkit import Fallback, Pipeline, Retry, Timeout
 from meshkit.call import Failure
 from meshkit.condition import Condition
 from meshkit.errors import AttemptTimedOut, CircuitOpen, ConfigError, Overloaded
+
+NO_STATUS = "give statuses from 100 to 599, such as 503 or range(500, 600); the number of tries is attempts=3"
 
 
 def status(code):
@@ -75,7 +78,7 @@ def test_envoy_decisions(on, failure, retry):
         ([range(502, 505), 429], [status(502), status(504), status(429)], [status(505)]),
         (lambda failure: failure.status == 418, [status(418)], [status(503), RESET]),
         ((KeyError, lambda failure: failure.retry_after == 1), [Failure(status=503, retry_after=1)], [RESET]),
-        (14, [status(14)], [status(4)]),  # gRPC's UNAVAILABLE
+        ((100, 599), [status(100), status(599)], [status(101), status(598)]),
         (Exception, [RESET, TIMEOUT, OWN, Failure(ValueError())], [status(500)]),
     ],
 )
@@ -121,8 +124,13 @@ def test_envoy_retry_on_parse(text, valid):
         (True, "Retry: on=True: give exception classes"),
         (5.03, "Retry: on=5.03: give exception classes"),
         ((503, ("5xx",)), "Retry: on=('5xx',): give exception classes"),
-        (-1, "Retry: on=-1: give statuses from 0 to 999"),
-        (1000, "Retry: on=1000: give statuses from 0 to 999"),
+        *((on, f"Retry: on={on!r}: {NO_STATUS}") for on in (-1, 0, 3, 99, 600, 1000, range(3), "600", "099", "3")),
+        (range(500, 601), f"Retry: on=range(500, 601): {NO_STATUS}"),
+        ("ConnectionError", "Retry: on='ConnectionError': give the class ConnectionError, not its name"),
+        ("httpx.ConnectError", "Retry: on='httpx.ConnectError': give the class httpx.ConnectError, not its name"),
+        ("5xx,TimeoutError", "Retry: on='5xx,TimeoutError': give the class TimeoutError, not its name"),
+        ("Reset", "Retry: on='Reset': did you mean 'reset'?"),
+        (Timeout(1.0), "Retry: on=Timeout(seconds=1.0, name='Timeout'): give exception classes"),
         (range(0), "Retry: on=range(0, 0): give statuses"),
         (range(500, 10**12), "Retry: on=range(500, 1000000000000): give statuses"),
         (range(599, -2, -1), "Retry: on=range(599, -2, -1): give statuses"),
@@ -137,3 +145,45 @@ def test_what_names_no_failure(on, says):
     with pytest.raises(ConfigError) as caught:
         Condition("Retry", on)
     assert str(caught.value).startswith(says)
+
+
+def test_a_fallback_has_no_tries():
+    with pytest.raises(ConfigError, match=r"Fallback: on=3: give statuses .* range\(500, 600\)$"):
+        Fallback(value=None, on=3)
+
+
+async def guarded():
+    """To be decorated."""
+
+
+@pytest.mark.parametrize(
+    ("fn", "says"),
+    [
+        (
+            guarded,
+            "Retry: on='guarded': a predicate is a plain function; to guard this one, write @Pipeline(Retry(...))",
+        ),
+        (lambda: 1, "a predicate takes the failure; to guard this function, write @Pipeline(Retry(...)) above it"),
+        (lambda url, body: 1, "a predicate takes the failure; to guard this function"),
+    ],
+    ids=["async", "none", "two"],
+)
+def test_a_decorated_function_is_no_predicate(fn, says):
+    with pytest.raises(ConfigError) as caught:
+        Retry(fn)
+    assert says in str(caught.value)
+
+
+def test_one_that_might_be_a_predicate_says_so_when_called():
+    @Retry
+    def fetch(url):
+        """Nothing."""
+
+    with pytest.raises(ConfigError, match="Retry is a policy, no decorator"):
+        fetch("https://example.org")
+
+
+def test_what_a_predicate_may_be():
+    for predicate in (callable, lambda *failures: False, lambda failure, at=0: False):
+        assert Condition("Retry", predicate)(status(503)) is False
+        Pipeline(Retry(predicate))

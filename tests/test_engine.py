@@ -212,5 +212,5 @@ def test_a_key_is_asked_once_per_call():
 
 
 def test_a_timeout_inside_a_retry_needs_a_function_that_can_be_cancelled():
-    with pytest.raises(ConfigError, match="put the timeout outside the retry, or make the function async"):
+    with pytest.raises(ConfigError, match=r"outside the retry \(of a preset: attempt_timeout=None\), or make"):
         pipeline(retry(), Timeout(1.0)).call(lambda: None)

@@ -6,7 +6,25 @@ import functools
 
 import pytest
 
-from meshkit import Cluster, ConcurrencyLimit, ConfigError, Pipeline, RateLimit, RateLimited, Verdict
+from meshkit import (
+    Cluster,
+    ConcurrencyLimit,
+    ConfigError,
+    Fallback,
+    FaultInjection,
+    FixedWindow,
+    LoadShed,
+    Pace,
+    Pipeline,
+    RateLimit,
+    RateLimited,
+    Shadow,
+    Shared,
+    SingleFlight,
+    SlidingWindow,
+    StaleIfError,
+    Verdict,
+)
 
 from .scripted import Branches, Gate, pipeline, retry
 
@@ -55,11 +73,83 @@ def test_of_a_builtin_without_a_signature_only_names_are_known():
         limited([1])
 
 
-def test_a_name_that_is_no_argument():
-    stack = pipeline(ConcurrencyLimit(1), RateLimit("1/s", key="usr"))
-    with pytest.raises(ConfigError, match=r"key='usr': name an argument of the function, one of \['user'\]"):
-        stack.call(lambda user: None, "ada")
-    assert stack.idle()
+NAMES = r"name an argument of the function, one of \['user', 'size'\]"
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ([RateLimit("1/s", key="usr")], f"RateLimit: key='usr': {NAMES}"),
+        ([RateLimit("1/s", key="user", cost="tokens")], f"RateLimit: cost='tokens': {NAMES}"),
+        ([RateLimit("1/s", key="usr.name")], f"RateLimit: key='usr.name': {NAMES}"),
+        ([FixedWindow("1/s", cost="sise")], "FixedWindow: cost='sise': "),
+        ([SlidingWindow("1/s", key="sise")], "SlidingWindow: key='sise': "),
+        ([ConcurrencyLimit(1, key="host")], "ConcurrencyLimit: key='host': "),
+        ([Pace(key="host")], "Pace: key='host': "),
+        ([LoadShed(1, priority="header:x")], "LoadShed: priority='header:x': "),
+        ([FaultInjection(expires=1.0, delay=1.0, when="chaos")], "FaultInjection: when='chaos': "),
+        ([SingleFlight(key="usr")], "SingleFlight: key='usr': "),
+        ([StaleIfError(1.0, key="usr")], "StaleIfError: key='usr': "),
+        ([Shared(RateLimit("1/s", key="usr"))], "RateLimit: key='usr': "),
+        ([Shadow(Shared(RateLimit("1/s", key="usr")))], "RateLimit: key='usr': "),
+        ([Cluster("c", ["a:1"], pipeline=[Shadow(RateLimit("1/s", key="usr"))])], "RateLimit: key='usr': "),
+        ([Fallback([RateLimit("1/s", key="usr"), print])], "RateLimit: key='usr': "),
+        ([Fallback(Cluster("c", ["a:1"], pipeline=[Pace(key="usr")]))], "Pace: key='usr': "),
+    ],
+)
+def test_a_name_that_is_no_argument_is_an_error_before_any_call(policies, said):
+    async def charge(user, size=1):
+        """Never called."""
+
+    with pytest.raises(ConfigError, match=said):
+        pipeline(*policies)(charge)
+
+
+def test_a_function_without_arguments_has_no_names():
+    with pytest.raises(ConfigError, match="RateLimit: key='user': the function has no arguments"):
+        pipeline(RateLimit("1/s", key="user"))(lambda: None)
+
+
+def test_a_function_that_takes_any_keyword_knows_any_name():
+    limited = per("user", lambda **fields: fields)
+    limited(user="ada")
+    limited(user="ada")
+    with pytest.raises(RateLimited):
+        limited(user="ada")
+    assert limited(user="bob") == {"user": "bob"}
+    with pytest.raises(ConfigError, match="user"):
+        limited(usr="ada")
+
+
+def test_an_argument_that_is_missing_is_the_callers_mistake():
+    with pytest.raises(TypeError, match="missing a required argument: 'user'"):
+        per("user", lambda user: None)()
+
+
+def test_a_policy_of_ones_own_names_what_it_asks():
+    class Own:
+        asks = ("tenant",)
+        key = "no name of an argument, and none of ours"
+
+        def __init__(self, tenant):
+            self.tenant = tenant
+
+        def start(self, rng):
+            return Gate()
+
+    assert pipeline(Own("user")).call(lambda user: user, "ada") == "ada"
+    with pytest.raises(ConfigError, match="Own: tenant='usr'"):
+        pipeline(Own("usr")).call(lambda user: user, "ada")
+
+
+async def counts(result):
+    return 1
+
+
+@pytest.mark.parametrize("spent", [counts, 5, RateLimit("1/s")])
+def test_what_cannot_say_what_a_call_has_cost(spent):
+    with pytest.raises(ConfigError, match="give a plain function of the result"):
+        Pipeline()(spent=spent)
 
 
 def test_an_attribute_that_is_not_there_is_the_callers_to_see():
@@ -117,7 +207,7 @@ async def async_generator():
     yield 1
 
 
-@pytest.mark.parametrize("fn", [generator, async_generator, 42, None])
+@pytest.mark.parametrize("fn", [generator, async_generator, 42, None, ConcurrencyLimit(1)])
 def test_what_cannot_come_through(fn):
     with pytest.raises(ConfigError):
         Pipeline().call(fn)

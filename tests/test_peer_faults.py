@@ -145,7 +145,7 @@ def test_a_cancellation_is_no_failure(backend):
             await stack.call(fails)
         await pause(10.0)
         await impatient()
-        assert stack.snapshot()["CircuitBreaker"] == {"state": "half-open", "streak": 0, "probing": 0}
+        assert stack.snapshot()["CircuitBreaker"] == {"state": "half-open", "streak": 0, "probing": 0, "refused": 0}
 
         async def works():
             return "recovered"

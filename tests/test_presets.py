@@ -151,7 +151,8 @@ def test_every_part_can_be_left_out_or_be_another(preset: Any) -> None:
 def test_what_is_no_policy(preset: Any, value: object) -> None:
     with pytest.raises(ConfigError) as failure:
         preset(timeout=value)
-    fix = "give a policy, such as Timeout(2.0), or None to leave it out"
+    fix = "give Timeout(2.0)" if value == 2.0 else "give a policy, such as Timeout(2.0)"
+    fix += ", or None to leave it out"
     assert str(failure.value) == f"{preset.__name__}: timeout={value!r}: {fix}"
 
 
@@ -167,7 +168,14 @@ def test_what_is_no_policy(preset: Any, value: object) -> None:
         (presets.llm, {"cost": 10, "tokens": RateLimit("9/s")}, "say of which limit"),
         (presets.llm, {"tokens": "500/min"}, "cost=1000: no call could ever go"),
         (presets.llm, {"tokens": "many"}, "write a count and a time"),
-        (presets.llm, {"requests": True}, "write a count and a time"),
+        (presets.llm, {"requests": True}, "give a policy"),
+        (presets.llm, {"requests": 500}, "llm: requests=500: a bare number would be per second: write '500/min'"),
+        (presets.llm, {"tokens": 30_000}, "write '30000/min'"),
+        (presets.llm, {"tokens": 30_000, "cost": 10}, "write '30000/min'"),
+        (presets.standard, {"rate_limit": "5/s"}, r"standard: rate_limit='5/s': give RateLimit\('5/s'\), or None"),
+        (presets.server, {"rate_limit": 5}, r"server: rate_limit=5: give RateLimit\(5\), or None"),
+        (presets.standard, {"concurrency": 7}, r"give ConcurrencyLimit\(7\), or None"),
+        (presets.standard, {"attempt_timeout": True}, "give a policy"),
     ],
 )
 def test_what_cannot_be_built(preset: Any, options: dict[str, Any], said: str) -> None:
@@ -506,3 +514,9 @@ def test_the_parts_of_a_server() -> None:
     assert rate_limit == RateLimit("100/s", key="client-network")
     assert concurrency == AdaptiveConcurrency(queue=100, order="adaptive")
     assert presets.llm().specs[-1] == Pace(wait=60.0)
+
+
+def test_in_front_of_a_def_the_option_to_leave_out_is_named() -> None:
+    with pytest.raises(ConfigError, match="attempt_timeout=None"):
+        presets.standard()(lambda: None)
+    presets.standard(attempt_timeout=None)(lambda: None)

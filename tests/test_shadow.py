@@ -45,13 +45,41 @@ pause = anyio.sleep
     "policy",
     [
         *(Timeout(1.0), Retry(on=OSError), Cluster("c", ["a:1"]), Fallback(value=1), Hedge(0.1)),
-        *(RateLimit, None, 3, "100/s", lambda call, call_next: None),
+        *(Shared(Retry("5xx")), None, 3, "100/s", lambda call, call_next: None),
     ],
     ids=lambda policy: type(policy).__name__ + getattr(policy, "__name__", ""),
 )
 def test_what_cannot_be_on_trial(policy):
     with pytest.raises(ConfigError, match="Shadow: policy="):
-        pipeline(Shadow(policy))
+        Shadow(policy)
+
+
+def test_a_class_is_no_policy():
+    with pytest.raises(ConfigError, match=r"Shadow: RateLimit is the class: write RateLimit\(\.\.\.\)"):
+        Shadow(RateLimit)
+
+
+def test_what_is_shared_is_not_started_before_its_pipeline():
+    shared = Shared(RateLimit("1/s"))
+    trial = Shadow(shared)
+    assert shared._state is None
+    assert pipeline(trial).states[0].inner is pipeline(shared).states[0]
+
+
+def test_of_how_many_calls_it_was_asked():
+    """Those of which its user's code could not tell whose they are are not among them."""
+
+    def whose(call):
+        if call.request[0] == ("nobody",):
+            raise KeyError
+        return "all"
+
+    stack = pipeline(Shadow(RateLimit("1/h", key=whose)))
+    for who in ("ann", "bob", "nobody", "eve"):
+        stack.call(str, who)
+    shown = stack.snapshot()["RateLimit"]
+    assert (shown["asked"], shown["would_reject"], shown["failed"]) == (3, 2, 1)
+    assert "refused" not in shown
 
 
 def test_a_spec_is_a_value():
@@ -191,7 +219,9 @@ def play(spec, steps, *, shadow):
                 state.exit(call, began, now, verdict)
     shown = state.snapshot(now)
     return refused, {
-        name: value for name, value in shown.items() if name not in ("would_reject", "would_wait", "failed")
+        name: value
+        for name, value in shown.items()
+        if name not in ("asked", "would_reject", "would_wait", "failed", "refused")
     }
 
 

@@ -2,6 +2,8 @@
 
     app = MeshMiddleware(app, Pipeline(RateLimit("100/min", key="client"), ConcurrencyLimit(100), Timeout(2.0)))
 
+`refusal` tells an exception handler how to answer where a pipeline stands around a single endpoint.
+
 For Starlette, FastAPI, Django, Litestar and whatever else speaks ASGI 3; importing this imports none of them.
 """
 
@@ -9,5 +11,6 @@ from .connection import Connection
 from .door import Judge
 from .exchange import Exchange
 from .middleware import MeshMiddleware
+from .refusal import refusal
 
-__all__ = ["Connection", "Exchange", "Judge", "MeshMiddleware"]
+__all__ = ["Connection", "Exchange", "Judge", "MeshMiddleware", "refusal"]

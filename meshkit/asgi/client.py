@@ -7,6 +7,7 @@ what stands left of the first address we do not trust may be anybody's invention
     the rightmost untrusted address   -> the client
     every address is trusted          -> the leftmost
     an element that is no address     -> the peer: what stands left of it cannot be judged
+    more than 100 elements in a line  -> the same for what stands left of the last 100
 
 One field counts, never both: ``X-Forwarded-For`` (addresses, some proxies add a port), or ``Forwarded`` (RFC 7239:
 ``for=`` with brackets, ports, quotes, ``unknown`` and obfuscated names). Lines of one field are joined in order.
@@ -29,6 +30,8 @@ __all__ = ["Clients", "canonical", "network_of"]
 
 FIELDS = {"x-forwarded-for": b"x-forwarded-for", "forwarded": b"forwarded"}
 UNIX = "unix"
+MOST = 100
+"""Elements of a line that are looked at, empty ones too; a longer one is nobody's way through so many proxies."""
 REMEMBERED = 4096
 """Addresses whose reading is remembered, for each kind of question."""
 LONGEST = 64
@@ -93,6 +96,8 @@ class Clients:
         if field not in FIELDS:
             raise ConfigError.of("MeshMiddleware", "forwarded", field, f"write one of {', '.join(map(repr, FIELDS))}")
         if isinstance(trusted, str):
+            if trusted != UNIX:
+                _network(trusted, trusted)  # what is wrong with it in a list is said at once
             raise ConfigError.of("MeshMiddleware", "trusted", trusted, f"give a list: [{trusted!r}]")
         words = list(trusted)
         self._unix = UNIX in words
@@ -107,6 +112,13 @@ class Clients:
     def _trusts(self, address: str) -> bool:
         parsed = ip_address(address)
         return any(parsed in network for network in self._networks)
+
+    def near(self, scope: Any) -> bool:
+        """Whether who has connected is trusted."""
+        client = scope.get("client")
+        name = client[0] if client else ""
+        address = canonical(name) if name else None
+        return self._unix if not name else address is not None and self._trusted(address)
 
     def _behind(self, scope: Any) -> str | None:
         client = scope.get("client")
@@ -135,10 +147,16 @@ class Clients:
 
 def _listed(line: str) -> Iterable[str]:
     """The elements of X-Forwarded-For, from the right; empty ones are none (RFC 9110, 5.6.1)."""
-    while line:
-        line, _, element = line.rpartition(",")
+    end = len(line)
+    for _ in range(MOST):
+        comma = line.rfind(",", 0, end)
+        element = line[comma + 1 : end]
         if element.strip(" \t"):
             yield element
+        if comma < 0:
+            return
+        end = comma
+    yield ""
 
 
 def _forwarded(line: str) -> Iterable[str]:
@@ -164,21 +182,19 @@ def _forwarded(line: str) -> Iterable[str]:
                 found.append(node)
             node, pairs = "", 0
         if position == len(line):
-            return reversed(found)
+            return [*reversed(found)] if len(found) <= MOST else [*reversed(found[-MOST:]), ""]
         position += 1
 
 
-def _network(word: Any, words: list[Any]) -> IPv4Network | IPv6Network:
+def _network(word: Any, words: Any) -> IPv4Network | IPv6Network:
+    fix = f'give the networks of your proxies in a list, such as ["10.0.0.0/8"], or [{UNIX!r}] for a Unix socket'
+    everybody = f"whoever connects could then write any address: {fix}"
     try:
         if not isinstance(word, str):
             raise ValueError  # noqa: TRY004  # it is told as all the others are
         network = ip_network(word, strict=False)
     except ValueError:
-        fix = f'give networks of your proxies, such as "10.0.0.0/8", or {UNIX!r} for a Unix socket'
-        if word == "*":
-            fix = f"whoever connects could then write any address: {fix}"
-        raise ConfigError.of("MeshMiddleware", "trusted", words, fix) from None
+        raise ConfigError.of("MeshMiddleware", "trusted", words, everybody if word == "*" else fix) from None
     if network.prefixlen == 0:
-        fix = "whoever connects could then write any address: give the networks of your proxies"
-        raise ConfigError.of("MeshMiddleware", "trusted", words, fix)
+        raise ConfigError.of("MeshMiddleware", "trusted", words, everybody)
     return network

@@ -50,6 +50,9 @@ class Connection:
     over = False
     status: int | None = None
     verdict = FAILURE
+    waited = 0.0
+    waits_until: float | None = None
+    writing = False
 
     def __init__(self, door: Any, scope: Any, receive: Receive, send: Send) -> None:
         self.door = door
@@ -81,6 +84,7 @@ class Connection:
                 message = self._begun(message, message["status"])
         elif kind == "websocket.http.response.body":
             last = not message.get("more_body")
+        self.writing = True
         try:
             await self._send(message)
         except OSError:  # the client has gone: as good an end as any, once it was let in
@@ -88,6 +92,7 @@ class Connection:
                 self._end()
             self.gone = not self.accepted
             raise
+        self.writing = False
         if kind == "websocket.accept" and not self.over:
             self.accepted = True
             unbound(self.call)  # type: ignore[arg-type]  # it was set before the app was called
@@ -98,6 +103,10 @@ class Connection:
                     self.verdict = CLOSED[self.code]
             self._end()
 
+    def dawdles(self, now: float) -> bool:
+        """Whether it is the client that has taken the time. A handshake has no body to wait for."""
+        return self.writing
+
     def _end(self) -> None:
         self.over = True
         ended(self)
@@ -106,13 +115,18 @@ class Connection:
         door = self.door
         call: Any = self.call
         self.status = status
-        self.headers = message.get("headers", ())
+        headers = message.get("headers", ())
+        if headers.__class__ is not list:  # as in an exchange
+            headers = [*headers]
+            if "headers" in message:
+                message = {**message, "headers": headers}
+        self.headers = headers
         now = call.answered_at = door.clock()
         self.verdict = door.verdict(self)
         if call.marks is not None:
             begun(call)
         if door.announces is not None and message["type"] != "websocket.close":
-            return {**message, "headers": [*self.headers, *door.announces(call, now, door.wall())]}
+            return {**message, "headers": [*headers, *door.announces(call, now, door.wall())]}
         return message
 
     def outcome(self) -> Verdict:

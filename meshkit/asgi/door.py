@@ -3,7 +3,8 @@
 ==========================================================  ==========
 outcome                                                     verdict
 ==========================================================  ==========
-status 429, or 503 with ``Retry-After``                     OVERLOADED
+status 429                                                  IGNORED
+503 with ``Retry-After``                                    OVERLOADED
 another 5xx                                                 FAILURE
 any other status                                            SUCCESS
 the app raises                                              FAILURE
@@ -11,20 +12,25 @@ it raises a `Rejected` of a call further in                 IGNORED
 it returns without an answer, or with half of one           FAILURE
 the client has gone, and it raises, fails or returns early  IGNORED
 the deadline passes                                         FAILURE
+it passes, and the client was waited for                    IGNORED
 the client's own has passed, and it raises or fails         IGNORED
 ==========================================================  ==========
 
 A client may be as impatient as it likes: that says nothing of the app, and must not open a breaker for the others. Nor
-may what the app's own calls make of it: they end by the same deadline.
+may what the app's own calls make of it: they end by the same deadline. As little does its slowness, see `exchange`;
+and a 429 is about who asks: it shows neither that the app is well nor how quick it is.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from math import inf
 from typing import Any
+from uuid import UUID
 
 from ..call import Call, Failure, Verdict
+from ..engine import survive
 from ..errors import ConfigError, Rejected
 from ..function import judged
 from .client import Clients, network_of
@@ -39,12 +45,16 @@ Judge = Callable[[Any, BaseException | None], Verdict | None]
 again if the app raises. ``None`` leaves it to the table above."""
 
 FACTS = ("client", "client-network", "host", "method", "path", "scheme", "user", "header:<name>", "state:<name>")
+PLAIN = (str, int, bytes, tuple, UUID)
+NAMED = ("identity", "pk", "id", "username", "display_name")
+EARLY = 1e-6
+"""Seconds by which an alarm may ring too early: trio's clock and ours differ by the last bits of a float."""
 
 
 class AsgiDoor:
     """One middleware's translation."""
 
-    __slots__ = ("_judge", "announces", "by_status", "client", "clock", "pipeline", "reserve")
+    __slots__ = ("_judge", "announces", "by_status", "client", "clients", "clock", "pipeline", "reserve")
 
     enforces_deadline = False
     takes_request = True
@@ -59,6 +69,7 @@ class AsgiDoor:
     def __init__(self, pipeline: Any, clients: Clients, announced: Any, judge: Judge | None, reserve: float) -> None:
         self.pipeline = pipeline
         self.clock = pipeline.clock
+        self.clients = clients
         self.client = clients.of
         self.announces = announced.fields if announced else None
         """The ``RateLimit`` fields of an answer; ``None``: there is nothing to say."""
@@ -69,22 +80,23 @@ class AsgiDoor:
 
     def address(self, call: Call, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
         exchange = call.request
+        before = exchange.call
+        if before is not None and before is not call and before.deadline is not None:
+            before.deadline = -inf  # a middleware has called twice; see `end.left`
         exchange.call = call
         return (exchange,), NONE
 
     def verdict(self, exchange: Any) -> Verdict:
         """Of an answer that begins."""
         if self._judge is not None:
-            verdict = judged(self._judge(exchange, None))
+            verdict = self._asked(exchange, None)
             if verdict is not None:
                 return verdict
         status = exchange.status
-        if status < 500 and status != 429:
-            return SUCCESS
-        if self._late(exchange):
+        if status < 500:
+            return IGNORED if status == 429 else SUCCESS
+        if self._late(exchange, status == 504):
             return IGNORED
-        if status == 429:
-            return OVERLOADED
         if status == 503 and any(name.lower() == b"retry-after" for name, _ in exchange.headers):
             return OVERLOADED
         return FAILURE
@@ -93,18 +105,41 @@ class AsgiDoor:
         exchange = call.request
         if error is None:
             return exchange.verdict if exchange.over else exchange.outcome()  # type: ignore[no-any-return]
+        if exchange.status is None and exchange.call is call:
+            call.answered_at -= exchange.waited
         if exchange.gone:
             return IGNORED
         if self._judge is not None:
-            verdict = judged(self._judge(exchange, error))
+            verdict = self._asked(exchange, error)
             if verdict is not None:
                 return verdict
-        return IGNORED if isinstance(error, Rejected) or self._late(exchange) else FAILURE
+        late = isinstance(error, Rejected) or self._late(exchange, isinstance(error, TimeoutError))
+        return IGNORED if late else FAILURE
 
-    def _late(self, exchange: Any) -> bool:
-        """Whether the deadline the client had set has passed, as the app's own calls see it."""
+    def _asked(self, exchange: Any, error: BaseException | None) -> Verdict | None:
+        """What the judge says. One that raises, or answers what is no verdict, is counted; no answer is lost to it."""
+        try:
+            return judged(self._judge(exchange, error))  # type: ignore[misc]  # there is one
+        except Exception as fault:
+            survive(fault)
+            return None
+
+    def _late(self, exchange: Any, ran_out: bool) -> bool:
+        """Whether time ran out by the client's doing: the deadline it had set has passed, as the app's own calls see
+        it; or another one has, and the client has taken the time. ``ran_out``: whoever says so.
+        """
+        now = self.clock()
         scope = exchange.inherited
-        return scope is not None and self.clock() >= scope.deadline - self.reserve
+        if scope is not None and scope.stranger and now >= scope.deadline - self.reserve - EARLY:
+            return True
+        deadline = exchange.call.deadline
+        ran_out = ran_out or (deadline is not None and now >= deadline - self.reserve - EARLY)
+        return ran_out and exchange.dawdles(now)
+
+    def waits_no_longer(self, exchange: Any) -> bool:
+        """Whether the time the client gave is over, by its own word: a further attempt within it cannot succeed."""
+        until = exchange.waits_until
+        return until is not None and self.clock() >= until - self.reserve - EARLY
 
     def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
         return Failure(error, status=call.request.status)
@@ -149,8 +184,18 @@ class AsgiDoor:
         if kind == "header" and which:
             return field(scope, which.lower().encode("latin-1", "replace"))
         if kind == "state" and which:
-            return scope.get("state", NONE).get(which)
-        raise ConfigError.of("meshkit.asgi", "key", name, f"name one of {', '.join(FACTS)}, or give a function")
+            return (scope.get("state") or NONE).get(which)
+        raise _unknown(name)
+
+    def knows(self, name: str, /) -> None:
+        """Raises `ConfigError` for what is none of `FACTS`."""
+        kind, _, which = name.partition(":")
+        if name not in FACTS[:-2] and not (which and kind in ("header", "state")):
+            raise _unknown(name)
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError.of("meshkit.asgi", "key", name, f"name one of {', '.join(FACTS)}, or give a function")
 
 
 def field(scope: Any, name: bytes) -> str | None:
@@ -160,16 +205,19 @@ def field(scope: Any, name: bytes) -> str | None:
 
 
 def user(value: Any) -> Any:
-    """Who the user is, by Starlette's interface: ``None`` unless authenticated. What is no object stands for itself."""
-    if not hasattr(value, "is_authenticated"):
+    """Who the user is: what is one of `PLAIN` stands for itself, of an object it is the first of `NAMED` that it has;
+    ``None`` where it says that nobody is authenticated. An object as such may be a new one for each request.
+    """
+    if value is None or isinstance(value, PLAIN):
         return value
-    if not value.is_authenticated:
+    if not getattr(value, "is_authenticated", True):
         return None
-    for name in ("identity", "pk", "display_name"):
+    for name in NAMED:
         try:
             found = getattr(value, name)
         except (AttributeError, NotImplementedError):
             continue
-        if found is not None and found != "":
+        if isinstance(found, PLAIN) and found != "":
             return found
-    return value
+    kind = type(value).__name__
+    raise TypeError(f"the user is a {kind} with none of {', '.join(NAMED)}: give a function of the call that tells who")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from ..call import Call, Verdict
@@ -11,7 +12,7 @@ from ..runtime.alarm import lift
 from ..runtime.lock import LOCK
 from ..runtime.outcome import told
 
-__all__ = ["begun", "ended", "unbound"]
+__all__ = ["begun", "ended", "left", "unbound"]
 
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
 acquire, unlock = LOCK.acquire, LOCK.release  # as in runtime/tasks.py
@@ -64,6 +65,15 @@ def unbound(call: Call) -> None:
     else:
         for each in chain(call):
             lift(each)
+
+
+def left(call: Call) -> None:
+    """The app has returned. What it has left running (a worker started on the first request, a function in a thread)
+    inherits the deadline of a call that is over; see `meshkit.deadline.until`.
+    """
+    for each in chain(call):
+        if each.deadline is not None and each.deadline != inf:
+            each.deadline = -inf
 
 
 def chain(call: Call) -> Iterator[Call]:

@@ -9,6 +9,10 @@ the last ``body``, ``trailers``, or a ``pathsend``        sent, and the call end
 ``http.disconnect`` before that, or a send that fails     the client has gone: from here on only a success counts
 ========================================================  =======================================================
 
+While the app waits for more of the request, or until a part of the answer is taken, it is the client that takes the
+time. What is waited for the request is no latency of the app's; and a deadline that passes where the client took a
+tenth of the time, or is waited for just then, says nothing of the app.
+
 Nothing is kept back, and no task is made: a message is looked at on its way. What runs after the answer (a background
 task of Starlette's) holds no permit and has no deadline.
 """
@@ -29,6 +33,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 NONE: list[tuple[bytes, bytes]] = []
+SHARE = 0.1
+"""Of the time, which the client may take before it is to blame for what runs out: a prompt one takes far less, and an
+app that needs the rest of it is close to its deadline anyhow."""
 
 
 async def closed(message: Message) -> None:
@@ -51,9 +58,19 @@ class Exchange:
     inherited: Any = None
     """The deadline that came with the request, as a `meshkit.deadline.Scope`."""
     over = False
+    reading: float | None = None
+    """Since when the app waits for more of the request; ``None``: it does not."""
     status: int | None = None
     trailers = False
+    unread = True
+    """Whether there is more of the request, as far as is known."""
     verdict = FAILURE
+    waited = 0.0
+    """Seconds for which the app waited for the client."""
+    waits_until: float | None = None
+    """The instant until which the client waits, by its own word, on the pipeline's clock; ``None``: it said nothing."""
+    writing = False
+    """Whether the app waits for a part of the answer to be taken."""
 
     def __init__(self, door: Any, scope: Any, receive: Receive, send: Send) -> None:
         self.door = door
@@ -62,36 +79,62 @@ class Exchange:
         self._send = send
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        if not self.unread:
+            message = await self._receive()
+        else:
+            clock = self.door.clock
+            since = self.reading = clock()
+            try:
+                message = await self._receive()
+            finally:  # also where the app gives up on it
+                self.reading = None
+                self.waited += clock() - since
+            if not message.get("more_body"):
+                self.unread = False
         if message["type"] == "http.disconnect" and not self.over:
             self.gone = True
         return message
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
+        since = None
         if kind == "http.response.body":
             last = not (self.trailers or message.get("more_body"))
+            if not last:
+                since = self.door.clock()
         elif kind == "http.response.start":
             last = False
             if self.status is None and self.call is not None:
                 message = self._begun(message)
         else:
             last = self._last(kind, message)
+        self.writing = True  # and so it remains where the app is interrupted here
         try:
             await self._send(message)
         except OSError:  # ASGI 2.4: the client has gone
             self.gone = True
             raise
+        self.writing = False
+        if since is not None:
+            self.waited += self.door.clock() - since
         if last and not self.over:
             self.over = True
             ended(self)
+
+    def dawdles(self, now: float) -> bool:
+        """Whether it is the client that has taken the time, rather than the app."""
+        if self.writing:
+            return True
+        waited = self.waited if self.reading is None else self.waited + now - self.reading
+        return waited > 0 and waited >= SHARE * (now - self.call.began_at)  # type: ignore[union-attr]  # it was sent
 
     def _begun(self, message: Message) -> Message:
         """The answer begins: judge it, and say what is left of the limits."""
         door = self.door
         call: Any = self.call
         status = self.status = message["status"]
-        now = call.answered_at = door.clock()
+        now = door.clock()
+        call.answered_at = now - self.waited
         headers = message.get("headers", NONE)
         if headers.__class__ is not list:  # any iterable will do, and this one may be read once only
             headers = [*headers]

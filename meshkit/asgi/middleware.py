@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 from ..call import Call
 from ..deadline import CURRENT, Scope, until
 from ..engine import gather
 from ..errors import ConfigError, MeshError, Rejected, TimedOut
+from ..fact import check
 from ..fallback import Fallback
 from ..fields.deadline import NAMES, parse
 from ..fields.rate_limit import PROFILES, Announced
+from ..policy import awaits
 from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
 from ..section import CHOICE, RACE, REPEAT, named
@@ -27,6 +30,7 @@ from ..shared import bare
 from .client import Clients
 from .connection import Connection
 from .door import AsgiDoor, Judge
+from .end import left
 from .exchange import Exchange, Receive, Send
 from .refusal import Refusals
 
@@ -40,6 +44,9 @@ REFUSED = {
 """What a pipeline may not have here, and why."""
 LONGEST = 1e9
 """Seconds, of an option."""
+NOT_AGAIN = (b"x-should-retry", b"false")
+"""What the clients of OpenAI and Anthropic obey, and our own: the caller has a little time left (``reserve``, the way
+back), and asking again in it cannot succeed."""
 
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
@@ -85,6 +92,7 @@ class MeshMiddleware:
             raise ConfigError.of("MeshMiddleware", "rate_limit", rate_limit, fix)
         announced = Announced(pipeline.states if rate_limit else (), rate_limit or "draft-11")
         self._door = AsgiDoor(pipeline, Clients(trusted, forwarded), announced, judge, float(reserve))
+        check(self._door, pipeline.specs)
 
         async def serve(exchange: Any) -> None:
             try:
@@ -119,15 +127,25 @@ class MeshMiddleware:
             await self._invoke(exchange)
         except MeshError as error:
             theirs = error is exchange.error
+            if exchange.started and not theirs and isinstance(error, TimedOut):
+                self._broken_off(exchange, error)
             if exchange.started or (theirs and not self._translate) or not isinstance(error, Rejected | TimedOut):
                 raise
             await self._refuse(exchange, error, ours=not theirs)
         finally:
-            exchange.call = exchange.error = None  # no cycle: the call holds the exchange, and so does a traceback
+            call = exchange.call
+            if call is not None and call.deadline is not None and call.deadline != inf:
+                left(call)
+            # No cycle: the call holds the exchange, and so does a traceback.
+            exchange.call = exchange.error = call = None
             if not exchange.over:
                 exchange.close()
             if token is not None:
-                CURRENT.reset(token)
+                exchange.inherited.deadline = -inf
+                try:  # noqa: SIM105  # as in runtime/tasks.py
+                    CURRENT.reset(token)
+                except ValueError:  # the collector closes a coroutine in another context
+                    pass
 
     def _inherited(self, exchange: Any, seconds: float) -> Scope:
         """The deadline that came with the request, or a smaller one around this app."""
@@ -136,14 +154,25 @@ class MeshMiddleware:
         at = now + min(seconds, self._most)
         outer = CURRENT.get()
         around = None if outer is None else until(outer, clock, now)
-        scope = Scope(at if around is None else min(at, around), clock)
+        if around is None or at < around:
+            scope = Scope(at, clock, stranger=not self._door.clients.near(exchange.scope))
+        else:
+            scope = Scope(around, clock)
         exchange.inherited = scope
+        exchange.waits_until = now + seconds
         return scope
+
+    def _broken_off(self, exchange: Any, error: TimedOut) -> None:
+        """There was an answer, if not the whole of it."""
+        seconds = self._door.clock() - exchange.call.began_at
+        error.args = (f"the answer was not complete {seconds:.3g} s after the call began",)
 
     async def _refuse(self, exchange: Any, error: MeshError, *, ours: bool) -> None:
         """Answer with what the error amounts to, and what is left of the limits."""
         status, headers, body = self._refusals.of(error, ours=ours)
         door = self._door
+        if status == 504 and door.waits_no_longer(exchange):
+            headers.append(NOT_AGAIN)
         if door.announces is not None:
             now = door.clock()
             with suppress(Exception):  # a key the app's owner asks for, and which was the reason to refuse
@@ -174,8 +203,14 @@ def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None
         raise ConfigError.of("MeshMiddleware", "app", app, "give an ASGI app: an async def (scope, receive, send)")
     if not hasattr(pipeline, "root"):
         raise ConfigError.of("MeshMiddleware", "pipeline", pipeline, "give a Pipeline, such as Pipeline(Timeout(2.0))")
-    if judge is not None and not callable(judge):
-        raise ConfigError.of("MeshMiddleware", "judge", judge, "give a function of (exchange, error)")
+    inner = app
+    while isinstance(inner, MeshMiddleware):
+        if inner.pipeline is pipeline:
+            fix = "it stands around this app already, and each request would count twice: one of the two is enough"
+            raise ConfigError.of("MeshMiddleware", "pipeline", pipeline, fix)
+        inner = inner.app
+    if judge is not None and (not callable(judge) or awaits(judge)):
+        raise ConfigError.of("MeshMiddleware", "judge", judge, "give a function of (exchange, error), a plain def")
     for option, value, least in (("most", most, 0.001), ("reserve", reserve, 0.0)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= LONGEST:
             raise ConfigError.of("MeshMiddleware", option, value, f"give seconds, {least:g} or more, such as 0.5")

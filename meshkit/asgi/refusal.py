@@ -13,17 +13,21 @@ any other `Rejected`  503     about:blank                                destina
 ``Retry-After`` is in whole seconds, rounded up and 1 at least: who comes back earlier is refused again. What is told
 are words of our own and, for a rate limit, the name it has in ``RateLimit-Policy``: no address, no key, no text of an
 error. Refusing must stay cheap under load, so a body is made once for each kind of refusal.
+
+The middleware answers so by itself. For a pipeline around a single endpoint `refusal` says the same to the exception
+handler of a web framework.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from ..errors import ConfigError, Overloaded, RateLimited, TimedOut, TooLate
+from ..errors import ConfigError, Overloaded, RateLimited, Rejected, TimedOut, TooLate
 from ..fields.problem import MEDIA_TYPE, problem, proxy_status
 from ..fields.rate_limit import QUOTA_EXCEEDED
 
-__all__ = ["Refusals"]
+__all__ = ["Refusals", "refusal"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -85,6 +89,25 @@ class Refusals:
         if self._via is not None:
             headers.append((b"proxy-status", proxy_status(self._via, word.decode("ascii"))))
         return status, headers, body
+
+
+def refusal(
+    error: BaseException, *, ours: bool = True, via: str | None = "meshkit"
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, header fields and body to answer a `Rejected` or a `TimedOut` with, in an exception handler.
+
+    ``ours``: a `RateLimited` is of a limit on this service's own client, and a 429. ``ours=False``: it is of a call to
+    another service, of which the client is not to know; a 503. ``via`` as in `MeshMiddleware`. The framework adds the
+    ``Content-Length``. Raises `TypeError` for any other error.
+    """
+    if not isinstance(error, Rejected | TimedOut):
+        raise TypeError(f"a {type(error).__name__} is no refusal: register the handler for Rejected and for TimedOut")
+    status, headers, body = _refusals(via).of(error, ours=ours)
+    fields = {name.decode("ascii"): value.decode("ascii") for name, value in headers if name != b"content-length"}
+    return status, fields, body
+
+
+_refusals = lru_cache(16)(Refusals)
 
 
 def _said(error: BaseException) -> tuple[int, str, bytes]:

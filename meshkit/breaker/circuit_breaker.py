@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import attrs
 
 from ..errors import ConfigError
-from ..options import among, count, optional, ratio, seconds
+from ..options import among, count, no_decorator, optional, ratio, seconds
 from .states import Breaker
 
 __all__ = ["CircuitBreaker"]
@@ -127,6 +127,8 @@ class CircuitBreaker:
 
     def _refuse(self, option: str, fix: str) -> NoReturn:
         raise ConfigError.of("CircuitBreaker", option, getattr(self, option), fix)
+
+    __call__ = no_decorator
 
     def start(self, rng: Random, /) -> Breaker:
         """A new, closed circuit. The generator is not used: a breaker has nothing to draw."""

@@ -82,6 +82,7 @@ class Breaker:
         "_streak",
         "_window",
         "name",
+        "refused",
         "spec",
         "state",
     )
@@ -106,6 +107,7 @@ class Breaker:
     def __init__(self, spec: CircuitBreaker) -> None:
         self.spec = spec
         self.name = spec.name
+        self.refused = 0
         self._failures = spec.failures or math.inf
         self._failure_rate = spec.failure_rate or math.inf
         self._slow_rate = spec.slow_rate or math.inf
@@ -125,11 +127,13 @@ class Breaker:
         if self.state == CLOSED:
             return
         if now < self._since:
+            self.refused += 1
             raise self._refusal(call, self._since - now)
         if self.state == OPEN:
             self.state = HALF_OPEN
         elif self._probing >= self.spec.probes:
             if now < self._lapse:
+                self.refused += 1
                 raise CircuitOpen(
                     "half-open with %d of %d probes under way",
                     self._probing,
@@ -235,7 +239,12 @@ class Breaker:
 
     def snapshot(self, now: float) -> dict[str, float | str]:
         """The circuit as it is at ``now``. ``next_probe_in`` is there while open only; 0: the next call is a probe."""
-        picture: dict[str, float | str] = {"state": self.state, "streak": self._streak, "probing": self._probing}
+        picture: dict[str, float | str] = {
+            "state": self.state,
+            "streak": self._streak,
+            "probing": self._probing,
+            "refused": self.refused,
+        }
         if self.state == OPEN:
             picture["next_probe_in"] = max(0.0, self._since - now)
         if self._window is not None:

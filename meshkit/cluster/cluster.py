@@ -18,6 +18,7 @@ import attrs
 from ..balance import Balancer, Member, PeakEwma
 from ..call import Call
 from ..errors import ConfigError, NoEndpoint
+from ..options import no_decorator
 from ..section import numbered
 from .endpoint import Endpoint
 
@@ -71,6 +72,9 @@ class Cluster:
         for spec in self.pipeline:
             if isinstance(spec, type) or not (hasattr(spec, "start") or callable(spec)):
                 raise ConfigError.of("Cluster", "pipeline", spec, "give policies, such as CircuitBreaker()")
+
+    holds = ("pipeline",)
+    __call__ = no_decorator
 
     def start(self, rng: Random, /) -> ClusterState:
         return ClusterState(self.name, self.endpoints, self.balancer.start(rng), self.pipeline, rng)

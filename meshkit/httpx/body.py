@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..call import Call, Verdict
+from ..deadline import impatient
 from ..engine import expired
 from ..errors import TimedOut
 from ..runtime.settle import abandon, settle
@@ -46,6 +47,8 @@ class Held:
         if call is not None:
             if call.door.counts:
                 call.spent = self.counted
+            if verdict is FAILURE and call.scope is not None and impatient(call):
+                verdict = IGNORED
             settle(self.tree, call, self.tree.clock(), verdict)
 
     def late(self, call: Call) -> bool:

@@ -20,9 +20,12 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from ..call import Call, Failure, Verdict
-from ..errors import ConfigError, MeshError, Rejected
+from ..deadline import impatient
+from ..errors import ConfigError, MeshError, Rejected, TimedOut
 from ..fields.retry_after import parse, parse_ms
 from ..function import cost_of, judged
+from ..options import is_function
+from ..policy import awaits
 from ..section import within
 from .copies import Copies, alike
 from .library import Library, library_of
@@ -34,6 +37,8 @@ __all__ = ["HttpxDoor", "Judge", "Spent", "named"]
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110, 9.2.2."""
+
+FACTS = ("scheme", "host", "origin", "method", "path", "header:<name>", "extension:<name>")
 
 DIGITS = re.compile("[0-9]+")
 
@@ -84,8 +89,9 @@ class HttpxDoor:
         self._named = named
         """Statuses that a retry or a fallback asks for."""
         self._reads_quota = reads_quota
-        if spent is not None and spent != "bytes" and not callable(spent):
-            raise ConfigError.of("meshkit.httpx", "spent", spent, 'write "bytes", or give a function of the response')
+        if spent is not None and spent != "bytes" and (not is_function(spent) or awaits(spent)):
+            fix = 'write "bytes", or give a plain function of the response'
+            raise ConfigError.of("meshkit.httpx", "spent", spent, fix)
         self._spent: Any = None if spent == "bytes" else spent
         self.counts = spent == "bytes"
         """The bytes of each body are what the call has spent."""
@@ -113,7 +119,10 @@ class HttpxDoor:
                     return OVERLOADED
                 return FAILURE if status in self._named else SUCCESS
             return OVERLOADED if status == 503 and "retry-after" in response.headers else FAILURE
-        if isinstance(error, (Rejected, *library_of(call.request).mistakes)):
+        library = library_of(call.request)
+        if isinstance(error, (Rejected, *library.mistakes)):
+            return IGNORED
+        if call.scope is not None and isinstance(error, (TimedOut, library.TimeoutException)) and impatient(call):
             return IGNORED
         return FAILURE
 
@@ -176,8 +185,17 @@ class HttpxDoor:
             return request.headers.get(which)
         if kind == "extension" and which:
             return request.extensions.get(which)
-        fix = "name one of scheme, host, origin, method, path, header:<name>, extension:<name>, or give a function"
-        raise ConfigError.of("meshkit.httpx", "key", name, fix)
+        raise _unknown(name)
+
+    def knows(self, name: str, /) -> None:
+        """Raises `ConfigError` for what `fact` does not answer."""
+        kind, _, which = name.partition(":")
+        if name not in FACTS[:-2] and not (which and kind in ("header", "extension")):
+            raise _unknown(name)
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError.of("meshkit.httpx", "key", name, f"name one of {', '.join(FACTS)}, or give a function")
 
 
 def named(states: Iterable[Any]) -> frozenset[int]:

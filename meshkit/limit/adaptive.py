@@ -33,6 +33,7 @@ import attrs
 from .. import fact, options
 from ..call import Call, Failure, Verdict
 from ..errors import ConfigError
+from ..policy import awaits
 from .gradient import Gradient2
 from .permits import ORDERS, Permits, patience
 
@@ -71,7 +72,9 @@ def _algorithm(spec: Any, attribute: Any, value: Any) -> None:
 
 
 def _signal(spec: Any, attribute: Any, value: Any) -> None:
-    if value is not None and not callable(value):
+    if awaits(value):
+        raise ConfigError.of(type(spec).__name__, attribute.name, value, fact.PLAIN)
+    if value is not None and not options.is_function(value):
         fix = "give a function that answers seconds, or leave it out"
         raise ConfigError.of(type(spec).__name__, attribute.name, value, fix)
 
@@ -94,6 +97,8 @@ class AdaptiveConcurrency:
     signal: Callable[[], float] | None = attrs.field(default=None, validator=_signal, kw_only=True)
     lag: float = attrs.field(default=0.05, validator=options.seconds(), kw_only=True)
     name: str = attrs.field(default="AdaptiveConcurrency", validator=fact.text, kw_only=True)
+
+    __call__ = options.no_decorator
 
     def start(self, rng: Random, /) -> AdaptiveConcurrencyState:
         return AdaptiveConcurrencyState(self, rng)

@@ -39,6 +39,9 @@ class ConcurrencyLimit:
     key: fact.Key = attrs.field(default=None, validator=fact.key, kw_only=True)
     name: str = attrs.field(default="ConcurrencyLimit", validator=fact.text, kw_only=True)
 
+    asks = ("key",)
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> Permits | KeyedConcurrencyLimitState:
         return self.permits() if self.key is None else KeyedConcurrencyLimitState(self)
 
@@ -50,11 +53,13 @@ class ConcurrencyLimit:
 class KeyedConcurrencyLimitState:
     """The same for each key, for as long as a call with that key is in flight."""
 
-    __slots__ = ("_key", "_spec", "cells", "name")
+    __slots__ = ("_key", "_refused", "_spec", "cells", "name")
 
     def __init__(self, spec: ConcurrencyLimit) -> None:
         self.name = spec.name
         self.cells: dict[Hashable, Permits] = {}
+        self._refused = 0
+        """By cells that were forgotten."""
         self._spec = spec
         self._key: Callable[[Call], Any] = fact.asking(spec.key)
 
@@ -73,6 +78,7 @@ class KeyedConcurrencyLimitState:
         cell = self.cells[key]
         cell.exit(call, began, now, verdict)
         if not cell.in_flight:
+            self._refused += cell.refused
             del self.cells[key]
 
     def leave(self, waiter: Waiter, /) -> None:
@@ -81,7 +87,7 @@ class KeyedConcurrencyLimitState:
             cell.leave(waiter)
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        """Summed over the keys in use; ``limit`` and ``queue`` are those of one key."""
+        """Summed over the keys, in flight and queued over those in use; ``limit`` and ``queue`` are those of one."""
         in_flight = sum(cell.in_flight for cell in self.cells.values())
         queued = sum(len(cell.places) for cell in self.cells.values())
         spec = self._spec
@@ -91,6 +97,7 @@ class KeyedConcurrencyLimitState:
             "in_flight": in_flight,
             "queue": spec.queue,
             "queued": queued,
+            "refused": self._refused + sum(cell.refused for cell in self.cells.values()),
         }
 
     def idle(self) -> bool:

@@ -73,6 +73,9 @@ class Pace:
     max_keys: int = attrs.field(default=10_000, validator=options.count(), kw_only=True)
     name: str = attrs.field(default="Pace", validator=fact.text, kw_only=True)
 
+    asks = ("key",)
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> PaceState:
         return PaceState(self)
 
@@ -108,7 +111,19 @@ class Told:
 class PaceState:
     """A `Gate`. An entry may answer seconds; a call that ends before them gives its turn back."""
 
-    __slots__ = ("_cap", "_key", "_max_keys", "_spread", "_wait", "cells", "facts", "name", "overflowing", "ring")
+    __slots__ = (
+        "_cap",
+        "_key",
+        "_max_keys",
+        "_spread",
+        "_wait",
+        "cells",
+        "facts",
+        "name",
+        "overflowing",
+        "refused",
+        "ring",
+    )
 
     reads_quota = True
     """The door is asked to read ``call.quota`` from each answer."""
@@ -120,6 +135,7 @@ class PaceState:
         self.ring: deque[Hashable] = deque()
         self.overflowing: dict[Hashable, int] = {}
         """How many calls of a key are in flight by the overflow cell: it gets no other one meanwhile."""
+        self.refused = 0
         self._key = fact.asking(spec.key)
         self._wait = float(spec.wait)
         self._spread = spec.spread
@@ -141,7 +157,8 @@ class PaceState:
                 patience = max(0.0, call.deadline - now)
             if wait > patience:
                 if wait > abs(at) * SLACK:
-                    raise RateLimited("the upstream asked to wait", policy=self.name, retry_after=wait)
+                    self.refused += 1
+                    raise self._refusal(key, wait)
                 at = now
         if cell is None:
             told = self._newcomer(key, now)
@@ -155,6 +172,12 @@ class PaceState:
         if call.quota is not None:
             call.quota = None  # that of the attempt before
         return at - now
+
+    def _refusal(self, key: Hashable, wait: float) -> RateLimited:
+        error = RateLimited("the upstream asked to wait", policy=self.name, retry_after=wait)
+        if key is not None:
+            error.key = key
+        return error
 
     def _turn(self, told: Told, now: float) -> float:
         """The instant at which a call may go."""
@@ -221,11 +244,17 @@ class PaceState:
         told.next_at = min(told.next_at, told.until)
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        """What is known: calls in flight, what is left, for how long; or the number of keys."""
+        """What is known: calls in flight and refused, what is left, for how long; or the number of keys."""
         if self.facts is not None:
-            return {"keys": len(self.ring), "max_keys": self._max_keys, "in_flight": self._in_flight()}
+            return {
+                "keys": len(self.ring),
+                "max_keys": self._max_keys,
+                "in_flight": self._in_flight(),
+                "refused": self.refused,
+            }
         told = self.cells.get(None, self.cells[OVERFLOW])
-        shown: dict[str, Any] = {"in_flight": told.in_flight, "closed": max(0.0, told.closed_until - now)}
+        closed = max(0.0, told.closed_until - now)
+        shown: dict[str, Any] = {"in_flight": told.in_flight, "refused": self.refused, "closed": closed}
         if told.until > now:
             shown |= {"remaining": max(0.0, told.left), "seconds": told.until - now}
         return shown

@@ -61,12 +61,14 @@ def patience(spec: Any, attribute: Any, value: Any) -> None:
 class Permits:
     """A `Queue`: the permits in flight and the places in line."""
 
-    __slots__ = ("_adaptive", "_newest", "_queue", "_since", "_wait", "in_flight", "limit", "name", "places")
+    __slots__ = ("_adaptive", "_newest", "_queue", "_since", "_wait", "in_flight", "limit", "name", "places", "refused")
 
     def __init__(self, name: str, limit: int, queue: int, order: str, wait: float | None) -> None:
         self.name = name
         self.limit = limit
         self.in_flight = 0
+        self.refused = 0
+        """For want of a permit and of a place in line; who has stood in it for too long is not counted."""
         self.places: OrderedDict[Waiter, None] = OrderedDict()
         """Those waiting, oldest first. Ordered by links, so that either end and the middle can go in O(1)."""
         self._queue = queue
@@ -82,6 +84,7 @@ class Permits:
             return None
         places = self.places
         if len(places) >= self._queue:
+            self.refused += 1
             raise Overloaded("%d in flight, %d queued", self.in_flight, len(places), policy=self.name)
         patience = self._wait
         if not places:
@@ -119,7 +122,13 @@ class Permits:
         return self._adaptive and now - self._since > self._wait  # type: ignore[operator]  # as above
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        return {"limit": self.limit, "in_flight": self.in_flight, "queue": self._queue, "queued": len(self.places)}
+        return {
+            "limit": self.limit,
+            "in_flight": self.in_flight,
+            "queue": self._queue,
+            "queued": len(self.places),
+            "refused": self.refused,
+        }
 
     def idle(self) -> bool:
         return not self.in_flight and not self.places

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Hashable
 from random import Random
 from typing import Any
 
@@ -20,12 +21,13 @@ from .gcra import NEVER, Cells
 
 __all__ = ["RateLimit", "RateLimitState"]
 
+SUCCESS = Verdict.SUCCESS
 SECONDS = {
     **dict.fromkeys(("ms",), 0.001),
-    **dict.fromkeys(("s", "sec", "second"), 1.0),
-    **dict.fromkeys(("min", "minute"), 60.0),
-    **dict.fromkeys(("h", "hour"), 3600.0),
-    **dict.fromkeys(("d", "day"), 86400.0),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
 WRITTEN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*/\s*([0-9]+(?:\.[0-9]+)?)?\s*([a-z]+)\s*", re.ASCII)
 SLOWEST, FASTEST = 1e-9, 1e9
@@ -40,7 +42,9 @@ def parsed(rate: Any, policy: str = "RateLimit") -> tuple[float, float]:
     count, period = math.nan, 1.0
     if isinstance(rate, str):
         match = WRITTEN.fullmatch(rate)
-        if match is not None and match[3] in SECONDS:
+        if match is not None and match[3] not in SECONDS:
+            fix = f"there is no unit {match[3]!r}: write one of {', '.join(SECONDS)}"
+        elif match is not None:
             count, period = float(match[1]), float(match[2] or 1) * SECONDS[match[3]]
     elif isinstance(rate, int | float) and not isinstance(rate, bool):
         count = float(rate) if abs(rate) <= FASTEST else math.inf
@@ -73,8 +77,8 @@ class RateLimit:
     """So many calls in a time, with bursts up to ``burst``; more are refused with `RateLimited`.
 
     ``rate``: ``"100/s"``, ``"10/min"``, ``"5000/h"``, ``"1/10s"`` (units: ms, s, sec, second, min, minute, h, hour, d,
-    day), or a number per second. ``burst``: what may go at once after a rest; ``None``: the count written in the rate,
-    at least 1. In any window of ``t`` seconds at most ``burst + rate * t`` goes.
+    day, and the plurals of the words), or a number per second. ``burst``: what may go at once after a rest; ``None``:
+    the count written in the rate, at least 1. In any window of ``t`` seconds at most ``burst + rate * t`` goes.
 
     ``key``: a limit for each value of it: the name of an attribute of the request, or a function of the call; ``None``:
     one limit for all, which is also what requests share whose key is ``None``. ``cost``: how much a call counts: a
@@ -123,10 +127,16 @@ class RateLimit:
         """An independent table of what each key has taken."""
         return Cells(self.per_second, float(self.depth), self.max_keys)
 
-    def refusal(self, answer: float) -> RateLimited:
+    def refusal(self, answer: float, key: Hashable = None) -> RateLimited:
         """The error for a refusal of `Cells.take`."""
         again = None if answer == NEVER else -answer
-        return RateLimited("limit of %s reached", written(self.rate), policy=self.name, retry_after=again)
+        error = RateLimited("limit of %s reached", written(self.rate), policy=self.name, retry_after=again)
+        if key is not None:
+            error.key = key
+        return error
+
+    asks = ("key", "cost")
+    __call__ = options.no_decorator
 
     def start(self, rng: Random, /) -> RateLimitState:
         return RateLimitState(self)
@@ -150,11 +160,16 @@ class RateLimitState:
         "facts",
         "name",
         "quota_policy",
+        "refused",
+        "unsettled",
     )
 
     def __init__(self, spec: RateLimit) -> None:
         self.name = spec.name
         self.cells = spec.cells()
+        self.refused = 0
+        self.unsettled = 0
+        """Calls that succeeded, and of which nobody said what they cost."""
         self.quota_policy = spec.quota_policy
         asks = spec.key is not None or not isinstance(spec.cost, int | float)
         constant = isinstance(spec.cost, int | float)
@@ -184,6 +199,7 @@ class RateLimitState:
         """With one key, one cost and no waiting."""
         answer = self._take(None, self._one, now)
         if answer < 0.0:
+            self.refused += 1
             raise self._spec.refusal(answer)
         return answer
 
@@ -194,7 +210,8 @@ class RateLimitState:
             patience = call.deadline - now
         answer = self._take(key, cost, now, patience)
         if answer < 0.0:
-            raise self._spec.refusal(answer)
+            self.refused += 1
+            raise self._spec.refusal(answer, key)
         return answer
 
     def _exit(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
@@ -220,6 +237,8 @@ class RateLimitState:
         if spent is not None:
             key, charged = self._fixed or call.facts[self]  # type: ignore[index]
             self.cells.settle(key, charged, spent, now, mark)
+        elif verdict is SUCCESS:
+            self.unsettled += 1
 
     def quota(self, call: Call, now: float, /) -> tuple[float, float] | None:
         """What remains of this call's limit, and the seconds until there is a whole one more; ``None``: whose it would
@@ -231,9 +250,13 @@ class RateLimitState:
         return None if asked is None else self.cells.quota(asked[0], now)
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        """Tokens per second, the burst, and what remains: in the one cell, or the number of keys in the table."""
+        """Tokens per second, the burst, how many calls were refused, and what remains: in the one cell, or the number
+        of keys in the table. With ``settle``, how many calls succeeded without a word of what they cost.
+        """
         cells = self.cells
-        shown: dict[str, Any] = {"rate": cells.rate, "burst": cells.burst}
+        shown: dict[str, Any] = {"rate": cells.rate, "burst": cells.burst, "refused": self.refused}
+        if self._spec.settle:
+            shown["unsettled"] = self.unsettled
         if self._spec.key is None:
             return {**shown, "remaining": cells.remaining(None, now)}
         return {**shown, "keys": len(cells.ring), "max_keys": cells.max_keys, "overflowed": cells.overflowed}

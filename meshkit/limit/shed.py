@@ -38,6 +38,7 @@ import attrs
 from .. import fact, options
 from ..call import Call, Verdict
 from ..errors import ConfigError, Overloaded
+from ..policy import awaits
 
 __all__ = ["LoadShed", "LoadShedState"]
 
@@ -60,7 +61,9 @@ def level_of(value: Any, otherwise: int) -> int:
 
 
 def _priority(spec: Any, attribute: Any, value: Any) -> None:
-    if not (value is None or callable(value) or (isinstance(value, str) and value.strip())):
+    if awaits(value):
+        raise ConfigError.of("LoadShed", attribute.name, value, fact.PLAIN)
+    if not (value is None or options.is_function(value) or (isinstance(value, str) and value.strip())):
         fix = "give the name of an attribute of the request, a function of the call, or None: all calls are alike"
         raise ConfigError.of("LoadShed", attribute.name, value, fix)
 
@@ -68,7 +71,9 @@ def _priority(spec: Any, attribute: Any, value: Any) -> None:
 def _signal(spec: LoadShed, attribute: Any, value: Any) -> None:
     if value is None and spec.limit is None:
         raise ConfigError.of("LoadShed", attribute.name, value, "nothing tells the pressure: give a limit or a signal")
-    if value is not None and not callable(value):
+    if awaits(value):
+        raise ConfigError.of("LoadShed", attribute.name, value, fact.PLAIN)
+    if value is not None and not options.is_function(value):
         fix = "give a function without arguments that answers a number, such as meshkit.loop_lag"
         raise ConfigError.of("LoadShed", attribute.name, value, fix)
 
@@ -126,6 +131,9 @@ class LoadShed:
         default=None, validator=options.optional(options.seconds(zero=True)), kw_only=True
     )
     name: str = attrs.field(default="LoadShed", validator=fact.text, kw_only=True)
+
+    asks = ("priority",)
+    __call__ = options.no_decorator
 
     def start(self, rng: Random, /) -> LoadShedState:
         return LoadShedState(self)

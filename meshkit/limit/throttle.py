@@ -75,6 +75,8 @@ class Throttle:
     failures: str = attrs.field(default="accepted", validator=options.among("accepted", "refused"), kw_only=True)
     name: str = attrs.field(default="Throttle", validator=fact.text, kw_only=True)
 
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> ThrottleState:
         return ThrottleState(self, rng)
 

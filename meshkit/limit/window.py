@@ -6,6 +6,7 @@ are for a quota that is sold, or imposed, by the minute or the day. The names ar
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from random import Random
 from typing import Any
 
@@ -19,6 +20,9 @@ from .rate import parsed, whole_seconds, written
 from .turns import Turns
 
 __all__ = ["FixedWindow", "SlidingWindow", "WindowState"]
+
+
+SUCCESS = Verdict.SUCCESS
 
 
 def _rate(spec: Any, attribute: Any, value: Any) -> None:
@@ -54,6 +58,9 @@ class FixedWindow:
         count, period = parsed(self.rate)
         return whole_seconds(count / period, period)
 
+    asks = ("key", "cost")
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> WindowState:
         return WindowState(self, slides=False)
 
@@ -82,6 +89,9 @@ class SlidingWindow:
         count, period = parsed(self.rate)
         return whole_seconds(count / period, period)
 
+    asks = ("key", "cost")
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> WindowState:
         return WindowState(self, slides=True)
 
@@ -101,13 +111,18 @@ class WindowState:
         "facts",
         "name",
         "quota_policy",
+        "refused",
         "turns",
+        "unsettled",
     )
 
     def __init__(self, spec: FixedWindow | SlidingWindow, *, slides: bool) -> None:
         count, period = parsed(spec.rate)
         self.name = spec.name
         self.quota_policy = spec.quota_policy
+        self.refused = 0
+        self.unsettled = 0
+        """Calls that succeeded, and of which nobody said what they cost."""
         self.turns = Turns(count, period, spec.max_keys, slides=slides)
         asks = spec.key is not None or not isinstance(spec.cost, int | float)
         self.facts = self._facts if asks else None
@@ -127,9 +142,16 @@ class WindowState:
         key, cost = self._fixed or call.facts[self]  # type: ignore[index]  # gathered: there are facts
         answer = self._take(key, cost, now)
         if answer < 0.0:
-            again = None if answer == NEVER else -answer
-            raise RateLimited("limit of %s reached", written(self._rate), policy=self.name, retry_after=again)
+            self.refused += 1
+            raise self._refusal(key, answer)
         return answer
+
+    def _refusal(self, key: Hashable, answer: float) -> RateLimited:
+        again = None if answer == NEVER else -answer
+        error = RateLimited("limit of %s reached", written(self._rate), policy=self.name, retry_after=again)
+        if key is not None:
+            error.key = key
+        return error
 
     def _estimate(self, call: Call, now: float, /) -> float:
         """For a call that will say what it cost."""
@@ -143,6 +165,8 @@ class WindowState:
         if spent is not None:
             key, charged = self._fixed or call.facts[self]  # type: ignore[index]
             self.turns.settle(key, charged, spent, began, now)
+        elif verdict is SUCCESS:
+            self.unsettled += 1
 
     def quota(self, call: Call, now: float, /) -> tuple[float, float] | None:
         """As `RateLimitState.quota`: what remains, and the seconds until there is more."""
@@ -152,9 +176,13 @@ class WindowState:
         return None if asked is None else self.turns.quota(asked[0], now)
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        """The count and the length of a window, and what remains, or the number of keys in the table."""
+        """The count and the length of a window, how many calls were refused, and what remains, or the number of keys
+        in the table. With ``settle``, how many calls succeeded without a word of what they cost.
+        """
         turns = self.turns
-        shown: dict[str, Any] = {"limit": turns.limit, "period": turns.period}
+        shown: dict[str, Any] = {"limit": turns.limit, "period": turns.period, "refused": self.refused}
+        if self.exit is not None:
+            shown["unsettled"] = self.unsettled
         if not self._keyed:
             return {**shown, "remaining": turns.quota(None, now)[0]}
         return {**shown, "keys": len(turns.ring), "max_keys": turns.max_keys, "overflowed": turns.overflowed}

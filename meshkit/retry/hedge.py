@@ -69,6 +69,8 @@ class Hedge:
         if self.after is None and self.percentile is None:
             raise ConfigError.of("Hedge", "after", None, "say when: after=0.2 (seconds), or percentile=0.95")
 
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> HedgeState:
         return HedgeState(self)
 

@@ -40,12 +40,17 @@ def _frozen(on: On) -> On:
     return tuple(on) if isinstance(on, list) else on
 
 
-def _has(method: str, fix: str) -> Any:
-    def check(spec: Any, attribute: Any, value: Any) -> None:
-        if isinstance(value, type) or not callable(getattr(value, method, None)):
-            raise ConfigError.of(type(spec).__name__, attribute.name, value, fix)
+def _backoff(spec: Any, attribute: Any, value: Any) -> None:
+    if isinstance(value, type) or not callable(getattr(value, "delay", None)):
+        fix = "give a backoff, such as Exponential()"
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            fix += f", or Constant({value!r}) for that many seconds each time"
+        raise ConfigError.of("Retry", attribute.name, value, fix)
 
-    return check
+
+def _budget(spec: Any, attribute: Any, value: Any) -> None:
+    if isinstance(value, type) or not callable(getattr(value, "start", None)):
+        raise ConfigError.of("Retry", attribute.name, value, "give a budget, such as RetryBudget(), or None")
 
 
 @attrs.frozen
@@ -67,18 +72,14 @@ class Retry:
 
     on: On = attrs.field(converter=_frozen, validator=_on)
     attempts: int = attrs.field(default=3, validator=options.count(), kw_only=True)
-    backoff: Backoff = attrs.field(
-        default=Exponential(), validator=_has("delay", "give a backoff, such as Exponential()"), kw_only=True
-    )
-    budget: Budget | None = attrs.field(
-        default=RetryBudget(),
-        validator=options.optional(_has("start", "give a budget, such as RetryBudget(), or None")),
-        kw_only=True,
-    )
+    backoff: Backoff = attrs.field(default=Exponential(), validator=_backoff, kw_only=True)
+    budget: Budget | None = attrs.field(default=RetryBudget(), validator=options.optional(_budget), kw_only=True)
     retry_after_cap: float = attrs.field(default=60.0, validator=options.seconds(zero=True), kw_only=True)
     non_idempotent: bool = attrs.field(default=False, validator=options.flag(), kw_only=True)
     stale_non_idempotent: bool = attrs.field(default=False, validator=options.flag(), kw_only=True)
     name: str = attrs.field(default="Retry", kw_only=True)
+
+    __call__ = options.no_decorator
 
     def start(self, rng: Random, /) -> RetryState:
         return RetryState(self, rng)

@@ -42,6 +42,9 @@ class SingleFlight:
     max_bytes: int = attrs.field(default=2**20, validator=options.count(0, 2**40), kw_only=True)
     name: str = attrs.field(default="SingleFlight", validator=fact.text, kw_only=True)
 
+    asks = ("key",)
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> SingleFlightState:
         from ..runtime.flight import SingleFlightState  # asyncio is loaded by those who await
 

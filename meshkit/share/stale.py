@@ -56,6 +56,9 @@ class StaleIfError:
     max_total: int = attrs.field(default=2**26, validator=options.count(0, 2**40), kw_only=True)
     name: str = attrs.field(default="StaleIfError", validator=fact.text, kw_only=True)
 
+    asks = ("key",)
+    __call__ = options.no_decorator
+
     def start(self, rng: Random, /) -> StaleIfErrorState:
         return StaleIfErrorState(self)
 

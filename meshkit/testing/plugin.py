@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 MARK = "virtual_time"
 BACKENDS = ("asyncio", "trio")
 PLAIN = "{0} is a plain def: virtual time passes where a coroutine awaits. Make it an async def, or use manual_clock"
+ALONE = "virtual_clock: {0} is an async def without the mark: write @pytest.mark.virtual_time above it"
+NOBODY = "async def functions are not natively supported"
+"""In pytest's own words."""
+WRITE = "write virtual_time(), virtual_time('trio') or virtual_time('asyncio', 'trio')"
 PENDING = pytest.StashKey[list["Pending"]]()
 """Of a test in virtual time: the async fixtures that its loop will run."""
 
@@ -56,7 +60,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: Any) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Once on each backend, where there are several."""
     mark = metafunc.definition.get_closest_marker(MARK)
-    if mark is None:
+    if mark is None or _wrong(mark):
         return
     backends = _backends(mark)
     if len(backends) > 1:
@@ -68,6 +72,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Make of the coroutine a plain function, whoever has taken it for his own."""
     mark = item.get_closest_marker(MARK)
     if mark is None:
+        return
+    if _wrong(mark):
+        item.stash[PENDING] = []
+        given = ", ".join([*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())])
+        text = f"virtual_time({given}) of {item.name}: {WRITE}"
+        _replace(item, lambda: pytest.fail(text, pytrace=False))
         return
     fn: Any = getattr(item, "obj", None)
     is_async = inspect.iscoroutinefunction(getattr(getattr(fn, "hypothesis", None), "inner_test", fn))
@@ -130,6 +140,17 @@ def pytest_fixture_setup(fixturedef: Any, request: Any) -> Generator[None, Any, 
         return (yield)
     finally:
         fixturedef.func = fn
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """Where nobody runs a coroutine, and it asks for virtual time, say what is missing."""
+    try:
+        return (yield)
+    except pytest.fail.Exception as failure:
+        if "virtual_clock" not in pyfuncitem.fixturenames or NOBODY not in str(failure):
+            raise
+        raise pytest.fail.Exception(ALONE.format(pyfuncitem.name), pytrace=False) from None
 
 
 class Pending:
@@ -199,10 +220,11 @@ def _marked(marks: Any) -> bool:
 
 
 def _backends(mark: pytest.Mark) -> tuple[str, ...]:
-    backends = (*mark.args, *([mark.kwargs["backend"]] if "backend" in mark.kwargs else ())) or BACKENDS[:1]
-    if set(mark.kwargs) - {"backend"} or any(each not in BACKENDS for each in backends):
-        pytest.fail(f"{mark}: write virtual_time(), virtual_time('trio') or virtual_time('asyncio', 'trio')", False)
-    return backends
+    return (*mark.args, *([mark.kwargs["backend"]] if "backend" in mark.kwargs else ())) or BACKENDS[:1]
+
+
+def _wrong(mark: pytest.Mark) -> bool:
+    return bool(set(mark.kwargs) - {"backend"}) or any(each not in BACKENDS for each in _backends(mark))
 
 
 def _backend(item: Any) -> str:

@@ -32,7 +32,7 @@ try:
     from hypothesis import strategies as st
     from hypothesis.strategies import DrawFn, SearchStrategy
 except ImportError:
-    raise ConfigError("meshkit.testing.strategies needs hypothesis: pip install 'meshkit[testing]'") from None
+    raise ConfigError("meshkit.testing.strategies needs hypothesis: install meshkit with its extra [testing]") from None
 
 __all__ = ["KINDS", "LAWS", "Arrival", "clock_jumps", "latencies", "outcomes", "scripts", "traces"]
 
@@ -58,27 +58,34 @@ class Arrival(NamedTuple):
 def outcomes(*kinds: str, http: bool = True) -> SearchStrategy[Any]:
     """A step of the given ``kinds``, by default of any: ``"success"``, ``"failure"``, ``"overloaded"``, ``"timeout"``.
 
-    ``http=False``: what plain functions do, values and builtin exceptions alone; they cannot be ``"overloaded"``. A
-    ``"timeout"`` may be a `hang`: have a timeout outside.
+    They are those of an HTTP server, and exceptions of httpx (of httpx2 where only that is). ``http=False``: what plain
+    functions do, values and builtin exceptions alone; they cannot be ``"overloaded"``. A ``"timeout"`` may be a `hang`:
+    have a timeout outside.
     """
     for kind in kinds:
         if kind not in KINDS:
             raise ConfigError.of("outcomes", "kinds", kind, f"name some of {list(KINDS)}")
+    slow: type[Exception]
     if http:
+        from ..httpx.library import installed
+
+        theirs = installed("outcomes").module
+        slow = theirs.ReadTimeout
         steps = {
             "success": st.sampled_from([200, 204, 404]),
-            "failure": st.sampled_from([500, 502, 504, ConnectionError, ConnectionResetError]),
+            "failure": st.sampled_from([500, 502, 504, theirs.ConnectError, theirs.ReadError]),
             "overloaded": st.one_of(
                 st.sampled_from([0, 1, 7, 3600]).map(lambda asked: answer(503, retry_after=asked)),
                 st.sampled_from([None, 1, 60]).map(lambda asked: answer(429, retry_after=asked)),
             ),
         }
     else:
+        slow = TimeoutError
         steps = {
             "success": st.sampled_from(["done", None]),
             "failure": st.sampled_from([ConnectionError, ConnectionResetError, OSError]),
         }
-    steps["timeout"] = st.one_of(st.just(TimeoutError), st.builds(hang))
+    steps["timeout"] = st.one_of(st.just(slow), st.builds(hang))
     chosen = [steps[kind] for kind in kinds or KINDS if kind in steps]
     if not chosen:
         raise ConfigError.of("outcomes", "kinds", kinds, "a plain function cannot say that it is overloaded")

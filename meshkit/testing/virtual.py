@@ -121,11 +121,15 @@ def run(main: Callable[..., Awaitable[T]], *args: Any, backend: str = "asyncio")
     """Run ``main(*args)`` in virtual time, on ``"asyncio"`` or ``"trio"``, and answer its result.
 
     Use ``Pipeline(..., clock=virtual_clock)`` within. On asyncio, raises `RuntimeError` where everybody would wait for
-    ever.
+    ever; for ``"trio"`` a `ConfigError` where it is not installed.
     """
     if backend == "trio":
-        import trio
-        import trio.testing
+        try:
+            import trio
+            import trio.testing
+        except ImportError:
+            fix = "trio is not installed: install meshkit with its extra [trio]"
+            raise ConfigError.of("run", "backend", backend, fix) from None
 
         result: T = trio.run(main, *args, clock=trio.testing.MockClock(autojump_threshold=0))
         return result

@@ -13,6 +13,8 @@ from ..section import Section, named
 
 __all__ = ["ROUNDING", "Broken", "Witness"]
 
+COUNTS = {"refused", "would_reject"}
+"""What a snapshot calls the number of refusals: a count of them takes nothing."""
 ROUNDING = 1e-9
 """Seconds by which a sum of floats may miss the deadline it was made for."""
 
@@ -47,7 +49,7 @@ class Witness:
         seen = snapshot(now)
         if seen != snapshot(now):
             raise self.found("law 3: two snapshots of one instant differ")
-        return seen
+        return _taken(seen)
 
     def watch(self, state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None) -> tuple[Any, Any]:
         """The form of a gate that is folded: its own, with a witness."""
@@ -91,3 +93,10 @@ class Witness:
         """Remember the first law that was broken."""
         self.broken = self.broken or Broken(text)
         return self.broken
+
+
+def _taken(shown: Any) -> Any:
+    """A snapshot, and those within it, without the counts of refusals."""
+    if not isinstance(shown, dict):
+        return shown
+    return {name: _taken(value) for name, value in shown.items() if name not in COUNTS}

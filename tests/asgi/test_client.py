@@ -156,10 +156,14 @@ def test_what_uvicorn_has_made_out_already_stands() -> None:
         (["*"], "whoever connects could then write any address"),
         (["0.0.0.0/0"], "whoever connects"),
         (["::/0"], "whoever connects"),
-        ("10.0.0.0/8", "give a list"),
-        (["proxy.internal"], "give networks"),
-        ([""], "give networks"),
-        ([10], "give networks"),
+        ("*", r"trusted='\*': whoever connects could then write any address: give the networks .*\[\"10.0.0.0/8\"\]"),
+        ("0.0.0.0/0", "whoever connects"),
+        ("10.0.0.0/8", r"give a list: \['10.0.0.0/8'\]"),
+        ("unix", r"give a list: \['unix'\]"),
+        ("proxy.internal", "give the networks of your proxies in a list"),
+        (["proxy.internal"], "give the networks"),
+        ([""], "give the networks"),
+        ([10], "give the networks"),
     ],
 )
 def test_whom_nobody_should_trust(trusted: Any, said: str) -> None:

@@ -44,7 +44,7 @@ def close(code: int = 1000) -> dict[str, Any]:
         ([close(1011)], "success", 0),  # a no is a no: the code never leaves the server
         ([DENY, DENIED], "success", 0),
         ([{**DENY, "status": 500}, DENIED], "failure", 0),
-        ([{**DENY, "status": 429}, {**DENIED, "more_body": True}, DENIED], "overloaded", 0),
+        ([{**DENY, "status": 429}, {**DENIED, "more_body": True}, DENIED], "ignored", 0),
         ([DENY, {**DENIED, "more_body": True}], "failure", 1),
         ([], "failure", 1),
     ],

@@ -8,14 +8,20 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 
-from meshkit import CircuitBreaker, DeadlineExceeded, Pipeline, Timeout
+from meshkit import CircuitBreaker, Constant, DeadlineExceeded, Pipeline, Retry, Timeout
 from meshkit.asgi import MeshMiddleware
 from meshkit.deadline import CURRENT, ledger, opened, remaining
 from meshkit.errors import TooLate
+from meshkit.httpx import AsyncMeshTransport
+from meshkit.testing import run, virtual_clock
 
 from .stand_ins import LAST, START, Clock, Probe, answering, ask, http
+
+AWHILE = 0.1
+"""Seconds of virtual time, after which an instant is no round number."""
 
 
 class Seen:
@@ -95,7 +101,7 @@ async def test_the_clients_impatience_opens_no_breaker() -> None:
 
     guarded = MeshMiddleware(app, pipeline)
     for _ in range(3):
-        client = await ask(guarded, http("/slow", headers=[("x-request-deadline-ms", "5")]))
+        client = await ask(guarded, http("/slow", headers=[("x-request-deadline-ms", "50")]))
         assert client.status == 504
     assert (await ask(guarded)).status == 200
     assert probe.verdicts == ["ignored"] * 3 + ["success"]
@@ -118,6 +124,67 @@ async def test_nor_does_what_the_apps_own_calls_make_of_it(raises: bool) -> None
         with suppress(DeadlineExceeded):
             await ask(guarded, http(path, headers=[("x-request-deadline-ms", "800")]))
     assert probe.verdicts == ["ignored", "failure"]
+
+
+@pytest.mark.parametrize(
+    ("own", "fields", "options", "told"),
+    [
+        (60.0, [("x-request-deadline-ms", "800")], {}, "false"),  # the client's own
+        (60.0, [("x-request-deadline-ms", "0")], {}, "false"),  # not even begun
+        (0.5, [("x-request-deadline-ms", "800")], {}, None),  # the service's: the next may be quicker
+        (0.5, [], {}, None),
+        (60.0, [("x-request-deadline-ms", "800")], {"most": 0.5}, None),  # the client would wait for longer
+        (0.7, [("x-request-deadline-ms", "800")], {"reserve": 0.1}, "false"),  # what is left is the reserve
+    ],
+)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_whom_it_is_no_use_to_ask_again(backend: str, own: float, fields: Any, options: Any, told: str | None) -> None:
+    async def hangs(scope: Any, receive: Any, send: Any) -> None:
+        await anyio.sleep_forever()
+
+    async def main() -> Any:
+        app = MeshMiddleware(hangs, Pipeline(Timeout(own), clock=virtual_clock), **options)
+        await anyio.sleep(AWHILE)
+        return await ask(app, http(headers=fields))
+
+    client = run(main, backend=backend)
+    assert client.status == 504
+    assert client.headers.get("x-should-retry") == told
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (0.8, 1),  # the caller has 0.1 s left, in which nothing can be done
+        (None, 3),  # it gave no deadline: another attempt is given all the time there is
+    ],
+)
+def test_what_cannot_succeed_is_not_repeated(backend: str, given: float | None, asked: int) -> None:
+    """From end to end: a caller that repeats, a service that keeps a reserve, and a database that is slow."""
+    started: list[float] = []
+    probe = Probe()
+
+    async def main() -> int:
+        database = Pipeline(Timeout(60.0), clock=virtual_clock)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            started.append(virtual_clock())
+            await database.call(anyio.sleep, 3600)
+
+        guarded = Pipeline(Timeout(2.0), probe, clock=virtual_clock)
+        service = MeshMiddleware(app, guarded, reserve=0.1, translate=True)
+        policies = [*([] if given is None else [Timeout(given)]), Retry("5xx", backoff=Constant(0.01))]
+        pipeline = Pipeline(*policies, clock=virtual_clock)
+        transport = AsyncMeshTransport(pipeline, httpx.ASGITransport(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            answer = await client.get("/")
+        assert guarded.idle()
+        return answer.status_code
+
+    assert run(main, backend=backend) == 504
+    assert len(started) == asked
+    assert probe.verdicts == (["ignored"] if given else ["failure"] * 3)
 
 
 async def test_a_call_below_takes_the_rest_of_it() -> None:

@@ -70,6 +70,25 @@ def test_a_subscriber_has_a_network() -> None:
     assert facts(scope, "client", trusted=["10.0.0.0/8"], forwarded="forwarded") == ["203.0.113.9"]
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *((name, True) for name in ("client", "client-network", "path", "method", "host", "scheme", "user")),
+        *((name, True) for name in ("header:X-Tag", "state:tenant")),
+        *((name, False) for name in ("ip", "header:", "state:", "headers", "query", "")),
+    ],
+)
+def test_what_it_knows_is_what_it_tells(name: str, known: bool) -> None:
+    door = MeshMiddleware(answering(), Pipeline())._door
+    call = Call(door, type("Request", (), {"scope": http()})(), 0.0)
+    for asked in (lambda: door.knows(name), lambda: door.fact(call, name)):
+        if known:
+            asked()
+        else:
+            with pytest.raises(ConfigError, match=r"name one of client, client-network, .* header:<name>"):
+                asked()
+
+
 class User:
     def __init__(self, **attributes: Any) -> None:
         self.__dict__.update(attributes)
@@ -89,16 +108,22 @@ def test_who_the_user_is() -> None:
     assert user(User(is_authenticated=True, display_name="Ann")) == "Ann"
     assert user(User(is_authenticated=True, pk=7, display_name="Ann")) == 7
     assert user(User(is_authenticated=False, display_name="")) is None
-    assert user(nobody := User(is_authenticated=True)) is nobody
+    assert user(User(is_authenticated=True, username="ann")) == "ann"
+    assert user(User(id=7, display_name="Ann")) == 7  # no interface of Starlette's
+    assert user(User(is_authenticated=True, pk=object(), id=None, username="", display_name="Ann")) == "Ann"
     assert user(7) == 7
     assert user(None) is None
+    for stranger in (User(is_authenticated=True), object(), {"id": 7}, User(pk=["7"])):
+        with pytest.raises(TypeError, match="give a function of the call"):
+            user(stranger)
 
 
 @pytest.mark.parametrize("name", ["ip", "header:", "state:", "headers", "extension:tenant", "query"])
-async def test_what_is_no_fact(name: str) -> None:
-    app = MeshMiddleware(answering(), Pipeline(RateLimit("1/s", key=name)))
-    with pytest.raises(ConfigError, match=r"name one of client, client-network, host, .*header:<name>"):
-        await ask(app)
+@pytest.mark.parametrize("option", ["key", "cost"])
+def test_a_limit_that_asks_for_what_is_no_fact_is_not_built(name: str, option: str) -> None:
+    said = f"RateLimit: {option}={name!r}: name one of client, client-network"
+    with pytest.raises(ConfigError, match=said):
+        MeshMiddleware(answering(), Pipeline(Timeout(1.0), Shared(RateLimit("1/s", **{option: name}))))
 
 
 async def test_a_limit_per_client_is_one_for_each() -> None:
@@ -127,6 +152,9 @@ def test_what_has_no_meaning_behind_this_door(policies: list[Any], said: str) ->
         MeshMiddleware(answering(), Pipeline(*policies))
 
 
+async def awaited(exchange: Any, error: Any) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -135,6 +163,7 @@ def test_what_has_no_meaning_behind_this_door(policies: list[Any], said: str) ->
         ({"app": None}, "give an ASGI app"),
         ({"app": dict}, "give an ASGI app"),
         ({"judge": 3}, "give a function of"),
+        ({"judge": awaited}, "a plain def"),
         ({"trusted": ["*"]}, "whoever connects"),
         ({"trusted": "10.0.0.1"}, "give a list"),
         ({"forwarded": "x-real-ip"}, "write one of"),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import io
+import threading
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
-from meshkit import ConcurrencyLimit, Pipeline, RateLimit, Timeout
-from meshkit.asgi import MeshMiddleware
+from meshkit import ConcurrencyLimit, ConfigError, Pipeline, RateLimit, Rejected, Retry, TimedOut, Timeout
+from meshkit.asgi import MeshMiddleware, refusal
 from meshkit.deadline import remaining
 
 from .stand_ins import Probe, ask, http
@@ -251,8 +253,7 @@ async def test_too_slow(framework: Framework) -> None:
 
 
 @pytest.mark.parametrize("framework", [starlette, fastapi], ids=lambda each: each.__name__)
-async def test_a_function_in_a_thread_cannot_be_interrupted(framework: Framework) -> None:
-    """The 504 comes when it has ended, and it has seen the deadline."""
+async def test_a_function_in_a_thread_sees_the_deadline(framework: Framework) -> None:
     pipeline = Pipeline(Timeout(0.05), probe := Probe())
     async with client(framework(pipeline)) as shop:
         assert (await shop.get("/works")).status_code == 504
@@ -260,6 +261,118 @@ async def test_a_function_in_a_thread_cannot_be_interrupted(framework: Framework
     DONE.clear()
     assert probe.verdicts == ["failure"]
     assert pipeline.idle()
+
+
+@pytest.mark.parametrize("kind", ["starlette", "fastapi"])
+@pytest.mark.parametrize(
+    ("anyio_backend", "status", "told"),
+    [
+        ("asyncio", 504, ["answered", "given back", "ended"]),  # the await is cancelled, and the thread works on
+        ("trio", 200, ["ended", "answered", "given back"]),  # it is waited for, and here nothing interrupts its answer
+    ],
+)
+async def test_a_function_in_a_thread_cannot_be_interrupted(
+    anyio_backend: str, status: int, told: list[str], kind: str
+) -> None:
+    """When the answer comes, and when the permit is given back: as the loop treats whoever awaits a thread."""
+    order: list[str] = []
+    late, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    async def let_go() -> None:
+        """Where the answer comes first, after it; else when there was time for one."""
+        while not late.is_set():
+            await anyio.lowlevel.checkpoint()
+        until = anyio.current_time() + (0.02 if anyio_backend == "trio" else 20.0)
+        while not order and anyio.current_time() < until:
+            await anyio.lowlevel.checkpoint()
+        go_on.set()
+
+    def works(request: Any = None) -> Any:
+        while remaining():
+            pass
+        late.set()
+        go_on.wait()
+        order.append("ended")
+        ended.set()
+        return PlainTextResponse("done")
+
+    from fastapi import FastAPI
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    pipeline = Pipeline(ConcurrencyLimit(1), Timeout(0.05), probe := Probe())
+    app: Any = Starlette(routes=[Route("/works", works)]) if kind == "starlette" else FastAPI()
+    if kind == "fastapi":
+        app.get("/works")(works)
+    app.add_middleware(MeshMiddleware, pipeline=pipeline)
+    async with client(app) as shop, anyio.create_task_group() as group:
+        group.start_soon(let_go)
+        answer = await shop.get("/works")
+        order.append("answered")
+        if pipeline.idle():
+            order.append("given back")
+        while not ended.is_set():
+            await anyio.lowlevel.checkpoint()
+    assert answer.status_code == status
+    assert order == told
+    assert probe.verdicts == ["failure" if status == 504 else "success"]
+
+
+@pytest.mark.parametrize("kind", ["starlette", "fastapi"])
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_limit_of_one_endpoint(kind: str, anyio_backend: str) -> None:
+    """What slowapi is used for: a pipeline on a route, and one handler for all that are refused."""
+    from fastapi import FastAPI
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse, Response
+
+    each = Pipeline(RateLimit("1/h", key="request.client.host", name="each"))
+    slow = Pipeline(Timeout(0.01))
+
+    async def search(request):  # type: ignore[no-untyped-def]  # the class is a local one here
+        return PlainTextResponse("found")
+
+    async def hangs(request):  # type: ignore[no-untyped-def]
+        await anyio.sleep_forever()
+
+    async def refused(request: Any, error: Exception) -> Any:
+        status, headers, body = refusal(error)
+        return Response(body, status, headers)
+
+    search.__annotations__["request"] = hangs.__annotations__["request"] = Request
+    app: Any = FastAPI() if kind == "fastapi" else Starlette()
+    app.add_exception_handler(Rejected, refused)
+    app.add_exception_handler(TimedOut, refused)
+    for path, endpoint in (("/search", each(search)), ("/hangs", slow(hangs))):
+        if kind == "fastapi":
+            app.get(path)(endpoint)
+        else:
+            app.add_route(path, endpoint)
+    async with client(app) as shop:
+        answers = [await shop.get("/search") for _ in range(2)] + [await shop.get("/hangs")]
+    assert [answer.status_code for answer in answers] == [200, 429, 504]
+    assert int(answers[1].headers["retry-after"]) > 1000
+    assert answers[1].headers["content-type"] == "application/problem+json"
+    assert int(answers[1].headers["content-length"]) == len(answers[1].content)
+    assert answers[1].json()["violated-policies"] == ["each"]
+
+
+@pytest.mark.parametrize("wrong", [Pipeline(Retry("5xx")), Pipeline(RateLimit("1/s", key="ip"))])
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_a_mistake_is_told_when_the_middleware_is_made(wrong: Pipeline, by_hand: bool) -> None:
+    """Starlette makes it with the lifespan, so there the server is told; made by hand, whoever imports the module."""
+    from starlette.applications import Starlette
+
+    app = Starlette()
+    if by_hand:
+        with pytest.raises(ConfigError):
+            MeshMiddleware(app, wrong)
+        return
+    app.add_middleware(MeshMiddleware, pipeline=wrong)
+    with pytest.raises(ConfigError):
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}}, None, None)
 
 
 async def test_too_slow_for_django(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from meshkit import (
     RateLimited,
     Rejected,
 )
-from meshkit.asgi import MeshMiddleware
+from meshkit.asgi import MeshMiddleware, refusal
 from meshkit.asgi.refusal import Refusals
 from meshkit.errors import TooLate
 
@@ -86,6 +86,42 @@ def test_a_limit_further_in_is_not_the_clients() -> None:
     status, headers, body = Refusals("shop").of(RateLimited("x", policy="payments", retry_after=3.0), ours=False)
     assert (status, dict(headers)[b"retry-after"]) == (503, b"3")
     assert b"payments" not in body
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "again"),
+    [
+        (RateLimited("x", policy="each", retry_after=2.5), 429, "3"),
+        (CircuitOpen("x", retry_after=9.0), 503, "9"),
+        (Overloaded("x"), 503, "1"),
+        (TooLate("x"), 504, None),
+        (DeadlineExceeded("x"), 504, None),
+    ],
+)
+def test_for_a_handler_of_ones_own_it_is_the_same(error: Any, status: int, again: str | None) -> None:
+    """In strings, as frameworks take the fields; they count the body themselves."""
+    told, headers, body = refusal(error)
+    same, fields, same_body = Refusals("meshkit").of(error)
+    assert (told, body) == (same, same_body) == (status, body)
+    assert headers == {name.decode(): value.decode() for name, value in fields if name != b"content-length"}
+    assert headers.get("retry-after") == again
+    headers["x-own"] = "1"
+    assert "x-own" not in refusal(error)[1]
+
+
+def test_a_handler_says_whose_limit_it_is_and_who_it_is() -> None:
+    status, headers, body = refusal(RateLimited("x", policy="payments", retry_after=3.0), ours=False, via="shop")
+    assert (status, headers["retry-after"]) == (503, "3")
+    assert headers["proxy-status"] == "shop; error=destination_unavailable"
+    assert b"payments" not in body
+    assert "proxy-status" not in refusal(Overloaded("x"), via=None)[1]
+    with pytest.raises(ConfigError, match="printable ASCII"):
+        refusal(Overloaded("x"), via="caf\xe9")
+
+
+def test_a_handler_of_everything_is_told() -> None:
+    with pytest.raises(TypeError, match="a KeyError is no refusal: register the handler for Rejected"):
+        refusal(KeyError("x"))
 
 
 def test_one_refusal_does_not_change_the_next() -> None:

@@ -86,7 +86,7 @@ async def test_a_cancelled_probe_makes_room_for_the_next() -> None:
             with pytest.raises(CircuitOpen):
                 await answer()
             tasks.cancel_scope.cancel()
-        assert picture(pipeline) == {"state": "half-open", "streak": 0, "probing": 0}
+        assert picture(pipeline) == {"state": "half-open", "streak": 0, "probing": 0, "refused": 2}
         assert pipeline.idle()
         assert await answer() == "yes"
     assert picture(pipeline)["state"] == "closed"

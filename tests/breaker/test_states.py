@@ -195,6 +195,7 @@ def test_a_slow_probe_opens_again() -> None:
         "state": "closed",
         "streak": 0,
         "probing": 0,
+        "refused": 0,
         "calls": 1,
         "failures": 0,
         "slow": 1,
@@ -300,8 +301,9 @@ def test_a_refusal_takes_nothing() -> None:
 
 def test_looking_changes_nothing() -> None:
     breaker = play(TWO, tripped(TWO, 0.0))
-    assert breaker.snapshot(4.0) == {"state": "open", "streak": 0, "probing": 0, "next_probe_in": 6.0}
-    assert breaker.snapshot(99.0) == {"state": "open", "streak": 0, "probing": 0, "next_probe_in": 0.0}
+    shown = {"state": "open", "streak": 0, "probing": 0, "refused": 0}
+    assert breaker.snapshot(4.0) == {**shown, "next_probe_in": 6.0}
+    assert breaker.snapshot(99.0) == {**shown, "next_probe_in": 0.0}
     assert repr(breaker) == "<Breaker CircuitBreaker: open>"
     assert (breaker.state, breaker.idle()) == ("open", True)
     assert breaker.snapshot(4.0)["next_probe_in"] == 6.0

@@ -209,6 +209,10 @@ class Refuses:
             raise Overloaded(policy="limit")
 
 
+def raises():
+    raise ConnectionError
+
+
 LEAVE = [
     lambda: (Fallback(value=1), ConcurrencyLimit(1)),
     lambda: (Fallback(value=1), Refuses()),
@@ -217,6 +221,11 @@ LEAVE = [
     lambda: (Fallback([Refuses(), lambda: 1]), Refuses()),
     lambda: (Fallback([Refuses(), lambda: 1]),),
     lambda: (Fallback(value=1), retry(3), Refuses(2)),
+    lambda: (Fallback(raises),),
+    lambda: (Fallback(raises), Refuses()),
+    lambda: (Fallback(raises), Fallback(raises), retry(3), Refuses(2)),
+    lambda: (Fallback([through, raises]), through),
+    lambda: (retry(3), Fallback(raises)),
 ]
 
 

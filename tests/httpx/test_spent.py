@@ -36,7 +36,11 @@ async def through(call: Any, call_next: Any) -> Any:
     return await call_next()
 
 
-@pytest.mark.parametrize("spent", ["byte", 3, None, b"bytes"], ids=repr)
+async def counts(response: Any) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize("spent", ["byte", 3, None, b"bytes", counts], ids=["word", "number", "none", "bytes", "async"])
 def test_what_cannot_be_written(lib: ModuleType, spent: Any) -> None:
     for transport in (MeshTransport, AsyncMeshTransport):
         if spent is None:

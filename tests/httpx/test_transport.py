@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meshkit import ConcurrencyLimit, Constant, Pipeline, Retry, Timeout
+from meshkit import ConcurrencyLimit, ConfigError, Constant, Pipeline, RateLimit, Retry, Shadow, Timeout
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 
 from .stand_ins import Clock, Inner, Probe, Server, async_wire, wire
@@ -188,3 +188,33 @@ def test_threads_share_one_transport(lib: ModuleType) -> None:
     assert most <= 2
     assert probe.verdicts == ["success"] * 160
     assert pipeline.idle()
+
+
+async def test_the_transport_of_the_other_colour(lib: ModuleType) -> None:
+    for_threads, for_tasks = MeshTransport(Pipeline(), site(lib)), AsyncMeshTransport(Pipeline(), site(lib))
+    wrong = lib.Client(transport=for_tasks)
+    for use in (lambda: wrong.get("http://a/"), wrong.close, lib.Client(transport=for_tasks).__enter__):
+        with pytest.raises(TypeError, match=r"^AsyncMeshTransport is for AsyncClient: give a Client a MeshTransport$"):
+            use()
+    wrong = lib.AsyncClient(transport=for_threads)
+    for use in (lambda: wrong.get("http://a/"), wrong.aclose, lib.AsyncClient(transport=for_threads).__aenter__):
+        with pytest.raises(
+            TypeError, match=r"^MeshTransport is for Client: give an AsyncClient an AsyncMeshTransport$"
+        ):
+            await use()
+    with pytest.raises(ConfigError, match="MeshTransport: inner="):
+        MeshTransport(Pipeline(), for_tasks)
+    with pytest.raises(ConfigError, match="AsyncMeshTransport: inner="):
+        AsyncMeshTransport(Pipeline(), for_threads)
+    both = site(lib)  # has either method, and serves either
+    assert MeshTransport(Pipeline(), MeshTransport(Pipeline(), both)).inner.inner is both
+
+
+@pytest.mark.parametrize("transport", [MeshTransport, AsyncMeshTransport])
+def test_a_name_that_no_request_has_is_an_error_before_any_request(lib: ModuleType, transport: Any) -> None:
+    for name in ("user", "header:", "headers:x", "url.host"):
+        said = f"RateLimit: cost={name!r}: name one of scheme, host, origin, method, path, header:<name>,"
+        with pytest.raises(ConfigError, match=said):
+            transport(Pipeline(Shadow(RateLimit("1/s", cost=name))), site(lib))
+    for name in ("scheme", "host", "origin", "method", "path", "header:x-user", "extension:user"):
+        transport(Pipeline(RateLimit("1/s", key=name)), site(lib))

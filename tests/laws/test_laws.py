@@ -389,17 +389,26 @@ def test_a_refusal_may_count_where_that_is_said(unshrunk):
 
 
 class CountsRefusals(Works):
-    refused = 0
+    turned_away = 0
 
     def enter(self, call, now):
         try:
             return super().enter(call, now)
         except Overloaded:
-            self.refused += 1
+            self.turned_away += 1
             raise
 
     def snapshot(self, now):
-        return {"refused": self.refused}
+        return {"turned_away": self.turned_away}
+
+
+def test_a_count_of_refusals_by_its_name_takes_nothing():
+    check(lambda: Spec(CountsThemByName), examples=30)
+
+
+class CountsThemByName(CountsRefusals):
+    def snapshot(self, now):
+        return {"refused": self.turned_away, "each": {"refused": self.turned_away}}
 
 
 def test_requests_of_ones_own_are_asked_by_name():

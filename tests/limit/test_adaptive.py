@@ -493,5 +493,5 @@ def test_snapshots_change_nothing():
     gate, _ = opened(initial=2, queue=3)
     for _ in range(3):
         arrive(gate)
-    expected = {"limit": 2, "in_flight": 2, "queue": 3, "queued": 1, "latency": 0.0}
+    expected = {"limit": 2, "in_flight": 2, "queue": 3, "queued": 1, "refused": 0, "latency": 0.0}
     assert gate.snapshot(0.0) == gate.snapshot(9.0) == expected

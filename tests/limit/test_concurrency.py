@@ -166,7 +166,7 @@ def test_each_key_has_its_own_permits_and_is_forgotten_with_its_last_call():
     _, left = arrive(gate, host="b")
     with pytest.raises(Overloaded, match="1 in flight, 1 queued"):
         arrive(gate, host="a")
-    assert gate.snapshot(0.0) == {"limit": 1, "keys": 2, "in_flight": 2, "queue": 1, "queued": 2}
+    assert gate.snapshot(0.0) == {"limit": 1, "keys": 2, "in_flight": 2, "queue": 1, "queued": 2, "refused": 1}
     gate.leave(left)
     end(gate, b)
     assert set(gate.cells) == {"a"}
@@ -176,6 +176,7 @@ def test_each_key_has_its_own_permits_and_is_forgotten_with_its_last_call():
     end(gate, waiter.call)
     assert gate.idle()
     assert gate.cells == {}
+    assert gate.snapshot(0.0)["refused"] == 1  # remembered beyond the key
 
 
 def test_a_key_is_forgotten_though_somebody_has_yet_to_hear_that_his_time_is_over():
@@ -209,7 +210,14 @@ def test_snapshots_change_nothing():
     gate = start(2, queue=3)
     for _ in range(3):
         arrive(gate)
-    assert gate.snapshot(0.0) == gate.snapshot(9.0) == {"limit": 2, "in_flight": 2, "queue": 3, "queued": 1}
+    expected = {"limit": 2, "in_flight": 2, "queue": 3, "queued": 1, "refused": 0}
+    assert gate.snapshot(0.0) == gate.snapshot(9.0) == expected
+    for _ in range(2):
+        arrive(gate)
+    for _ in range(3):
+        with pytest.raises(Overloaded):
+            arrive(gate)
+    assert gate.snapshot(0.0) == {**expected, "queued": 3, "refused": 3}
 
 
 class Against(RuleBasedStateMachine):

@@ -250,10 +250,10 @@ def test_the_time_is_counted_from_the_answer_not_from_the_end_of_its_body():
 
 def test_snapshots():
     gate = start()
-    assert gate.snapshot(0.0) == {"in_flight": 0, "closed": 0.0}
+    assert gate.snapshot(0.0) == {"in_flight": 0, "refused": 0, "closed": 0.0}
     told(gate, 0.0, quota=(3, 10))
     arrive(gate, 1.0)
-    assert gate.snapshot(1.0) == {"in_flight": 1, "closed": 0.0, "remaining": 2.0, "seconds": 9.0}
+    assert gate.snapshot(1.0) == {"in_flight": 1, "refused": 0, "closed": 0.0, "remaining": 2.0, "seconds": 9.0}
     told(gate, 1.0, asked=5.0)
     assert gate.snapshot(2.0)["closed"] == 4.0
 
@@ -267,7 +267,7 @@ def test_each_key_is_told_by_itself():
     answer(gate, call, 0.0, 0.0, asked=5.0)
     assert refused(gate, 0.0, host="a") == 5.0
     assert arrive(gate, 0.0, host="b")[1] == 0
-    assert gate.snapshot(0.0) == {"keys": 2, "max_keys": 10_000, "in_flight": 1}
+    assert gate.snapshot(0.0) == {"keys": 2, "max_keys": 10_000, "in_flight": 1, "refused": 1}
     with pytest.raises(TypeError, match="the key is a list"):
         arrive(gate, 0.0, host=[])
 

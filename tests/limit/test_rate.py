@@ -50,6 +50,10 @@ def refused(gate, now, **request):
         ("0.5/s", 0.5, 1),
         ("2.5/s", 2.5, 2),
         ("1/100ms", 10.0, 1),
+        ("8/2seconds", 4.0, 8),
+        ("6/minutes", 0.1, 6),
+        ("36/hours", 0.01, 36),
+        ("864/days", 0.01, 864),
         (7, 7.0, 7),
         (0.2, 0.2, 1),
         (1e-9, 1e-9, 1),
@@ -65,10 +69,17 @@ def test_rates(rate, per_second, depth):
 
 RATE_FIX = 'write a count and a time, such as "100/s", "10/min", "1/10s", or a number per second'
 NOT_A_RATE = [
-    "100 per second please", "", "100", "/s", "100/", "100/fortnight", "-1/s", "0/s", "1/0s", "nan/s", "inf/s", "1e3/s",
+    "100 per second please", "", "100", "/s", "100/", "-1/s", "0/s", "1/0s", "nan/s", "inf/s", "1e3/s",
     "100/S", "\u0661/s", "9" * 400 + "/s", "1/" + "9" * 20 + "d", 0, 0.0, -1, float("nan"), float("inf"), 1e-10, 2e9,
     10**400, True, None, b"1/s", ("1", "s"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rate", "unit"), [("5/m", "m"), ("100/fortnight", "fortnight"), ("5/3mins", "mins")])
+def test_no_unit_of_time(rate, unit):
+    """An m is a minute to some and a month to others."""
+    with pytest.raises(ConfigError, match=f"there is no unit '{unit}': write one of ms, s, sec, second, seconds, min,"):
+        RateLimit(rate)
 
 
 @pytest.mark.parametrize("rate", NOT_A_RATE, ids=lambda rate: repr(rate)[:24])
@@ -162,9 +173,10 @@ def test_over_admission_40_of_40():
 def test_snapshots_change_nothing():
     gate = start("2/s", burst=4)
     arrive(gate, 1.0)
-    assert gate.snapshot(1.0) == {"rate": 2.0, "burst": 4.0, "remaining": 3.0}
-    assert gate.snapshot(99.0) == {"rate": 2.0, "burst": 4.0, "remaining": 4.0}
-    assert gate.snapshot(1.0) == {"rate": 2.0, "burst": 4.0, "remaining": 3.0}
+    shown = {"rate": 2.0, "burst": 4.0, "refused": 0}
+    assert gate.snapshot(1.0) == {**shown, "remaining": 3.0}
+    assert gate.snapshot(99.0) == {**shown, "remaining": 4.0}
+    assert gate.snapshot(1.0) == {**shown, "remaining": 3.0}
 
 
 # Waiting.
@@ -236,7 +248,17 @@ def test_each_key_has_its_own_limit(key):
     assert refused(gate, 0.0, user="a").retry_after == 1.0
     assert arrive(gate, 0.0, user=None)[1] == 0  # those without a user share one limit
     refused(gate, 0.0, user=None)
-    assert gate.snapshot(0.0) == {"rate": 1.0, "burst": 1.0, "keys": 3, "max_keys": 100_000, "overflowed": 0}
+    assert gate.snapshot(0.0) == {
+        "rate": 1.0,
+        "burst": 1.0,
+        "refused": 2,
+        "keys": 3,
+        "max_keys": 100_000,
+        "overflowed": 0,
+    }
+    assert refused(gate, 0.0, user="a").key == "a"
+    assert refused(gate, 0.0, user=None).key is None
+    assert "'b'" not in str(refused(gate, 0.0, user="b"))
 
 
 @pytest.mark.parametrize("cost", ["tokens", lambda call: call.request.tokens])

@@ -57,3 +57,31 @@ def test_the_bytes_of_a_body(limit):
             next(response.iter_raw())
         assert remaining(pipeline) == 450  # broken off: what had come by then
     assert pipeline.idle()
+
+
+@LIMITS
+def test_what_nobody_said_is_counted(limit):
+    """Nonsense is nothing said; a call that failed, or that was charged nothing else to begin with, owes no word."""
+    pipeline = Pipeline(limit("1000/min", cost=100, settle=True, name="tokens"), clock=lambda: 5.0)
+
+    def ask(answer):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    guarded = pipeline(spent=lambda answer: answer)(ask)
+    for answer in (5, None, -1, "five", True, float("nan")):
+        assert guarded(answer) is answer
+    with pytest.raises(KeyError):
+        guarded(KeyError())
+    assert pipeline.snapshot()["tokens"]["unsettled"] == 5
+    assert "unsettled" not in Pipeline(limit("1/s", name="tokens")).snapshot()["tokens"]
+
+
+@LIMITS
+def test_without_spent_nothing_is_settled_and_the_snapshot_says_so(limit):
+    pipeline = Pipeline(limit("1000/min", cost=100, settle=True, name="tokens"), clock=lambda: 5.0)
+    guarded = pipeline(len)
+    guarded("a")
+    guarded("b")
+    assert pipeline.snapshot()["tokens"]["unsettled"] == 2

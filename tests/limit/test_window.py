@@ -87,7 +87,7 @@ def test_a_number_is_a_count_per_second(spec):
     gate = start(spec, 2.5)
     assert [arrive(gate, 0.0)[1], arrive(gate, 0.0)[1]] == [0, 0]
     refused(gate, 0.0)
-    assert gate.snapshot(0.0) == {"limit": 2.5, "period": 1.0, "remaining": 0.5}
+    assert gate.snapshot(0.0) == {"limit": 2.5, "period": 1.0, "refused": 1, "remaining": 0.5}
 
 
 @BOTH
@@ -98,7 +98,9 @@ def test_keys_and_costs(spec):
     assert arrive(gate, 0.0, user="a", tokens=0)[1] == 0  # free
     refused(gate, 0.0, user="a", tokens=1)
     assert refused(gate, 0.0, user="c", tokens=10.5).retry_after is None  # it can never go
-    assert gate.snapshot(0.0) == {"limit": 10.0, "period": 1.0, "keys": 2, "max_keys": 100_000, "overflowed": 0}
+    shown = {"limit": 10.0, "period": 1.0, "refused": 2, "keys": 2, "max_keys": 100_000, "overflowed": 0}
+    assert gate.snapshot(0.0) == shown
+    assert refused(gate, 0.0, user="a", tokens=1).key == "a"
     with pytest.raises(TypeError, match="the key is a list, which has no hash"):
         arrive(gate, 0.0, user=[], tokens=1)
     with pytest.raises(ValueError, match="the cost is nan"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 import pytest
 from hypothesis import given, settings
@@ -15,14 +17,20 @@ from meshkit import (
     FellBack,
     NoEndpoint,
     Overloaded,
+    Pace,
     Pipeline,
+    RateLimit,
+    RateLimited,
     RejectedCall,
+    Shadow,
     Shared,
+    SlidingWindow,
     StateChanged,
     TimedOut,
     Timeout,
     Verdict,
 )
+from meshkit.limit.pace import Told
 from meshkit.observe.watch import watch
 from meshkit.runtime import threads
 from meshkit.runtime.lock import owned
@@ -300,3 +308,35 @@ def test_being_watched_changes_no_decision(description, trace, outcomes):
     assert sum(isinstance(event, AttemptEnded | FellBack) for event in tree.told) == sent
     taken = [shown["taken"] for shown in log if isinstance(shown, dict) and "taken" in shown]
     assert sum(taken) <= sum(isinstance(event, FellBack) for event in tree.told)
+
+
+@pytest.mark.parametrize("limit", [RateLimit("1/h", key="user"), SlidingWindow("1/h", key="user")])
+@pytest.mark.parametrize("trial", [False, True])
+def test_listeners_are_told_who_was_refused(limit, trial):
+    stack, events = listened(Shadow(limit) if trial else limit)
+
+    @stack
+    def served(user):
+        return user
+
+    for user in ("ann", "bob", "ann", None, None):
+        with suppress(RateLimited):
+            served(user)
+    reasons = [event.reason for event in events if hasattr(event, "reason")]
+    assert [reason.key for reason in reasons] == ["ann", None]
+    assert "ann" not in f"{reasons[0]} {reasons[0]!r}"
+
+
+def test_whom_a_pace_refused():
+    stack, events = listened(Pace(key="user"))
+
+    @stack
+    def served(user):
+        return user
+
+    stack.states[0].cells["ann"] = told = Told()
+    told.closed_until = 5.0
+    with pytest.raises(RateLimited):
+        served("ann")
+    assert [event.reason.key for event in events] == ["ann"]
+    assert stack.snapshot()["Pace"]["refused"] == 1

@@ -207,9 +207,35 @@ def test_what_cannot_be_is_said(tmp_path: Path, code: str, said: str, monkeypatc
 
 @pytest.mark.parametrize("arguments", ["'twisted'", "backends='trio'", "'asyncio', 3"])
 def test_a_mark_that_cannot_be(tmp_path: Path, arguments: str) -> None:
-    done = session(tmp_path, f"import pytest\n@pytest.mark.virtual_time({arguments})\nasync def test_it(): pass\n")
-    assert done.returncode != 0
-    assert "write virtual_time(), virtual_time('trio') or virtual_time('asyncio', 'trio')" in done.stdout
+    code = f"import pytest\n@pytest.mark.virtual_time({arguments})\nasync def test_it(): pass\ndef test_other(): pass\n"
+    done = session(tmp_path, code)
+    assert done.returncode == 1
+    said = "of test_it: write virtual_time(), virtual_time('trio') or virtual_time('asyncio', 'trio')"
+    assert f"virtual_time({arguments}) {said}" in done.stdout
+    assert " 1 failed, 1 passed in" in done.stdout  # the rest of the file is run
+
+
+def test_nobody_runs_it_without_the_mark(tmp_path: Path) -> None:
+    done = session(tmp_path, "async def test_it(virtual_clock): pass\nasync def test_other(): pass\n")
+    assert done.returncode == 1
+    assert "test_it is an async def without the mark: write @pytest.mark.virtual_time above it" in done.stdout
+    assert done.stdout.count("virtual_clock: ") == 2  # where it failed, and in the summary
+    assert "async def functions are not natively supported" in done.stdout  # where it was not asked for
+
+
+@pytest.mark.parametrize("neighbour", ["anyio, automatic", "a rival"])
+def test_without_the_mark_another_plugin_may_run_it(tmp_path: Path, neighbour: str) -> None:
+    code = "async def test_it(virtual_clock):\n    assert virtual_clock() > 0\n"
+    if neighbour != "a rival":
+        code += "import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
+    passes(session(tmp_path, code, *NEIGHBOURS[neighbour]), 1)
+
+
+def test_a_mark_on_trio_where_it_is_not_installed(tmp_path: Path) -> None:
+    gone = "import sys\nsys.modules['trio'] = None\n"
+    done = session(tmp_path, f"{gone}import pytest\n@pytest.mark.virtual_time('trio')\nasync def test_it(): pass\n")
+    assert done.returncode == 1
+    assert "trio is not installed: install meshkit with its extra [trio]" in done.stdout
 
 
 FIXTURES = """

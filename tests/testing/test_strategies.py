@@ -9,6 +9,7 @@ import subprocess
 import sys
 from random import Random
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ QUICK = settings(max_examples=30)
 
 def kind_of(step):
     seconds, end = resolve(step_of(step), ManualClock())
-    if seconds >= FOREVER or (isinstance(end, Raised) and end.error is TimeoutError):
+    if seconds >= FOREVER or (isinstance(end, Raised) and end.error in (TimeoutError, httpx.ReadTimeout)):
         return "timeout"
     if isinstance(end, Raised):
         return "failure"
@@ -50,9 +51,29 @@ def test_any_kind_is_found(kind):
 
 
 @QUICK
+@given(strategies.outcomes(http=True))
+def test_what_is_raised_over_http_is_httpx_own(step):
+    """So a client's `except httpx.TransportError` is tried, as it will be in earnest."""
+    _, end = resolve(step_of(step), ManualClock())
+    if isinstance(end, Raised):
+        assert isinstance(end.make(), httpx.TransportError | AssertionError)  # who hangs, hangs for too long
+
+
+def test_an_error_over_http_is_found():
+    step = find(strategies.outcomes("failure"), lambda step: step is httpx.ReadError)
+    with (
+        httpx.Client(transport=Upstream(step, clock=ManualClock()).transport()) as client,
+        pytest.raises(httpx.ReadError) as raised,
+    ):
+        client.get("http://orders/")
+    assert raised.value.request.url.host == "orders"
+
+
+@QUICK
 @given(strategies.outcomes(http=False))
 def test_outcomes_of_functions_are_no_answers(step):
     assert not isinstance(step_of(step), Answer)
+    assert not (isinstance(step, type) and step.__module__ != "builtins")
     assert not (isinstance(step, int) and not isinstance(step, bool))
 
 
@@ -190,4 +211,5 @@ def test_a_property_that_does_not_hold_is_found():
 def test_without_hypothesis_it_says_what_to_install():
     code = "import sys; sys.modules['hypothesis'] = None\nimport meshkit.testing.strategies"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert "ConfigError: meshkit.testing.strategies needs hypothesis: pip install 'meshkit[testing]'" in done.stderr
+    said = "ConfigError: meshkit.testing.strategies needs hypothesis: install meshkit with its extra [testing]"
+    assert said in done.stderr

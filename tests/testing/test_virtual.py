@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import time
 
 import anyio
@@ -225,6 +226,12 @@ def test_results_and_errors_come_out():
 def test_an_unknown_backend():
     with pytest.raises(ConfigError, match="write 'asyncio' or 'trio'"):
         run(asyncio.sleep, 0, backend="twisted")
+
+
+def test_without_trio_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "trio", None)
+    with pytest.raises(ConfigError, match=r"run: backend='trio': trio is not installed: .* extra \[trio\]"):
+        run(asyncio.sleep, 0, backend="trio")
 
 
 def test_the_clock_needs_a_loop():
