@@ -48,7 +48,7 @@ if typing.TYPE_CHECKING:
         Throttle,
         Vegas,
     )
-    from .observe.events import AttemptEnded, FellBack, Hedged, RejectedCall, StateChanged, WouldReject
+    from .observe.events import AttemptEnded, FaultInjected, FellBack, Hedged, RejectedCall, StateChanged, WouldReject
     from .pipeline import Pipeline
     from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Hedge, Retry, RetryBudget
     from .runtime.lag import loop_lag
@@ -77,6 +77,7 @@ __all__ = [
     "Exponential",
     "Failure",
     "Fallback",
+    "FaultInjected",
     "FaultInjection",
     "FellBack",
     "FixedWindow",
@@ -147,7 +148,15 @@ _HOMES = {
         "Throttle",
         "Vegas",
     ),
-    ".observe.events": ("AttemptEnded", "FellBack", "Hedged", "RejectedCall", "StateChanged", "WouldReject"),
+    ".observe.events": (
+        "AttemptEnded",
+        "FaultInjected",
+        "FellBack",
+        "Hedged",
+        "RejectedCall",
+        "StateChanged",
+        "WouldReject",
+    ),
     ".pipeline": ("Pipeline",),
     ".retry": ("ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Hedge", "Retry", "RetryBudget"),
     ".runtime.limiter": ("Limiter",),

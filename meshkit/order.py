@@ -113,6 +113,8 @@ def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None
                 *path, end = spec.instead
                 plain = callable(end) and not awaits(end) and not hasattr(end, "start")
                 check_sync((*path,) if plain else spec.instead, bounds_attempts=bounds_attempts)
+            elif hasattr(spec.instead, "start"):
+                check_sync((spec.instead,), bounds_attempts=bounds_attempts)
         repeated = repeated or isinstance(spec, Retry)
 
 

@@ -9,10 +9,14 @@ from meshkit import (
     Cluster,
     ConcurrencyLimit,
     ConfigError,
+    Fallback,
+    Hedge,
     Pipeline,
     RateLimit,
     Retry,
     Shared,
+    SingleFlight,
+    StaleIfError,
     Timeout,
 )
 from meshkit.order import warnings
@@ -90,3 +94,17 @@ def test_a_sync_function_takes_a_timeout_outside_the_retry():
 def test_a_sync_function_takes_no_middleware():
     with pytest.raises(ConfigError, match=r"middleware'?: a middleware is async"):
         Pipeline(middleware)(lambda: None)
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        Cluster("spare", ["a:1"], pipeline=[Hedge(0.1)]),
+        Shared(Cluster("spare", ["a:1"], pipeline=[SingleFlight()])),
+        [Fallback(Cluster("spare", ["a:1"], pipeline=[StaleIfError(1.0)])), Cluster("other", ["b:1"])],
+    ],
+    ids=["cluster", "shared", "nested"],
+)
+def test_what_cannot_be_without_tasks_is_found_where_a_fallback_goes(instead):
+    with pytest.raises(ConfigError, match="make the function async"):
+        Pipeline(Fallback(instead)).call(lambda: None)

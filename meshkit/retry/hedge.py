@@ -27,7 +27,7 @@ from .. import options
 from ..call import Call, Verdict
 from ..errors import ConfigError
 from ..sketch import Sketch
-from .budget import Budget, RetryBudget
+from .budget import Budget, ConcurrentBudget, RetryBudget
 
 __all__ = ["Hedge"]
 
@@ -68,6 +68,9 @@ class Hedge:
     def __attrs_post_init__(self) -> None:
         if self.after is None and self.percentile is None:
             raise ConfigError.of("Hedge", "after", None, "say when: after=0.2 (seconds), or percentile=0.95")
+        if isinstance(self.budget, ConcurrentBudget) and self.attempts > 2:
+            fix = "it counts one further attempt for each call: leave attempts at 2, or give a RetryBudget"
+            raise ConfigError.of("Hedge", "budget", self.budget, fix)
 
     __call__ = options.no_decorator
 

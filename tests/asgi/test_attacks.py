@@ -70,23 +70,23 @@ async def shop(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize(
-    ("client", "work", "verdict"),
+    ("parts", "takes", "work", "verdict"),
     [
-        (lambda: Slow(*[PART] * 99, gives=0.3), 0.1, "ignored"),  # still at it when the deadline strikes
-        (lambda: Slow(*[PART] * 2, REST, gives=0.3), 0.2, "ignored"),  # just done with it
-        (lambda: Slow(REST, gives=2.0), 0.0, "ignored"),  # a single part
-        (lambda: Slow(REST, takes=0.6), 0.1, "ignored"),  # takes the answer slowly
-        (lambda: Slow(REST, takes=0.3), 0.5, "ignored"),  # it is the app's turn just then
-        (lambda: Slow(REST), 3.0, "failure"),  # the app's own slowness
-        (lambda: Slow(REST, gives=0.09), 3.0, "failure"),
-        (lambda: Slow(REST), 0.9, "failure"),  # within the answer
-        (lambda: Slow(REST, gives=0.2), 0.1, "success"),
+        ([0.3] * 99, 0.0, 0.1, "ignored"),  # still at it when the deadline strikes
+        ([0.3] * 3, 0.0, 0.2, "ignored"),  # just done with it
+        ([2.0], 0.0, 0.0, "ignored"),  # a single part
+        ([0.0], 0.6, 0.1, "ignored"),  # takes the answer slowly
+        ([0.0], 0.3, 0.5, "ignored"),  # it is the app's turn just then
+        ([0.0], 0.0, 3.0, "failure"),  # the app's own slowness
+        ([0.09], 0.0, 3.0, "failure"),
+        ([0.0], 0.0, 0.9, "failure"),  # within the answer
+        ([0.2], 0.0, 0.1, "success"),
     ],
 )
-def test_whose_slowness_it_was(backend: str, client: Any, work: float, verdict: str) -> None:
+def test_whose_slowness_it_was(backend: str, parts: list[float], takes: float, work: float, verdict: str) -> None:
     async def main() -> list[str]:
         pipeline = Pipeline(Timeout(1.0), probe := Probe(), clock=virtual_clock)
-        slow = client()
+        slow = Slow(*[PART] * (len(parts) - 1), REST, gives=parts[0], takes=takes)
         try:
             await MeshMiddleware(shop, pipeline)(http(f"/{work}"), slow.receive, slow.send)
         except DeadlineExceeded:
@@ -121,14 +121,14 @@ def test_slow_clients_open_no_breaker(backend: str) -> None:
                 raise
             await answering()(scope, receive, send)
 
-        app = MeshMiddleware(MeshMiddleware(asks, inner, translate=True), outer)
-        for path in ("/", "/answers"):
-            for parts in (1, 9):
-                client = Slow(*[PART] * parts, REST, gives=0.3)
-                await app(http(path), client.receive, client.send)
-                assert client.status == 500 + 4 * (path == "/" or parts == 9)
-        assert (await ask(app)).status == 200
-        assert probe.verdicts == ["ignored"] * 4 + ["success"]
+        app = MeshMiddleware(asks, inner, translate=True, reserve=0.1)
+        for path, guarded in (("/", MeshMiddleware(app, outer)), ("/answers", app)):
+            for parts in (2, 9):
+                client = Slow(*[PART] * (parts - 1), REST, gives=0.3)
+                await guarded(http(path), client.receive, client.send)
+                assert client.status == (500 if path == "/answers" and parts == 2 else 504)
+            assert (await ask(guarded)).status == 200
+        assert probe.verdicts == ["ignored", "ignored", "success"] * 2
 
     run(main, backend=backend)
 
@@ -430,20 +430,20 @@ async def awaited(*arguments: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    "made",
+    ("make", "options"),
     [
-        lambda: RateLimit("1/s", key=awaited),
-        lambda: RateLimit("1/s", cost=awaited),
-        lambda: LoadShed(10, priority=awaited),
-        lambda: LoadShed(signal=awaited),
-        lambda: AdaptiveConcurrency(signal=awaited),
-        lambda: FaultInjection(abort=503, when=awaited, expires=60.0),
-        lambda: Pipeline().call(awaited) and Pipeline()(awaited, judge=awaited),
+        (RateLimit, {"rate": "1/s", "key": awaited}),
+        (RateLimit, {"rate": "1/s", "cost": awaited}),
+        (LoadShed, {"limit": 10, "priority": awaited}),
+        (LoadShed, {"signal": awaited}),
+        (AdaptiveConcurrency, {"signal": awaited}),
+        (FaultInjection, {"abort": 503, "expires": 60.0, "when": awaited}),
+        (Pipeline(), {"judge": awaited}),
     ],
 )
-def test_what_nothing_awaits_is_refused(made: Any) -> None:
+def test_what_nothing_awaits_is_refused(make: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="a plain def"):
-        made()
+        make(**options)
 
 
 async def test_a_key_that_is_new_for_each_call_is_refused() -> None:

@@ -13,6 +13,7 @@ import pytest
 from meshkit import (
     Cluster,
     ConcurrencyLimit,
+    ConcurrentBudget,
     ConfigError,
     DeadlineExceeded,
     Hedge,
@@ -236,3 +237,9 @@ def test_a_hundred_calls_at_once(backend):
         return len(ended)
 
     assert run(main, backend=backend) == 100
+
+
+def test_a_budget_that_counts_one_for_each_call_is_for_one_further_attempt():
+    Hedge(0.1, budget=ConcurrentBudget())
+    with pytest.raises(ConfigError, match="leave attempts at 2"):
+        Hedge(0.1, attempts=3, budget=ConcurrentBudget())
