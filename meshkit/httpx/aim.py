@@ -58,20 +58,25 @@ def hurried(request: Any, remaining: float) -> Any:
     return _attempt(request, request.url, {**request.extensions, "timeout": steps})
 
 
-def told(request: Any, fields: list[tuple[bytes, bytes]]) -> Any:
-    """The request with these fields as well, in place of its own of that name."""
+def told(request: Any, fields: list[tuple[bytes, bytes]], *, own: bool = False) -> Any:
+    """The request with these fields as well, in place of its own of that name. ``own``: it is our copy already."""
     headers = request.headers
-    names = [name for name, _ in fields]
     try:
-        own = [each for each in headers._list if each[1] not in names]
+        listed = headers._list
         more = new(type(headers))
-        more.__dict__.update(headers.__dict__)
-        more._list = own + [(name, name, value) for name, value in fields]
+        more._encoding = headers._encoding
+        for name, value in fields:
+            for each in listed:
+                if each[1] == name:
+                    listed = [other for other in listed if other[1] != name]
+                    break
+            listed = [*listed, (name, name, value)]
+        more._list = listed
     except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
         more = headers.copy()
         for name, value in fields:
             more[name.decode("ascii")] = value.decode("ascii")
-    attempt = _attempt(request, request.url, request.extensions)
+    attempt = request if own else _attempt(request, request.url, request.extensions)
     attempt.headers = more
     return attempt
 

@@ -37,17 +37,25 @@ class Fields:
     def __init__(self, policy: str, deadline: str | None, attempt: str | None) -> None:
         self._deadline = _name(policy, "deadline", deadline)
         self._attempt = _name(policy, "attempt", attempt)
-        self._format = format_grpc if self._deadline == GRPC.encode() else format_ms
+        self._format = _grpc if self._deadline == GRPC.encode() else _ms
 
     def told(self, request: Any, call: Call, clock: Callable[[], float]) -> Any:
-        """The request with what there is to say."""
+        """``request`` with what there is to say; where it is not the call's own any more, that very object."""
         fields = []
         if call.deadline is not None and self._deadline is not None:
             remaining = call.deadline - clock()
-            fields.append((self._deadline, self._format(remaining if remaining > 0 else 0.0).encode("ascii")))
+            fields.append((self._deadline, self._format(remaining if remaining > 0 else 0.0)))
         if call.attempt > 1 and self._attempt is not None:
             fields.append((self._attempt, b"%d" % call.attempt))
-        return told(request, fields) if fields else request
+        return told(request, fields, own=request is not call.request) if fields else request
+
+
+def _ms(seconds: float) -> bytes:
+    return b"%d" % (seconds * 1e3) if seconds < 1e6 else format_ms(seconds).encode("ascii")
+
+
+def _grpc(seconds: float) -> bytes:
+    return format_grpc(seconds).encode("ascii")
 
 
 def _name(policy: str, option: str, name: Any) -> bytes | None:
