@@ -111,17 +111,27 @@ def until(outer: Outer, clock: Callable[[], float], now: float) -> float | None:
 
 
 def impatient(call: Any) -> bool:
-    """Whether the deadline that a stranger has set for a call has passed, as the call sees it.
+    """Whether the deadline that a stranger has set for a call has passed, as the call sees it; or one of ours has, of
+    which a stranger has taken the time: a door's ``excuses(call)`` tells.
 
     Whoever calls us with too little time would else open our breakers for everybody: what ends then is no failure.
     """
+    if _excused(call):
+        return True
     outer, withheld = call.scope, EARLY
     while outer is not None:
         withheld += outer.reserve
-        if outer.__class__ is Scope and outer.stranger and outer.clock() >= outer.deadline - withheld:
+        deadline = outer.deadline
+        passed = deadline is not None and abs(deadline) != math.inf and outer.clock() >= deadline - withheld
+        if passed and (outer.stranger if outer.__class__ is Scope else _excused(outer)):
             return True
         outer = outer.scope
     return False
+
+
+def _excused(call: Any) -> bool:
+    excuses = getattr(call.door, "excuses", None)
+    return excuses is not None and excuses(call)
 
 
 def _awaited() -> bool:

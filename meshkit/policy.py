@@ -266,3 +266,6 @@ class Door(Protocol):
 
     def who(self, call: Call, /) -> str:
         """What is called, in a few words: a host, a function."""
+
+    # Optional, ``excuses(call) -> bool``: whether the caller itself has taken the time of a call that ran out of it (a
+    # slow client); see `meshkit.deadline.impatient`.

@@ -136,6 +136,10 @@ class AsgiDoor:
         ran_out = ran_out or (deadline is not None and now >= deadline - self.reserve - EARLY)
         return ran_out and exchange.dawdles(now)
 
+    def excuses(self, call: Call, /) -> bool:
+        """Whether the client has taken the time of a call that ran out of it; see `meshkit.deadline.impatient`."""
+        return call.request.dawdles(self.clock())  # type: ignore[no-any-return]
+
     def waits_no_longer(self, exchange: Any) -> bool:
         """Whether the time the client gave is over, by its own word: a further attempt within it cannot succeed."""
         until = exchange.waits_until

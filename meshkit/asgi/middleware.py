@@ -141,7 +141,7 @@ class MeshMiddleware:
             if not exchange.over:
                 exchange.close()
             if token is not None:
-                exchange.inherited.deadline = -inf
+                exchange.inherited.deadline = inf
                 try:  # noqa: SIM105  # as in runtime/tasks.py
                     CURRENT.reset(token)
                 except ValueError:  # the collector closes a coroutine in another context

@@ -33,6 +33,8 @@ from meshkit.testing import run, virtual_clock
 
 from .stand_ins import GONE, LAST, MORE, START, Client, Clock, Probe, answering, ask, http, websocket
 
+WORK = 0.5
+"""Seconds that an app's own work takes."""
 PART = {"type": "http.request", "body": b"a", "more_body": True}
 REST = {"type": "http.request", "body": b"a", "more_body": False}
 
@@ -99,7 +101,7 @@ def test_whose_slowness_it_was(backend: str, parts: list[float], takes: float, w
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_slow_clients_open_no_breaker(backend: str) -> None:
-    """Also not one further out, or where a middleware stands between, or where the app's own call ran out of time."""
+    """Nor one further out, or further in; nor where a middleware stands between."""
 
     async def middleware(call: Any, call_next: Any) -> Any:
         return await call_next()
@@ -107,13 +109,13 @@ def test_slow_clients_open_no_breaker(backend: str) -> None:
     async def main() -> None:
         outer = Pipeline(CircuitBreaker(failures=1), clock=virtual_clock)
         inner = Pipeline(CircuitBreaker(failures=1), Timeout(1.0), middleware, probe := Probe(), clock=virtual_clock)
-        database = Pipeline(Timeout(60.0), clock=virtual_clock)
+        database = Pipeline(CircuitBreaker(failures=1), Timeout(60.0), clock=virtual_clock)
 
         async def asks(scope: Any, receive: Any, send: Any) -> None:
             while (await receive()).get("more_body"):
                 pass
             try:
-                await database.call(anyio.sleep, 0.5)
+                await database.call(anyio.sleep, WORK)
             except TimeoutError:
                 if scope["path"] == "/answers":
                     await answering(500)(scope, receive, send)
@@ -133,10 +135,47 @@ def test_slow_clients_open_no_breaker(backend: str) -> None:
     run(main, backend=backend)
 
 
+def test_a_slow_reader_opens_no_breaker_further_out() -> None:
+    """It sees no more of the deadline than an error that passes."""
+
+    async def main() -> list[str]:
+        outer = Pipeline(probe := Probe(), clock=virtual_clock)
+        app = MeshMiddleware(MeshMiddleware(shop, Pipeline(Timeout(1.0), clock=virtual_clock)), outer)
+        client = Slow(takes=0.3)
+        with pytest.raises(DeadlineExceeded):
+            await app(http(f"/{WORK}"), client.receive, client.send)
+        return probe.verdicts
+
+    assert run(main) == ["ignored"]
+
+
+@pytest.mark.parametrize("rest", [REST, GONE])
+def test_who_listens_for_the_clients_leave_does_not_wait_for_it(rest: dict[str, Any]) -> None:
+    """Nothing more can come of the request: the time is the app's."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await receive()
+        async with anyio.create_task_group() as group:
+            group.start_soon(receive)
+            await anyio.sleep(WORK)
+            await send({**START, "status": 200})
+            await anyio.sleep_forever()
+
+    async def main() -> tuple[list[str], list[float]]:
+        pipeline = Pipeline(Timeout(1.0), probe := Probe(), clock=virtual_clock)
+        client = Client(PART, rest)
+        with pytest.raises(DeadlineExceeded):
+            await MeshMiddleware(app, pipeline)(http(), client.receive, client.send)
+        return probe.verdicts, probe.latencies
+
+    assert run(main) == (["failure" if rest is REST else "ignored"], [pytest.approx(WORK)])
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_time_it_takes_to_upload_is_no_latency(fails: bool) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await anyio.sleep(0.25)
+        await anyio.sleep(WORK)
         if fails:
             while (await receive()).get("more_body"):
                 pass
@@ -151,12 +190,12 @@ def test_the_time_it_takes_to_upload_is_no_latency(fails: bool) -> None:
         pipeline = Pipeline(first, middleware, second, clock=virtual_clock)
         client = Slow(PART, PART, REST, gives=3.0, takes=5.0)
         try:
-            await MeshMiddleware(app, pipeline)(http("/0.5"), client.receive, client.send)
+            await MeshMiddleware(app, pipeline)(http("/0.25"), client.receive, client.send)
         except LookupError:
             assert fails
         return [*first.latencies, *second.latencies]
 
-    assert run(main) == pytest.approx([0.25 if fails else 0.75] * 2)
+    assert run(main) == pytest.approx([WORK if fails else WORK + 0.25] * 2)
 
 
 def test_what_an_app_gave_up_reading_is_the_clients_time_no_longer() -> None:
@@ -283,6 +322,28 @@ async def test_a_worker_does_not_inherit_a_deadline_for_ever(path: str, between:
     worker.go.set()
     assert worker.task is not None
     assert await worker.task is None
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_a_worker_learns_later_is_learned(anyio_backend: str) -> None:
+    """The stranger's deadline, under which its time-outs would be no failures, is over as well."""
+    calls = Pipeline(breaker := CircuitBreaker(failures=1, name="database"), Timeout(0.01))
+    go, behind = asyncio.Event(), []
+
+    async def work() -> None:
+        await go.wait()
+        with pytest.raises(DeadlineExceeded):
+            await calls.call(anyio.sleep_forever)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        behind.append(asyncio.ensure_future(work()))
+        await anyio.sleep_forever()
+
+    client = await ask(MeshMiddleware(app, Pipeline()), http(headers=[("x-request-deadline-ms", "5")]))
+    assert client.status == 504
+    go.set()
+    await behind[0]
+    assert calls.snapshot()[breaker.name]["state"] == "open"
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
