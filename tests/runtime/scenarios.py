@@ -211,7 +211,7 @@ def discard():
 
 def hedge():
     """The first attempt hangs, the second waits in line, the third answers; all of them hold a permit."""
-    limits = ConcurrencyLimit(9), Hedge(0.25, attempts=3, budget=ConcurrentBudget()), ConcurrencyLimit(2, queue=2)
+    limits = ConcurrencyLimit(9), Hedge(0.25, attempts=3, budget=RetryBudget()), ConcurrencyLimit(2, queue=2)
     scenario = Scenario(*limits, may=[Overloaded])
     tries = []
 
