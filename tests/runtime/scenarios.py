@@ -23,6 +23,7 @@ from meshkit import (
     RateLimit,
     Rejected,
     Retry,
+    RetryBudget,
     TimedOut,
     Timeout,
     Verdict,
