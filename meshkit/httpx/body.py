@@ -22,6 +22,7 @@ from ..call import Call, Verdict
 from ..deadline import impatient
 from ..engine import expired
 from ..errors import TimedOut
+from ..runtime.outcome import deliver
 from ..runtime.settle import abandon, settle
 from .library import library_of
 
@@ -120,6 +121,8 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
         if kind is None:
             theirs = getattr(library_of(response).module, stream)
             kind = kinds[type(response)] = type(body.__name__, (body, theirs), {})
+        if call.events:
+            deliver(tree, call)
         response.stream = kind(tree, call, response.stream, verdict)
         return response
 

@@ -12,7 +12,7 @@ from ..deadline import spend
 from ..engine import MANY
 from ..section import REPEAT
 
-__all__ = ["follows", "noted", "repeats", "told"]
+__all__ = ["deliver", "follows", "noted", "repeats", "told"]
 
 DEEP = 64
 """Contexts of contexts that are looked through; a chain of more is not made longer."""
@@ -62,6 +62,15 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict) -> None:
         call.over = True
         spend(call.scope, call.door.who(call), now - call.began_at, call.attempt, verdict.value)
     if call.events is not None:
-        events, call.events = call.events, []
-        for event in events:
-            tree.tell(event)
+        deliver(tree, call)
+
+
+def deliver(tree: Any, call: Call) -> None:
+    """The events so far. A call that goes on must not keep them: the traceback of a failure among them holds the frames
+    of whoever made the call, and an answer forgotten there would never be collected.
+    """
+    events: Any = call.events
+    written = [*events]
+    events.clear()  # the very list: forks of the call have it too
+    for event in written:
+        tree.tell(event)

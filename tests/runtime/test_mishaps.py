@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from contextlib import suppress
 
 import httpx
@@ -152,25 +153,30 @@ def test_a_forgotten_answer_gives_its_permit_back(policies, listening):
     ids=["middleware", "stale", "flight", "hedge"],
 )
 def test_a_failing_call_leaves_no_cycle(policies):
+    class Theirs(ConnectionError):
+        pass
+
+    alive = []
+
     async def fails():
-        raise ConnectionError("theirs")
+        error = Theirs()
+        alive.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
 
     async def main():
         call = Pipeline(Timeout(5.0), *policies)(fails)
-
-        async def once():
-            with suppress(ConnectionError):
-                await call()
-
-        await once()
-        gc.collect()
         for _ in range(5):
-            await once()
-        return gc.collect()
+            with suppress(Theirs):
+                await call()
 
     gc.disable()
     try:
-        assert asyncio.run(main()) == 0
+        asyncio.run(main())
+        assert len(alive) >= 5
+        assert [ref for ref in alive if ref() is not None] == []
     finally:
         gc.enable()
 
