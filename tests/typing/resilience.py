@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, assert_type
 
 import httpx
@@ -42,7 +41,7 @@ from meshkit.httpx import AsyncMeshTransport, MeshTransport
 AdaptiveConcurrency()
 AdaptiveConcurrency(Vegas(), queue=10, order="adaptive", signal=loop_lag, lag=0.05)
 AdaptiveConcurrency(AIMD(initial=10))
-AdaptiveConcurrency(Gradient2(), 10)  # type: ignore[misc]
+AdaptiveConcurrency(Gradient2(), 10)  # type: ignore[call-arg]
 LoadShed(200, signal=loop_lag, threshold=0.1, priority="header:x-priority")
 Throttle(k=1.5)
 FixedWindow("100/min", key="user")
@@ -80,7 +79,7 @@ def ask(words: str) -> str:
     return words
 
 
-assert_type(Pipeline(RateLimit("1/s", settle=True))(spent=len)(ask), Callable[[str], str])
+assert_type(Pipeline(RateLimit("1/s", settle=True))(spent=len)(ask)("words"), str)
 
 # Deadlines.
 
