@@ -7,6 +7,7 @@ Importing this imports neither library.
 """
 
 from .door import Judge
+from .pool import PoolTransport
 from .transport import AsyncMeshTransport, MeshTransport
 
-__all__ = ["AsyncMeshTransport", "Judge", "MeshTransport"]
+__all__ = ["AsyncMeshTransport", "Judge", "MeshTransport", "PoolTransport"]

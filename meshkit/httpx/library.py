@@ -19,10 +19,20 @@ NAMES = ("httpx", "httpx2")
 class Library:
     """One of the two, and its errors by what they mean."""
 
-    __slots__ = ("ByteStream", "TimeoutException", "_doubles", "broken", "mistakes", "module", "unsent")
+    __slots__ = (
+        "AsyncByteStream",
+        "ByteStream",
+        "TimeoutException",
+        "_doubles",
+        "broken",
+        "mistakes",
+        "module",
+        "unsent",
+    )
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
+        self.AsyncByteStream = module.AsyncByteStream
         self.ByteStream = module.ByteStream
         self.TimeoutException = module.TimeoutException
         self.unsent = (module.ConnectError, module.ConnectTimeout, module.PoolTimeout, module.ProxyError)

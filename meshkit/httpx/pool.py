@@ -1,0 +1,242 @@
+"""How does a client's request reach the wire? Over our own connections, and to the client it looks as it always did.
+
+=========================  ==========================================================================================
+of httpx                   here
+=========================  ==========================================================================================
+``timeout``                the four steps, each for itself; a fifth, ``total``, for all of the exchange
+``Limits``                 the ceilings of `meshkit.upstream.Limits`, for each loop
+exceptions                 the same, each from the pool's own (`meshkit.upstream.errors`), which says more
+a request's extensions     ``timeout``, ``sni_hostname``, ``target``, ``trace``
+a response's extensions    ``http_version``, ``reason_phrase``, ``network_stream``
+HTTP/2, a proxy, trio      the library's own transport underneath, made of the same arguments
+=========================  ==========================================================================================
+
+An answer that came whole holds no connection any more when the client gets to see it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from asyncio import get_running_loop
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from ..errors import ConfigError
+from ..upstream.dial import Dial
+from ..upstream.errors import WireError
+from ..upstream.origin import Origin
+from ..upstream.places import Limits
+from ..upstream.pool import Pool
+from ..upstream.trace import Trace
+from .library import Library, installed, library_of
+from .stream import NetworkStream, body_of, translated
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
+
+    class _Async(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: Any) -> Any: ...
+
+else:
+    _Async = object
+
+__all__ = ["PoolTransport"]
+
+PORTS = {b"http": (80, False), b"ws": (80, False), b"https": (443, True), b"wss": (443, True)}
+NONE: dict[str, Any] = {}
+MANY = 10_000
+"""Origins remembered: a program that asks more than that puts some together anew."""
+
+
+class PoolTransport(_Async):
+    """For ``httpx.AsyncClient`` and ``httpx2.AsyncClient``: in place of ``AsyncHTTPTransport``, and much faster.
+
+    The arguments are those of ``AsyncHTTPTransport``; ``limits`` may also be `meshkit.upstream.Limits`, with ceilings
+    for one origin and for the queue. It may serve any number of loops, one after the other or at once; each has
+    connections of its own. Where the pool does not speak the language (``http2=True``, ``proxy=``, trio) the library's
+    own transport is used underneath.
+
+    Raises the library's exceptions, as ``AsyncHTTPTransport`` does.
+    """
+
+    __slots__ = ("_context", "_given", "_library", "_origins", "_theirs", "limits", "pool")
+
+    def __init__(  # noqa: PLR0917  # as httpx has them
+        self,
+        verify: Any = True,
+        cert: Any = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Any = None,
+        proxy: Any = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[Any] | None = None,
+    ) -> None:
+        self.limits = _limits(limits)
+        options = () if socket_options is None else tuple(socket_options)
+        self._given = {
+            "verify": verify,
+            "cert": cert,
+            "trust_env": trust_env,
+            "http1": http1,
+            "http2": http2,
+            "proxy": proxy,
+            "uds": uds,
+            "local_address": local_address,
+            "retries": retries,
+            "socket_options": options or None,
+        }
+        self._theirs: dict[Library, Any] = {}
+        self._library: Library | None = None
+        self._context: ssl.SSLContext | None = None
+        if verify is not True or cert is not None:  # what cannot be used is refused here, as httpx does
+            self._library = installed("PoolTransport")
+            self._context = self._tls()
+        self._origins: dict[Any, Origin] = {}
+        self.pool: Pool | None = None
+        """Our own connections, unless the library's are used for all."""
+        if http1 and not http2 and proxy is None:
+            self.pool = Pool(self.limits, tls=self._tls, dial=Dial(uds, local_address, options, retries))
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request. The connection is held until the body has been read or closed."""
+        library = library_of(request)
+        pool = self.pool
+        if pool is None:
+            return await self._other(library).handle_async_request(request)
+        if self._library is None:
+            self._library = library
+        url = request.url
+        extensions = request.extensions
+        told = extensions.get("trace")
+        trace = None if told is None else Trace(told, request)
+        key = url.raw_scheme, url.raw_host, url.port, extensions.get("sni_hostname")
+        origin = self._origins.get(key)
+        if origin is None:
+            origin = self._origin(library, request, key)
+        stream = request.stream
+        if isinstance(stream, library.ByteStream):
+            [body] = stream
+        elif isinstance(stream, library.AsyncByteStream):
+            body = stream
+        else:
+            raise RuntimeError("an async client cannot send a body that is a plain iterator")  # noqa: TRY004  # as httpx
+        try:
+            answer = await pool.send(
+                origin,
+                request.method.encode("ascii"),
+                extensions.get("target", url.raw_path),
+                request.headers.raw,
+                body,
+                times=extensions.get("timeout") or NONE,
+                trace=trace,
+            )
+        except WireError as error:
+            raise translated(error, library, request) from error
+        except RuntimeError:
+            if _running():
+                raise
+            return await self._other(library).handle_async_request(request)
+        return library.module.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=body_of(answer, library, request, trace),
+            extensions={
+                "http_version": answer.version,
+                "reason_phrase": answer.reason,
+                "network_stream": NetworkStream(answer.stream, library),
+            },
+        )
+
+    def handle_request(self, request: Any = None) -> NoReturn:
+        """For a client that awaits nothing this is the wrong transport: `TypeError`."""
+        raise TypeError("PoolTransport is for AsyncClient: give a Client an HTTPTransport")
+
+    __enter__ = close = handle_request
+
+    def _origin(self, library: Library, request: Any, key: tuple[bytes, bytes, int | None, str | None]) -> Origin:
+        scheme, host, port, name = key
+        known = PORTS.get(scheme)
+        if known is None:
+            what = f"unsupported protocol {scheme.decode()!r}" if scheme else "no protocol"
+            raise library.module.UnsupportedProtocol(
+                f"{request.url}: {what}; there are http and https", request=request
+            )
+        origin = Origin(host.decode("ascii"), known[0] if port is None else port, known[1], name if known[1] else None)
+        if len(self._origins) >= MANY:
+            self._origins.clear()
+        self._origins[key] = origin
+        return origin
+
+    def _tls(self) -> ssl.SSLContext:
+        """The context, made as the library makes it, when the first connection wants one: it takes 20 ms and more."""
+        if self._context is None:
+            given = self._given
+            library = self._library or installed("PoolTransport")
+            self._context = library.module.create_ssl_context(
+                verify=given["verify"], cert=given["cert"], trust_env=given["trust_env"]
+            )
+            self._context.set_alpn_protocols(["http/1.1"])
+        return self._context
+
+    def _other(self, library: Library) -> Any:
+        theirs = self._theirs.get(library)
+        if theirs is None:
+            limits = library.module.Limits(
+                max_connections=self.limits.connections,
+                max_keepalive_connections=self.limits.idle,
+                keepalive_expiry=self.limits.idle_for,
+            )
+            theirs = self._theirs[library] = library.module.AsyncHTTPTransport(limits=limits, **self._given)
+        return theirs
+
+    async def aclose(self) -> None:
+        """Close all connections. Used again, it opens new ones."""
+        if self.pool is not None and _running():
+            await self.pool.aclose()
+        for theirs in self._theirs.values():
+            await theirs.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        if self.pool is None:
+            return "PoolTransport(over the library's own)"
+        return f"PoolTransport({self.pool!r})"
+
+
+def _running() -> bool:
+    try:
+        get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _limits(given: Any) -> Limits:
+    if given is None:
+        return Limits()
+    if isinstance(given, Limits):
+        return given
+    try:
+        return Limits(
+            connections=given.max_connections,
+            idle=given.max_keepalive_connections,
+            idle_for=given.keepalive_expiry,
+        )
+    except AttributeError:
+        raise ConfigError.of("PoolTransport", "limits", given, "give httpx.Limits or meshkit.upstream.Limits") from None

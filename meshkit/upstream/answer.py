@@ -1,0 +1,119 @@
+"""What comes back? The head of an answer, and its body as it arrives, never much faster than it is read."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Self
+
+from .errors import ReadTimedOut, WireError
+from .parser import Headers
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+__all__ = ["HIGH", "Answer"]
+
+HIGH = 262_144
+"""Bytes kept for a reader: beyond them nothing more is read from the connection, until all are taken."""
+
+
+class Answer:
+    """One answer. Read it to its end or `close` it: until then it holds its connection.
+
+    ``status``, ``reason``, ``version`` and ``headers`` are as they came; ``trailers`` when the body has ended.
+    Iterated, it gives the body in parts as they arrive, once, and raises `WireError`. It is its own iterator: an
+    asynchronous generator would cost more than all the rest of a small body.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "chunks",
+        "complete",
+        "connection",
+        "error",
+        "headers",
+        "read",
+        "reason",
+        "reusable",
+        "size",
+        "status",
+        "stream",
+        "trailers",
+        "until",
+        "version",
+        "write",
+    )
+
+    def __init__(self, connection: Connection, read: float | None, until: float | None) -> None:
+        self.connection: Connection | None = connection
+        self.stream = connection
+        """The connection it came on, whoever holds it now."""
+        self.read = read
+        """Seconds that each part of the body may take."""
+        self.until = until
+        """When all of it must have come, in seconds of the monotonic clock."""
+        self.status = 0
+        self.complete = False
+        self.error: WireError | None = None
+        self.chunks: deque[bytes] = deque()
+        self.size = 0
+        self.trailers: Headers = []
+
+    # The rest is set by the parser: `version`, `reason` and `headers` with the status, `reusable` at the end; and
+    # `write`, the seconds that each part of a request's body may take, where there is one.
+    write: float | None
+    version: bytes
+    reason: bytes
+    headers: Headers
+    reusable: bool
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body, where all of it is here and none was taken: it holds no connection any more."""
+        if self.connection is not None or self.error is not None:
+            return None
+        return b"".join(self.chunks)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunks = self.chunks
+        while not chunks:
+            connection = self.connection
+            if self.error is not None:
+                self.close()
+                raise self.error
+            if connection is None:
+                raise StopAsyncIteration
+            if self.complete:
+                self.connection = None
+                connection.release()
+                raise StopAsyncIteration
+            if connection.tunnel is not None:
+                raise StopAsyncIteration
+            if connection.paused:
+                connection.resume()
+            try:
+                await connection.wait(self.read, self.until, ReadTimedOut)
+            except BaseException:
+                self.close()
+                raise
+        chunk = chunks.popleft()
+        self.size -= len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Let go of it. A body that has not come to its end takes the connection with it."""
+        connection, self.connection = self.connection, None
+        self.chunks.clear()
+        if connection is not None:
+            if self.complete and self.error is None:
+                connection.release()
+            else:
+                connection.drop()
+
+    def __del__(self) -> None:
+        connection = self.connection
+        if connection is not None:
+            connection.forget()

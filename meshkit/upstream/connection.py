@@ -1,0 +1,327 @@
+"""One connection to an upstream: one exchange at a time, and what the loop tells of it.
+
+::
+
+    idle ──begin──> sending ──> waiting ──> head ──> body ──> end ──release──> idle
+      │                └────────────┴─────────┴───────┴── drop ──> closed
+      └── a byte, an end of file or an error while idle ──> closed
+
+A connection that is let go of in the middle of an exchange is closed: what would still come is nobody's. All that
+changes its state is synchronous; whoever awaits (`wait`, and the exchange) only waits for it to change, and may be
+cancelled there at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+from collections.abc import Callable
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+from weakref import proxy
+
+from .answer import HIGH, Answer
+from .errors import Malformed, ReadFailed, WireError, WriteFailed
+from .parser import Headers, Parser
+from .tunnel import Tunnel
+
+if TYPE_CHECKING:
+    from .origin import Origin
+    from .places import Places
+
+__all__ = ["Connection"]
+
+
+def nothing(_: int) -> None:
+    """What a socket that cannot be asked answers."""
+
+
+class Connection(asyncio.Protocol):
+    __slots__ = (
+        "_readable",
+        "answer",
+        "closed",
+        "due",
+        "full",
+        "idle_at",
+        "informed_of",
+        "last",
+        "late",
+        "origin",
+        "parser",
+        "paused",
+        "places",
+        "polite",
+        "sending",
+        "served",
+        "spoiled",
+        "touched",
+        "transport",
+        "tunnel",
+        "waiter",
+    )
+
+    def __init__(self, places: Places, origin: Origin, parser: type[Parser]) -> None:
+        self.places = places
+        self.origin = origin
+        self.parser = parser(self)
+        self.transport: Any = None
+        self.answer: Answer | None = None
+        self.waiter: asyncio.Future[None] | None = None
+        self.due = inf
+        self.late: type[WireError] = WireError
+        """What it is called when ``due`` has passed."""
+        self.served = 0
+        self.idle_at = 0.0
+        self.sending = False
+        """A part of the request is still to be sent."""
+        self.last = False
+        """The request says that it is the connection's last one."""
+        self.full = False
+        self.paused = False
+        self.spoiled = False
+        """It can serve no further exchange."""
+        self.closed = False
+        """The loop has let go of it."""
+        self.polite = False
+        """The peer has said that it will send no more. Over TLS an end without that is no end (RFC 9112, 9.8)."""
+        self.touched = False
+        """Whether anything came in this exchange."""
+        self.informed_of = 0
+        """The last interim status in this exchange."""
+        self.tunnel: Tunnel | None = None
+        self._readable: Callable[[int], Any] = nothing
+
+    # What the loop tells.
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        socket = transport.get_extra_info("socket")
+        if socket is not None and hasattr(select, "poll"):  # Windows has none
+            poll = select.poll()
+            poll.register(socket.fileno(), select.POLLIN)
+            self._readable = poll.poll
+
+    def data_received(self, data: bytes) -> None:
+        answer = self.answer
+        try:
+            if answer is None or answer.complete:  # nobody asked for it
+                self.spoil()
+                return
+            self.touched = True
+            self.parser.feed(data)
+        except Malformed as error:
+            self.fail(error)
+            return
+        except ReferenceError:  # the answer was forgotten: it is about to be dropped
+            return
+        waiter = self.waiter
+        if waiter is not None and (answer.status or self.informed_of) and not waiter.done():
+            waiter.set_result(None)
+
+    def eof_received(self) -> None:
+        self.polite = True
+        self.lost(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
+        self.lost(error)
+
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full = False
+        self.wake()
+
+    # What the parser tells.
+
+    def informed(self, status: int, reason: bytes, headers: Headers) -> None:
+        self.informed_of = status
+
+    def began(self, status: int, reason: bytes, version: bytes, headers: Headers) -> None:
+        answer = self.answer
+        answer.reason = reason  # type: ignore[union-attr]  # the parser is fed during an exchange
+        answer.version = version  # type: ignore[union-attr]
+        answer.headers = headers  # type: ignore[union-attr]
+        answer.status = status  # type: ignore[union-attr]
+
+    def got(self, chunk: bytes) -> None:
+        answer: Any = self.answer
+        answer.chunks.append(chunk)
+        answer.size += len(chunk)
+        if answer.size > HIGH and not self.paused:
+            self.paused = True
+            self.transport.pause_reading()
+
+    def ended(self, trailers: Headers, reusable: bool) -> None:
+        answer: Any = self.answer
+        answer.trailers = trailers
+        answer.reusable = reusable
+        answer.complete = True
+
+    def switched(self, rest: bytes) -> None:
+        self.spoiled = True
+        self.tunnel = Tunnel(self.transport, rest)
+
+    # What those do who use it.
+
+    def begin(self, method: bytes, read: float | None, until: float | None) -> Answer:
+        """An exchange: the request may be written now."""
+        self.touched = False
+        self.informed_of = 0
+        self.parser.expect(method)
+        self.answer = answer = Answer(self, read, until)
+        return answer
+
+    def entrust(self, answer: Answer) -> None:
+        """From now on the answer is its reader's alone: when that forgets it, nothing else must keep it."""
+        self.answer = proxy(answer)
+
+    async def wait(self, seconds: float | None, until: float | None, late: type[WireError]) -> None:
+        """Until something has changed. Raises ``late`` when it took longer than ``seconds``, or beyond ``until``."""
+        if self.waiter is not None:
+            raise RuntimeError("an answer has one reader")
+        answer = self.answer
+        if answer is not None and answer.error is not None:
+            raise answer.error
+        self.by(seconds, until, late)
+        self.waiter = waiter = self.places.loop.create_future()
+        try:
+            await waiter
+        finally:
+            self.waiter = None
+            self.due = inf
+
+    def by(self, seconds: float | None, until: float | None, late: type[WireError]) -> None:
+        due = inf if seconds is None else monotonic() + seconds
+        if until is not None and until < due:
+            due = until
+        if due < inf:
+            self.due = due
+            self.late = late
+            sweep = self.places.sweep
+            if due < sweep.at:
+                sweep.by(due)
+
+    def wake(self) -> None:
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def resume(self) -> None:
+        self.paused = False
+        self.transport.resume_reading()
+
+    def fail(self, error: WireError) -> None:
+        """The exchange cannot be completed. One that is complete already is good; the connection is not."""
+        self.spoiled = True
+        answer = self.answer
+        try:
+            if answer is None or answer.complete or answer.error is not None:
+                return
+            answer.error = error
+        except ReferenceError:  # forgotten
+            return
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+
+    def pardon(self) -> None:
+        """What was waited for need not come."""
+        self.spoiled = False
+        if self.answer is not None:
+            self.answer.error = None
+
+    def strike(self) -> None:
+        """What was waited for is late."""
+        self.due = inf
+        self.fail(self.late("timed out"))
+
+    def lost(self, error: Exception | None) -> None:
+        """The peer will send no more."""
+        if error is not None and not self.spoiled and not self.origin.tls and self.answer is not None:
+            self._last_words()
+        self.spoiled = True
+        answer = self.answer
+        try:
+            if answer is None:
+                self.places.gone(self)
+            elif answer.complete or answer.error is not None:
+                self.wake()
+            elif error is not None:
+                broken = (WriteFailed if self.sending else ReadFailed)(str(error) or type(error).__name__)
+                broken.__cause__ = error
+                self._broken(broken)
+            elif answer.status and self.origin.tls and not self.polite:
+                self._broken(Malformed("the TLS connection was cut off before the answer was complete"))
+            else:
+                self.parser.eof()
+                self.wake()
+        except Malformed as cut:
+            self._broken(cut)
+        except ReferenceError:
+            pass
+
+    def _broken(self, error: WireError) -> None:
+        error.stale = self.served > 0 and not self.touched
+        self.fail(error)
+
+    def _last_words(self) -> None:
+        """What the peer had answered before it would not read on: the loop closes a socket that cannot be written to
+        without reading it once more.
+        """
+        try:
+            rest = os.read(self.transport.get_extra_info("socket").fileno(), HIGH)
+        except (OSError, AttributeError):
+            return
+        if rest:
+            self.data_received(rest)
+
+    def spoil(self) -> None:
+        self.spoiled = True
+        if self.answer is None:
+            self.places.gone(self)
+
+    def fresh(self) -> bool:
+        """Whether it can be used, as far as can be known without writing to it. The socket itself is asked (half a
+        microsecond): what came since the loop has last looked is an end, or what nobody asked for.
+        """
+        if self.spoiled or self.transport.is_closing():
+            return False
+        idle = monotonic() - self.idle_at
+        return idle < self.places.longest_idle and not self._readable(0)
+
+    def release(self) -> None:
+        """The exchange has ended: the connection can serve the next, if both sides want that."""
+        answer, self.answer = self.answer, None
+        self.served += 1
+        if self.spoiled or self.sending or self.last or not answer.reusable:  # type: ignore[union-attr]  # there was one
+            self.places.gone(self)
+        else:
+            self.places.freed(self)
+
+    def drop(self) -> None:
+        """The exchange is given up, and the connection with it."""
+        self.answer = None
+        self.spoiled = True
+        self.places.gone(self)
+
+    def forget(self) -> None:
+        """As `drop`, from a garbage collector, in whichever thread it runs."""
+        loop = self.places.loop
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self.drop)
+
+    async def gone(self) -> None:
+        """Until the loop has let go of it."""
+        while not self.closed:  # noqa: ASYNC110  # one or two turns of the loop
+            await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Close the socket. Of a TLS connection no leave is taken: nothing is owed to a peer without an exchange."""
+        self.spoiled = True
+        if self.transport is not None and not self.closed:
+            self.transport.abort()
