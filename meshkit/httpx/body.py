@@ -9,8 +9,8 @@ is cancelled                           IGNORED
 is forgotten                           that of the answer's beginning, when it is garbage-collected
 =====================================  ==========================================================
 
-An answer that is already closed when it arrives (a transport that keeps it in memory) is never closed again: its call
-ends at once.
+An answer that is already closed when it arrives (a transport that keeps it in memory) is never closed again, and one
+whose body has come whole (the pool's) keeps the upstream no longer busy: their calls end at once.
 """
 
 from __future__ import annotations
@@ -110,11 +110,14 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
     kinds: dict[type, type[Held]] = {}
 
     def hold(tree: Any, call: Call, response: Any, verdict: Verdict) -> Any:
-        if response.is_closed or (
-            call.held is None and call.deadline is None and call.events is None and call.scope is None
+        whole = getattr(response.stream, "whole", None)
+        if (
+            whole is not None
+            or response.is_closed
+            or (call.held is None and call.deadline is None and call.events is None and call.scope is None)
         ):
-            if call.door.counts and response.is_closed:
-                call.spent = len(getattr(response, "_content", b""))
+            if call.door.counts and (whole is not None or response.is_closed):
+                call.spent = len(getattr(response, "_content", b"") if whole is None else whole)
             settle(tree, call, call.answered_at, verdict)  # type: ignore[arg-type]  # it was answered
             return response
         kind = kinds.get(type(response))

@@ -100,7 +100,9 @@ class PoolTransport(_Async):
         self._origins: dict[Any, Origin] = {}
         self.pool: Pool | None = None
         """Our own connections, unless the library's are used for all."""
-        if http1 and not http2 and proxy is None:
+        if http2 or not http1 or proxy is not None:
+            self._other(self._library or installed("PoolTransport"))  # what it cannot use, it refuses here
+        else:
             self.pool = Pool(self.limits, tls=self._tls, dial=Dial(uds, local_address, options, retries))
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -167,6 +169,8 @@ class PoolTransport(_Async):
             raise library.module.UnsupportedProtocol(
                 f"{request.url}: {what}; there are http and https", request=request
             )
+        if not host:
+            raise library.module.ConnectError(f"{request.url}: no host to connect to", request=request)
         origin = Origin(host.decode("ascii"), known[0] if port is None else port, known[1], name if known[1] else None)
         if len(self._origins) >= MANY:
             self._origins.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import ssl
 from typing import Any, NoReturn, Self
 
 from ..upstream.answer import Answer
@@ -46,10 +47,8 @@ def translated(error: WireError, library: Library, request: Any) -> Exception:
 class Whole:
     """A body that is here already."""
 
-    whole = True
-
     def __init__(self, body: bytes) -> None:
-        self._left = self.body = body
+        self._left = self.whole = body
 
     def __aiter__(self) -> Self:
         return self
@@ -136,10 +135,9 @@ class NetworkStream:
     Its methods and the exceptions they raise are httpcore's.
     """
 
-    __slots__ = ("_connection", "_library", "_transport")
+    __slots__ = ("_connection", "_library")
 
     def __init__(self, connection: Connection, library: Library) -> None:
-        self._transport = connection.transport
         self._connection = connection
         self._library = library
 
@@ -157,13 +155,29 @@ class NetworkStream:
         except WireError as error:
             self._raise(error)
 
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Self:
+        """Speak TLS from now on, over what a CONNECT has opened. Raises ``ConnectTimeout`` and ``ConnectError``."""
+        try:
+            await self._tunnel().start_tls(ssl_context, server_hostname, timeout)
+        except WireError as error:
+            self._raise(error)
+        return self
+
     async def aclose(self) -> None:
         if self._connection.tunnel is not None:
             await self._connection.tunnel.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        """``"client_addr"``, ``"server_addr"``, ``"socket"``, ``"ssl_object"``; ``None`` for what is not known."""
-        return self._transport.get_extra_info(INFO.get(info, info))
+        """``"client_addr"``, ``"server_addr"``, ``"socket"``, ``"ssl_object"``, ``"is_readable"``; ``None`` for what is
+        not known.
+        """
+        if info == "is_readable":
+            return self._connection.readable()
+        if self._connection.tunnel is not None:
+            return self._connection.tunnel.get_extra_info(info)
+        return self._connection.transport.get_extra_info(INFO.get(info, info))
 
     def _tunnel(self) -> Tunnel:
         tunnel = self._connection.tunnel

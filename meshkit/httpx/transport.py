@@ -51,8 +51,8 @@ SLACK = 0.002
 class AsyncMeshTransport(_Async):
     """A pipeline in front of an async transport, for ``httpx.AsyncClient`` and ``httpx2.AsyncClient``.
 
-    ``inner`` sends; by default httpx's ``AsyncHTTPTransport()``, or httpx2's where only that is installed. A client
-    does not hand on its own ``verify``, ``cert``, ``http2``, ``proxy`` and ``limits``: give them to ``inner``.
+    ``inner`` sends; by default a `PoolTransport`. A client does not hand on its own ``verify``, ``cert``, ``http2``,
+    ``proxy`` and ``limits``: give them to ``inner``.
     ``judge(response, error)`` overrules what counts as a failure; the body is not read yet. ``spent`` says what a call
     has cost after all, for limits that settle: ``"bytes"`` of the body as it is read, or a function of the response.
     For asyncio and trio.
@@ -80,7 +80,9 @@ class AsyncMeshTransport(_Async):
         from .async_body import AsyncBody
 
         if inner is None:
-            inner = installed("AsyncMeshTransport").module.AsyncHTTPTransport()
+            from .pool import PoolTransport
+
+            inner = PoolTransport()
         _check("AsyncMeshTransport", pipeline, inner, "handle_async_request")
         self.pipeline = pipeline
         self.inner = inner

@@ -32,12 +32,15 @@ class Answer:
         "connection",
         "error",
         "headers",
+        "interim",
+        "kept",
         "read",
         "reason",
-        "reusable",
+        "sending",
         "size",
         "status",
         "stream",
+        "touched",
         "trailers",
         "until",
         "version",
@@ -53,19 +56,25 @@ class Answer:
         self.until = until
         """When all of it must have come, in seconds of the monotonic clock."""
         self.status = 0
+        self.interim = 0
+        """The last status before the final one."""
+        self.touched = False
+        """Whether anything has come."""
+        self.sending = False
+        """Whether a part of the request is still to be sent."""
+        self.kept = True
+        """Whether the connection may serve others after this."""
         self.complete = False
         self.error: WireError | None = None
         self.chunks: deque[bytes] = deque()
         self.size = 0
         self.trailers: Headers = []
 
-    # The rest is set by the parser: `version`, `reason` and `headers` with the status, `reusable` at the end; and
-    # `write`, the seconds that each part of a request's body may take, where there is one.
+    # The rest is set with the status, and `write`, the seconds that each part of a body may take, where there is one.
     write: float | None
     version: bytes
     reason: bytes
     headers: Headers
-    reusable: bool
 
     @property
     def whole(self) -> bytes | None:

@@ -14,8 +14,6 @@ cancelled there at any time.
 from __future__ import annotations
 
 import asyncio
-import os
-import select
 from collections.abc import Callable
 from math import inf
 from time import monotonic
@@ -24,6 +22,7 @@ from weakref import proxy
 
 from .answer import HIGH, Answer
 from .errors import Malformed, ReadFailed, WireError, WriteFailed
+from .kernel import last_words, nothing, watched
 from .parser import Headers, Parser
 from .tunnel import Tunnel
 
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 
-def nothing(_: int) -> None:
-    """What a socket that cannot be asked answers."""
-
-
 class Connection(asyncio.Protocol):
     __slots__ = (
         "_readable",
@@ -46,18 +41,14 @@ class Connection(asyncio.Protocol):
         "due",
         "full",
         "idle_at",
-        "informed_of",
-        "last",
         "late",
         "origin",
         "parser",
         "paused",
         "places",
         "polite",
-        "sending",
         "served",
         "spoiled",
-        "touched",
         "transport",
         "tunnel",
         "waiter",
@@ -75,10 +66,6 @@ class Connection(asyncio.Protocol):
         """What it is called when ``due`` has passed."""
         self.served = 0
         self.idle_at = 0.0
-        self.sending = False
-        """A part of the request is still to be sent."""
-        self.last = False
-        """The request says that it is the connection's last one."""
         self.full = False
         self.paused = False
         self.spoiled = False
@@ -87,10 +74,6 @@ class Connection(asyncio.Protocol):
         """The loop has let go of it."""
         self.polite = False
         """The peer has said that it will send no more. Over TLS an end without that is no end (RFC 9112, 9.8)."""
-        self.touched = False
-        """Whether anything came in this exchange."""
-        self.informed_of = 0
-        """The last interim status in this exchange."""
         self.tunnel: Tunnel | None = None
         self._readable: Callable[[int], Any] = nothing
 
@@ -98,19 +81,17 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        socket = transport.get_extra_info("socket")
-        if socket is not None and hasattr(select, "poll"):  # Windows has none
-            poll = select.poll()
-            poll.register(socket.fileno(), select.POLLIN)
-            self._readable = poll.poll
+        self._readable = watched(transport)
 
     def data_received(self, data: bytes) -> None:
         answer = self.answer
         try:
             if answer is None or answer.complete:  # nobody asked for it
-                self.spoil()
+                self.spoiled = True
+                if answer is None:
+                    self.places.gone(self)
                 return
-            self.touched = True
+            answer.touched = True
             self.parser.feed(data)
         except Malformed as error:
             self.fail(error)
@@ -118,7 +99,7 @@ class Connection(asyncio.Protocol):
         except ReferenceError:  # the answer was forgotten: it is about to be dropped
             return
         waiter = self.waiter
-        if waiter is not None and (answer.status or self.informed_of) and not waiter.done():
+        if waiter is not None and (answer.status or answer.interim) and not waiter.done():
             waiter.set_result(None)
 
     def eof_received(self) -> None:
@@ -139,14 +120,15 @@ class Connection(asyncio.Protocol):
     # What the parser tells.
 
     def informed(self, status: int, reason: bytes, headers: Headers) -> None:
-        self.informed_of = status
+        answer: Any = self.answer
+        answer.interim = status
 
     def began(self, status: int, reason: bytes, version: bytes, headers: Headers) -> None:
-        answer = self.answer
-        answer.reason = reason  # type: ignore[union-attr]  # the parser is fed during an exchange
-        answer.version = version  # type: ignore[union-attr]
-        answer.headers = headers  # type: ignore[union-attr]
-        answer.status = status  # type: ignore[union-attr]
+        answer: Any = self.answer  # the parser is fed during an exchange
+        answer.reason = reason
+        answer.version = version
+        answer.headers = headers
+        answer.status = status
 
     def got(self, chunk: bytes) -> None:
         answer: Any = self.answer
@@ -159,7 +141,7 @@ class Connection(asyncio.Protocol):
     def ended(self, trailers: Headers, reusable: bool) -> None:
         answer: Any = self.answer
         answer.trailers = trailers
-        answer.reusable = reusable
+        answer.kept = answer.kept and reusable
         answer.complete = True
 
     def switched(self, rest: bytes) -> None:
@@ -170,8 +152,6 @@ class Connection(asyncio.Protocol):
 
     def begin(self, method: bytes, read: float | None, until: float | None) -> Answer:
         """An exchange: the request may be written now."""
-        self.touched = False
-        self.informed_of = 0
         self.parser.expect(method)
         self.answer = answer = Answer(self, read, until)
         return answer
@@ -243,7 +223,9 @@ class Connection(asyncio.Protocol):
     def lost(self, error: Exception | None) -> None:
         """The peer will send no more."""
         if error is not None and not self.spoiled and not self.origin.tls and self.answer is not None:
-            self._last_words()
+            words = last_words(self.transport)
+            if words:
+                self.data_received(words)
         self.spoiled = True
         answer = self.answer
         try:
@@ -252,7 +234,7 @@ class Connection(asyncio.Protocol):
             elif answer.complete or answer.error is not None:
                 self.wake()
             elif error is not None:
-                broken = (WriteFailed if self.sending else ReadFailed)(str(error) or type(error).__name__)
+                broken = (WriteFailed if answer.sending else ReadFailed)(str(error) or type(error).__name__)
                 broken.__cause__ = error
                 self._broken(broken)
             elif answer.status and self.origin.tls and not self.polite:
@@ -266,24 +248,8 @@ class Connection(asyncio.Protocol):
             pass
 
     def _broken(self, error: WireError) -> None:
-        error.stale = self.served > 0 and not self.touched
+        error.stale = self.served > 0 and self.answer is not None and not self.answer.touched
         self.fail(error)
-
-    def _last_words(self) -> None:
-        """What the peer had answered before it would not read on: the loop closes a socket that cannot be written to
-        without reading it once more.
-        """
-        try:
-            rest = os.read(self.transport.get_extra_info("socket").fileno(), HIGH)
-        except (OSError, AttributeError):
-            return
-        if rest:
-            self.data_received(rest)
-
-    def spoil(self) -> None:
-        self.spoiled = True
-        if self.answer is None:
-            self.places.gone(self)
 
     def fresh(self) -> bool:
         """Whether it can be used, as far as can be known without writing to it. The socket itself is asked (half a
@@ -294,11 +260,16 @@ class Connection(asyncio.Protocol):
         idle = monotonic() - self.idle_at
         return idle < self.places.longest_idle and not self._readable(0)
 
+    def readable(self) -> bool:
+        """Whether something is to be read, an end included."""
+        return self.closed or self.transport.is_closing() or bool(self._readable(0))
+
     def release(self) -> None:
         """The exchange has ended: the connection can serve the next, if both sides want that."""
-        answer, self.answer = self.answer, None
+        answer: Any = self.answer
+        self.answer = None
         self.served += 1
-        if self.spoiled or self.sending or self.last or not answer.reusable:  # type: ignore[union-attr]  # there was one
+        if self.spoiled or answer.sending or not answer.kept:
             self.places.gone(self)
         else:
             self.places.freed(self)

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Iterable, Iterator
+from functools import partial
 from itertools import zip_longest
 from typing import Any, TypeVar
 
@@ -68,22 +69,24 @@ class Dial:
         options = {"timeout": seconds, "socket_options": self.options or None}
         if self.path is not None:
             where = Step(trace, "connection.connect_unix_socket", path=self.path, **options)
-            opening = self._open((socket.AF_UNIX, socket.SOCK_STREAM, 0, "", self.path))
+            opening = partial(self._open, (socket.AF_UNIX, socket.SOCK_STREAM, 0, "", self.path))
         else:
             told = {"host": origin.host, "port": origin.port, "local_address": self.local}
             where = Step(trace, "connection.connect_tcp", **told, **options)
-            opening = self._first(origin)
+            opening = partial(self._first, origin)
         async with where:
-            sock = await bounded(opening, due, self.path or origin)
+            sock = await bounded(opening(), due, self.path or origin)
             where.value = Connected(sock)
         try:
             if tls is None:
                 await bounded(attach(connection, sock), due, origin)
+                self._set(sock)  # the loop has its own idea of TCP_NODELAY
                 return
             name = (origin.name or origin.host).rstrip(".")  # certificates are written without the root's dot
             told = {"ssl_context": tls, "server_hostname": name, "timeout": seconds}
             async with Step(trace, "connection.start_tls", **told) as step:
                 await bounded(attach(connection, sock, ssl=tls, server_hostname=name), due, origin)
+                self._set(sock)
                 step.value = connection.transport
         except BaseException:
             sock.close()
@@ -131,6 +134,10 @@ class Dial:
             return winner.result()
         raise OSError("; ".join(dict.fromkeys(str(error) for error in errors)))
 
+    def _set(self, sock: socket.socket) -> None:
+        for option in self.options:
+            sock.setsockopt(*option)
+
     async def _open(self, address: Address) -> socket.socket:
         family, kind, protocol, _, where = address
         sock = socket.socket(family, kind, protocol)
@@ -140,8 +147,7 @@ class Dial:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self.local is not None:
                     sock.bind((self.local, 0))
-            for option in self.options:
-                sock.setsockopt(*option)
+            self._set(sock)
             await asyncio.get_running_loop().sock_connect(sock, where)
         except BaseException:
             sock.close()

@@ -103,7 +103,7 @@ class Pool:
         answer = connection.begin(method, read, until)
         try:
             if b"close" in lower:
-                connection.last = closes(lower)
+                answer.kept = not closes(lower)
             if length or trace is not None:
                 answer.write = times.get("write")
                 asks = b"\r\nexpect: 100-continue\r\n" in lower
@@ -118,7 +118,7 @@ class Pool:
                         raise answer.error
                     connection.waiter = waiter = loop.create_future()
                     await waiter
-                connection.due = inf
+                connection.due = inf  # type: ignore[unreachable]  # the parser sets the status
                 connection.waiter = None
         except BaseException:
             connection.due = inf
@@ -152,11 +152,11 @@ class Pool:
         if trace is None and 0 < length < SMALL and isinstance(body, bytes) and not asks:
             transport.write(written + body)  # the socket is asked once
             return
-        connection.sending = length != NOTHING
+        answer.sending = length != NOTHING
         async with Step.of(trace, "http11.send_request_headers"):
             transport.write(written)
         async with Step.of(trace, "http11.send_request_body"):
-            if connection.sending and (not asks or await welcome(connection, answer)):
+            if answer.sending and (not asks or await welcome(connection, answer)):
                 await upload(connection, answer, body, length)
         if trace is not None:
             async with Step.of(trace, "http11.receive_response_headers") as step:

@@ -6,9 +6,10 @@ Its methods are those of httpcore's network streams, which is what users of http
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
 
-from .errors import ReadFailed, ReadTimedOut, WriteFailed, WriteTimedOut
+from .errors import ConnectFailed, ConnectTimedOut, ReadFailed, ReadTimedOut, WriteFailed, WriteTimedOut
 
 __all__ = ["INFO", "Tunnel"]
 
@@ -21,7 +22,7 @@ INFO = {"client_addr": "sockname", "server_addr": "peername", "socket": "socket"
 class Tunnel:
     """One reader and one writer at a time; ``timeout`` in seconds, ``None`` for as long as it takes."""
 
-    __slots__ = ("_reader", "_writer")
+    __slots__ = ("_closed", "_reader", "_writer")
 
     def __init__(self, transport: Any, rest: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -30,11 +31,14 @@ class Tunnel:
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         self._writer = asyncio.StreamWriter(transport, protocol, self._reader, loop)
+        self._closed = False
         if rest:
             self._reader.feed_data(rest)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """What there is, at most ``max_bytes``; ``b""`` when the peer has ended. `ReadTimedOut`, `ReadFailed`."""
+        if self._closed:
+            raise ReadFailed("the connection was closed")
         try:
             async with asyncio.timeout(timeout):
                 return await self._reader.read(max_bytes)
@@ -45,6 +49,8 @@ class Tunnel:
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of it. Raises `WriteTimedOut`, `WriteFailed`."""
+        if self._closed:
+            raise WriteFailed("the connection was closed")
         try:
             self._writer.write(buffer)
             async with asyncio.timeout(timeout):
@@ -54,7 +60,18 @@ class Tunnel:
         except OSError as error:
             raise WriteFailed(str(error)) from error
 
+    async def start_tls(self, context: ssl.SSLContext, name: str | None, timeout: float | None = None) -> None:
+        """Speak TLS from now on. Raises `ConnectTimedOut`, `ConnectFailed`."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._writer.start_tls(context, server_hostname=name)
+        except TimeoutError as error:
+            raise ConnectTimedOut("timed out") from error
+        except OSError as error:
+            raise ConnectFailed(str(error)) from error
+
     async def aclose(self) -> None:
+        self._closed = True
         self._writer.close()
 
     def get_extra_info(self, info: str) -> Any:

@@ -35,7 +35,7 @@ async def welcome(connection: Connection, answer: Answer) -> bool:
     """Whether the body is wanted, after ``Expect: 100-continue``. No answer is as good as a yes."""
     due = monotonic() + PATIENCE
     until = answer.until
-    while not (connection.informed_of or answer.status):
+    while not (answer.interim or answer.status):
         try:
             await connection.wait(None, due if until is None or due < until else until, ReadTimedOut)
         except ReadTimedOut:
@@ -69,7 +69,7 @@ async def upload(connection: Connection, answer: Answer, body: bytes | AsyncIter
         transport.write(b"0\r\n\r\n")
     elif sent < length:
         raise Misused("Too little data for declared Content-Length")
-    connection.sending = False
+    answer.sending = False
 
 
 def unwanted(connection: Connection, answer: Answer) -> bool:

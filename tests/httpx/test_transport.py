@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from meshkit import ConcurrencyLimit, ConfigError, Constant, Pipeline, RateLimit, Retry, Shadow, Timeout
-from meshkit.httpx import AsyncMeshTransport, MeshTransport
+from meshkit.httpx import AsyncMeshTransport, MeshTransport, PoolTransport
 
 from .stand_ins import Clock, Inner, Probe, Server, async_wire, wire
 
@@ -139,9 +139,9 @@ def test_the_default_inner_is_the_librarys_own() -> None:
         assert type(transport.inner).__name__ == "HTTPTransport"
 
 
-async def test_the_default_async_inner_is_the_librarys_own() -> None:
+async def test_the_default_async_inner_is_the_pool() -> None:
     async with AsyncMeshTransport(Pipeline()) as transport:
-        assert type(transport.inner).__name__ == "AsyncHTTPTransport"
+        assert isinstance(transport.inner, PoolTransport)
 
 
 async def test_a_middleware_may_answer_instead(lib: ModuleType) -> None:
