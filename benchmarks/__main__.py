@@ -1,7 +1,7 @@
 """``python -m benchmarks [GROUP ...] [--only GROUP] [--quick] [--json FILE] [--markdown FILE] [--uvloop]``.
 
 Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, cluster, client,
-memory, import. All of them take a few minutes, with ``--quick`` about one.
+memory, import. All of them take about seven minutes, with ``--quick`` about two; most of that is ``client``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,16 @@ from . import (
     shed,
     stack,
     window,
+    wire,
+    wire_bodies,
+    wire_idle,
 )
 from .measure import FULL, QUICK
 from .rows import Line
 
 ROOMS = (
     *(floors, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, cluster, client),
+    *(wire, wire_bodies, wire_idle),
     footprint,
 )
 TABLE = tuple(row for room in ROOMS for row in room.ROWS)

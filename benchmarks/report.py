@@ -18,7 +18,7 @@ from .rows import Line
 __all__ = ["as_json", "as_markdown", "header", "place", "text", "verdict"]
 
 COLUMNS = ("path", "unit", "ours", "target", "reached", "best peer", "usual choice", "spread")
-WIDTHS = (63, 12, 7, 7, 8, 24, 42, 7)
+WIDTHS = (63, 15, 7, 13, 8, 24, 42, 7)
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -52,13 +52,17 @@ def _one(line: Line, name: str | None) -> str:
     return f"{number(line.figures[name].ratio)} {name}"
 
 
+def _target(line: Line) -> str:
+    return "-" if line.target is None else f"{'at least ' if line.more else ''}{line.target:g}"
+
+
 def cells(line: Line) -> tuple[str, ...]:
     ours = line.figures.get(line.ours or "")
     return (
         line.path,
         line.unit,
         number(ours.ratio) if ours else "-",
-        "-" if line.target is None else f"{line.target:g}",
+        _target(line),
         {None: "-", True: "yes", False: "no"}[line.reached],
         _one(line, line.best_peer),
         _one(line, line.usual),
@@ -89,7 +93,7 @@ def nanoseconds(figure: Figure) -> str:
 
 
 def everybody(line: Line) -> str:
-    ranked = sorted(line.figures.items(), key=lambda item: item[1].ratio)
+    ranked = sorted(line.figures.items(), key=lambda item: item[1].ratio, reverse=line.more)
     return " · ".join(f"{name} {number(figure.ratio)}" for name, figure in ranked if name != "floor")
 
 

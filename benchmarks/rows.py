@@ -35,7 +35,11 @@ class Subject:
 
 @attrs.frozen
 class Line:
-    """What came of a row: by subject its figure in ``unit`` or, where there is none, the reason."""
+    """What came of a row: by subject its figure in ``unit`` or, where there is none, the reason.
+
+    Less is better, unless ``more`` says otherwise. Those ``beside`` are shown, but are peers of nobody: what lies below
+    ours, or ours in another way.
+    """
 
     group: str
     path: str
@@ -46,21 +50,26 @@ class Line:
     figures: dict[str, Figure]
     missing: dict[str, str]
     notes: tuple[str, ...] = ()
+    more: bool = False
+    beside: tuple[str, ...] = ()
 
     @property
     def reached(self) -> bool | None:
         """Whether the target was met; ``None`` where there is none, or nothing to compare with it."""
         if self.target is None or self.ours not in self.figures:
             return None
-        return self.figures[self.ours].ratio <= self.target
+        ratio = self.figures[self.ours].ratio
+        return ratio >= self.target if self.more else ratio <= self.target
 
     @property
     def peers(self) -> dict[str, Figure]:
-        return {name: figure for name, figure in self.figures.items() if name not in (self.ours, "floor")}
+        no_peers = (self.ours, "floor", *self.beside)
+        return {name: figure for name, figure in self.figures.items() if name not in no_peers}
 
     @property
     def best_peer(self) -> str | None:
-        return min(self.peers, key=lambda name: self.peers[name].ratio, default=None)
+        best = max if self.more else min
+        return best(self.peers, key=lambda name: self.peers[name].ratio, default=None)
 
 
 @attrs.frozen(kw_only=True)

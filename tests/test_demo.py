@@ -24,7 +24,7 @@ import httpx
 import pytest
 
 from examples.demo.load import Side, Wire, arrivals, offer, quantile, told
-from examples.demo.plot import Axis, Band, Series, bands, lines, milliseconds, numbers, percent, sheet, stack
+from examples.demo.plot import Axis, Band, Series, bands, bars, lines, milliseconds, numbers, percent, sheet, stack
 from examples.demo.scenes.at_the_door import as_told, in_turn
 from examples.demo.server import BURST, PERIOD, QUOTA, QUOTA_BURST, bursting, temper
 
@@ -83,11 +83,12 @@ def test_it_ends_with_a_table_and_a_report(tmp_path: Path) -> None:
     rows = {line[:18].strip(): line[18:].split() for line in said.splitlines()}
     assert {"calls", "succeeded", "latency, p99", "attempts per call", "share of dying", "breaker changes"} <= set(rows)
     assert {"served", "of the calls", "503 Service Unavai", "429 Too Many Reque"} <= set(rows)
+    assert {"requests a second", "CPU per request", "saved per request"} <= set(rows)
     assert report.as_uri() in said
     page = Page(report.read_text("utf-8"))
     assert page.open == page.links == []
-    assert page.found["table"] == 3
-    assert page.found["svg"] == 14
+    assert page.found["table"] == 4
+    assert page.found["svg"] == 17
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
@@ -230,6 +231,15 @@ def test_short_bands_lie_on_top() -> None:
     drawn = bands("", rows, 5.0, ()).svg
     assert drawn.index("long") < drawn.index("short")
     assert "later" not in drawn
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    drawn = bars("a & b", [("<x>", "mesh", 50.0), ("y", "plain", 200.0)], " µs").svg
+    assert 'mesh" x="12" y="27" height="14" width="118.5"' in drawn
+    assert 'plain" x="12" y="67" height="14" width="474.0"' in drawn
+    assert "&lt;x&gt;</text>" in drawn
+    assert "50 µs</text>" in drawn
+    assert Page(drawn).open == []
 
 
 def test_what_is_marked_is_named_and_lies_behind() -> None:

@@ -41,16 +41,23 @@ class Attempt(NamedTuple):
     port: int | None
 
 
-class Wire(httpx.AsyncHTTPTransport):
-    """httpx's own transport, which also notes every request that really goes out. Each side has its own, set alike.
+class Wire(httpx.AsyncBaseTransport):
+    """Notes every request that really goes out, and has a transport send it. Each side has its own, set alike.
 
+    ``transport`` makes what is underneath: httpx's own, or one that takes the same arguments.
     ``connections``: at most so many, httpx's own number; ``None``: as many as it takes.
     """
 
-    def __init__(self, clock: Callable[[], float], connections: int | None = 100) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        transport: Callable[..., Any] = httpx.AsyncHTTPTransport,
+        *,
+        connections: int | None = 100,
+    ) -> None:
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=20)
         # There is no TLS here, and reading the certificates takes a while.
-        super().__init__(verify=False, limits=limits)
+        self.inner = transport(verify=False, limits=limits)
         self.clock = clock
         self.attempts: list[Attempt] = []
         self.open = 0
@@ -59,9 +66,13 @@ class Wire(httpx.AsyncHTTPTransport):
         self.attempts.append(Attempt(self.clock(), request.url.port))
         self.open += 1
         try:
-            return await super().handle_async_request(request)
+            response: httpx.Response = await self.inner.handle_async_request(request)
+            return response
         finally:
             self.open -= 1
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
 
 
 class Side:

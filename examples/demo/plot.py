@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["MARKS", "Band", "Figure", "Series", "bands", "lines", "sheet", "stack"]
+__all__ = ["MARKS", "Band", "Figure", "Series", "bands", "bars", "lines", "sheet", "stack"]
 
 MARKS = Path(__file__).with_name("marks.css")
 
@@ -135,6 +135,24 @@ def bands(
             if began < seconds
         ]
     return Figure(title, _svg(parts, title, height), tuple(legend), height)
+
+
+def bars(title: str, rows: Sequence[tuple[str, str, float]], unit: str = "") -> Figure:
+    """A bar for each ``(name, style, value)`` from zero on, its name above it and its value at its end."""
+    pitch = 40
+    height = TOP + pitch * len(rows) + BOTTOM / 2
+    most = max((value for _, _, value in rows), default=1.0) or 1.0
+    room = WIDTH - LEFT - 2 * RIGHT
+    parts = []
+    for k, (name, style, value) in enumerate(rows):
+        top = TOP + pitch * k
+        width = max(1.5, room * value / most)
+        parts.append(
+            f'<text class="name" x="{RIGHT}" y="{top + 12}">{escape(name)}</text>'
+            f'<rect class="area {style}" x="{RIGHT}" y="{top + 17}" height="14" width="{width:.1f}" rx="2"/>'
+            f'<text class="name" x="{RIGHT + width + 6:.1f}" y="{top + 29}">{value:.0f}{escape(unit)}</text>'
+        )
+    return Figure(title, _svg(parts, title, height), (), height)
 
 
 def sheet(title: str, figures: Sequence[Figure], columns: int = 1) -> str:

@@ -39,7 +39,7 @@ def page(scenes: Sequence[Scene]) -> str:
 </head>
 <body>
 <h1>meshkit beside plain httpx</h1>
-<p>The same traffic, at the same instants, over loopback. Point at a mark to read it.</p>
+<p>The same traffic, over loopback. Point at a mark to read it.</p>
 {"".join(map(section, scenes))}
 <footer>{time.strftime("%Y-%m-%d %H:%M")}, {platform.python_implementation()} {platform.python_version()},
 httpx {httpx.__version__}, uvicorn {uvicorn.__version__}</footer>

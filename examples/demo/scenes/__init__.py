@@ -10,6 +10,7 @@ from typing import Protocol
 from ..plot import Figure
 from .at_the_door import AtTheDoor
 from .four_upstreams import FourUpstreams
+from .one_argument import OneArgument
 from .rate_limited import RateLimited
 
 __all__ = ["SCENES", "Scene"]
@@ -46,4 +47,4 @@ class Scene(Protocol):
         """For the report."""
 
 
-SCENES: tuple[type[Scene], ...] = (FourUpstreams, RateLimited, AtTheDoor)
+SCENES: tuple[type[Scene], ...] = (FourUpstreams, RateLimited, AtTheDoor, OneArgument)

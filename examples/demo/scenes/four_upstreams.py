@@ -23,7 +23,7 @@ from meshkit import (
     StateChanged,
     Timeout,
 )
-from meshkit.httpx import AsyncMeshTransport
+from meshkit.httpx import AsyncMeshTransport, PoolTransport
 
 from ..load import Side, Wire, arrivals, offer, told
 from ..plot import Figure
@@ -64,9 +64,9 @@ class FourUpstreams:
             f"The same GET requests, {rate:g} a second for {seconds:g} s, each sent at the same instant through both "
             "sides, whether or not earlier ones have been answered. Upstreams: healthy, about 5 ms; slow, 80 ms and a "
             f"tail; failing, 503 for {BURST:g} s of every {PERIOD:g} s; dying, killed and started again. Plain httpx "
-            f"rotates over the four. Both give up after {PATIENCE:g} s, both have httpx's own connection pool; the "
-            "pipeline adds a cluster with a balancer, a breaker for each endpoint, retries, and "
-            f"{ATTEMPT:g} s for an attempt. Every error counts."
+            f"rotates over the four, on httpx's own connections; the pipeline is on those of meshkit's pool, as many "
+            f"at most. Both give up after {PATIENCE:g} s. The pipeline adds a cluster with a balancer, a breaker for "
+            f"each endpoint, retries, and {ATTEMPT:g} s for an attempt. Every error counts."
         )
         self.began = self.began_wall = 0.0
         self.upstreams: list[Upstream] = []
@@ -89,7 +89,7 @@ class FourUpstreams:
                 tasks.create_task(offer(arrivals(self.rate, self.seconds), self.sides, self.clock))
 
     async def _sides(self, stack: AsyncExitStack) -> tuple[Side, Side]:
-        wires = Wire(self.clock), Wire(self.clock)
+        wires = Wire(self.clock, PoolTransport), Wire(self.clock)
         pipeline = pipeline_over(self.upstreams)
         self.stack = pipeline.explain()
         stack.callback(pipeline.listen(self._note))

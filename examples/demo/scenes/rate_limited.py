@@ -10,7 +10,7 @@ import httpx
 
 import meshkit
 from meshkit import Cluster, Pipeline, RateLimit, RejectedCall
-from meshkit.httpx import AsyncMeshTransport
+from meshkit.httpx import AsyncMeshTransport, PoolTransport
 
 from ..load import Side, Wire, offer, told
 from ..plot import Figure, Series, lines, numbers
@@ -30,7 +30,8 @@ class RateLimited:
             f"and answers 429 to the rest. Plain httpx sends them all. The pipeline has RateLimit('{QUOTA:g}/s', "
             f"burst={BURST}, wait={WAIT:g}): a call waits up to {WAIT:g} s for its turn; one that would wait longer is "
             "refused at once, and never sent, which counts as an error too. The sides go one after the other, each to "
-            "an upstream of its own."
+            "an upstream of its own: plain httpx on its own connections, the pipeline on those of meshkit's pool, 100 "
+            "at most on either side."
         )
         self.began = 0.0
         self.sides: tuple[Side, ...] = ()
@@ -43,11 +44,11 @@ class RateLimited:
     async def play(self) -> None:
         async with AsyncExitStack() as stack:
             first, second = await stack.enter_async_context(upstreams(["quota", "quota"]))
-            wires = Wire(self.clock), Wire(self.clock)
+            wires = Wire(self.clock, PoolTransport), Wire(self.clock)
             pipeline = Pipeline(RateLimit(f"{QUOTA:g}/s", burst=BURST, wait=WAIT), Cluster("quota", [first.url]))
             self.stack = pipeline.explain()
             stack.callback(pipeline.listen(self._note))
-            # No timeouts: on both sides calls stand in line for httpx's 100 connections as long as that takes.
+            # No timeouts: on both sides calls stand in line for 100 connections as long as that takes.
             meshed = httpx.AsyncClient(transport=AsyncMeshTransport(pipeline, wires[0]), timeout=None)
             plain = httpx.AsyncClient(transport=wires[1], timeout=None)
             await stack.enter_async_context(meshed)
