@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from ..errors import ConfigError
+from ..errors import ConfigError, Rejected
 from ..upstream.dial import Dial
 from ..upstream.errors import WireError
 from ..upstream.origin import Origin
@@ -140,6 +140,8 @@ class PoolTransport(_Async):
             )
         except WireError as error:
             raise translated(error, library, request) from error
+        except Rejected as error:  # the queue is full
+            raise library.adopt(error, request)  # noqa: B904  # it stays the same object
         except RuntimeError:
             if _running():
                 raise

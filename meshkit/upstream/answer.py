@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
-from .errors import ReadTimedOut, WireError
+from .errors import ReadFailed, ReadTimedOut, WireError
 from .parser import Headers
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Answer:
         "size",
         "status",
         "stream",
+        "switches",
         "touched",
         "trailers",
         "until",
@@ -69,6 +70,9 @@ class Answer:
         self.chunks: deque[bytes] = deque()
         self.size = 0
         self.trailers: Headers = []
+
+    switches: bool
+    """Whether the request asks for another protocol."""
 
     # The rest is set with the status, and `write`, the seconds that each part of a body may take, where there is one.
     write: float | None
@@ -101,6 +105,8 @@ class Answer:
                 raise StopAsyncIteration
             if connection.tunnel is not None:
                 raise StopAsyncIteration
+            if connection.waiter is not None:
+                raise RuntimeError("an answer has one reader")
             if connection.paused:
                 connection.resume()
             try:
@@ -113,13 +119,19 @@ class Answer:
         return chunk
 
     def close(self) -> None:
-        """Let go of it. A body that has not come to its end takes the connection with it."""
+        """Let go of it. A body that has not come to its end takes the connection with it, and ends in `ReadFailed` for
+        those who would read on: it is not taken for a short one.
+        """
         connection, self.connection = self.connection, None
+        complete = self.complete and self.error is None
+        if self.error is None and (self.chunks or not complete):
+            self.error = ReadFailed("the answer was closed")
         self.chunks.clear()
         if connection is not None:
-            if self.complete and self.error is None:
+            if complete and connection.waiter is None:
                 connection.release()
             else:
+                connection.wake()  # who waits for the next part finds the error
                 connection.drop()
 
     def __del__(self) -> None:

@@ -84,18 +84,15 @@ class Connection(asyncio.Protocol):
         self._readable = watched(transport)
 
     def data_received(self, data: bytes) -> None:
-        answer = self.answer
+        answer: Any = self.answer
         try:
             if answer is None or answer.complete:  # nobody asked for it
-                self.spoiled = True
-                if answer is None:
-                    self.places.gone(self)
+                self.lost(None)
                 return
             answer.touched = True
             self.parser.feed(data)
         except Malformed as error:
             self.fail(error)
-            return
         except ReferenceError:  # the answer was forgotten: it is about to be dropped
             return
         waiter = self.waiter
@@ -145,6 +142,8 @@ class Connection(asyncio.Protocol):
         answer.complete = True
 
     def switched(self, rest: bytes) -> None:
+        if not self.answer.switches:  # type: ignore[union-attr]  # the parser is fed during an exchange
+            raise Malformed("the peer switched protocols, and nobody had asked it to")
         self.spoiled = True
         self.tunnel = Tunnel(self.transport, rest)
 
@@ -269,6 +268,8 @@ class Connection(asyncio.Protocol):
         answer: Any = self.answer
         self.answer = None
         self.served += 1
+        if self.paused:  # its last part came in a flood
+            self.resume()
         if self.spoiled or answer.sending or not answer.kept:
             self.places.gone(self)
         else:
@@ -294,5 +295,5 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close the socket. Of a TLS connection no leave is taken: nothing is owed to a peer without an exchange."""
         self.spoiled = True
-        if self.transport is not None and not self.closed:
+        if not self.closed and self.transport is not None:
             self.transport.abort()

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Awaitable, Iterable, Iterator
 from functools import partial
 from itertools import zip_longest
+from time import monotonic
 from typing import Any, TypeVar
 
 import attrs
@@ -47,15 +48,22 @@ class Dial:
         tls: ssl.SSLContext | None,
         seconds: float | None,
         trace: Trace | None,
+        until: float | None = None,
     ) -> None:
-        """Connect ``connection``, within ``seconds`` a try. Raises `ConnectFailed` and `ConnectTimedOut`."""
+        """Connect ``connection``, within ``seconds`` a try, and none later than ``until`` of the monotonic clock.
+
+        Raises `ConnectFailed` and `ConnectTimedOut`.
+        """
         pause = 0.0
         for left in range(self.retries, -1, -1):
+            if until is not None:
+                rest = until - monotonic()
+                seconds = rest if seconds is None or rest < seconds else seconds
             try:
                 await self._connect(connection, tls, seconds, trace)
                 return
             except (ConnectFailed, ConnectTimedOut):
-                if not left:
+                if not left or (until is not None and monotonic() + pause >= until):
                     raise
             async with Step(trace, "connection.retry"):
                 await asyncio.sleep(pause)
@@ -74,10 +82,11 @@ class Dial:
             told = {"host": origin.host, "port": origin.port, "local_address": self.local}
             where = Step(trace, "connection.connect_tcp", **told, **options)
             opening = partial(self._first, origin)
-        async with where:
-            sock = await bounded(opening(), due, self.path or origin)
-            where.value = Connected(sock)
+        sock: socket.socket | None = None
         try:
+            async with where:
+                sock = await bounded(opening(), due, self.path or origin)
+                where.value = Connected(sock)
             if tls is None:
                 await bounded(attach(connection, sock), due, origin)
                 self._set(sock)  # the loop has its own idea of TCP_NODELAY
@@ -89,7 +98,8 @@ class Dial:
                 self._set(sock)
                 step.value = connection.transport
         except BaseException:
-            sock.close()
+            if sock is not None:
+                sock.close()
             raise
 
     async def _first(self, origin: Origin) -> socket.socket:
@@ -126,10 +136,15 @@ class Dial:
                         errors.append(error)
         finally:
             for each in tries:
-                each.cancel()
-            for found in await asyncio.gather(*tries, return_exceptions=True):
-                if isinstance(found, socket.socket) and (winner is None or found is not winner.result()):
-                    found.close()
+                if each is not winner:
+                    each.cancel()
+                    each.add_done_callback(given_up)
+            try:
+                await asyncio.gather(*tries, return_exceptions=True)
+            except asyncio.CancelledError:
+                if winner is not None:
+                    given_up(winner)
+                raise
         if winner is not None:
             return winner.result()
         raise OSError("; ".join(dict.fromkeys(str(error) for error in errors)))
@@ -159,10 +174,14 @@ class Connected:
     """What a trace is shown of a new connection: httpcore's words for what there is to know."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._info = {"socket": sock, "client_addr": sock.getsockname(), "server_addr": sock.getpeername()}
+        self._told = {"socket": lambda: sock, "client_addr": sock.getsockname, "server_addr": sock.getpeername}
 
     def get_extra_info(self, info: str) -> Any:
-        return self._info.get(info)
+        told = self._told.get(info)
+        try:
+            return None if told is None else told()
+        except OSError:  # the peer has gone meanwhile
+            return None
 
 
 async def bounded(work: Awaitable[Made], due: float | None, where: Origin | str) -> Made:
@@ -171,8 +190,13 @@ async def bounded(work: Awaitable[Made], due: float | None, where: Origin | str)
             return await work
     except TimeoutError as error:
         raise ConnectTimedOut(f"no connection to {where} in time") from error
-    except (OSError, UnicodeError, OverflowError) as error:  # SSLError is one; a name and a port that cannot be
+    except (OSError, ValueError, OverflowError) as error:  # SSLError is one; a name and a port that cannot be
         raise ConnectFailed(str(error) or "All connection attempts failed") from error
+
+
+def given_up(connecting: asyncio.Task[socket.socket]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().close()
 
 
 async def attach(connection: Connection, sock: socket.socket, **tls: Any) -> None:

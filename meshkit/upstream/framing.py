@@ -27,7 +27,7 @@ from __future__ import annotations
 import re
 
 from .errors import Malformed
-from .parser import Headers
+from .sink import Headers
 
 __all__ = ["BEYOND", "CHUNKED", "ENDLESS", "FIELD", "FINAL", "INTERIM", "LIMIT", "STORM", "UNTIL_CLOSED"]
 __all__ += ["Line", "checked", "closed", "fields", "framing", "gather", "incomplete", "status_line", "trimmed"]

@@ -1,8 +1,17 @@
 """What is written before a body? The head of a request, and nothing in it that could end it early or begin another.
 
-Fields are sent as they come, in their order and case. Refused are a name that is no token (RFC 9110, 5.6.2), a control
-character other than a tab in a value (5.5), and a target with a space or worse (RFC 9112, 3.2). All values are checked
-in one pass: without the bytes that may stand in a line, exactly the line ends that were put there must be left.
+Fields are sent as they come, in their order and case. Refused (`Misused`) are:
+
+=========================================================  =========================
+a name or a method that is no token                        RFC 9110, 5.6.2 and 9.1
+a control character other than a tab in a value            RFC 9110, 5.5
+white space around a value, which is no part of it         RFC 9110, 5.5
+a target with a space, or worse                            RFC 9112, 3.2
+no Host, or two                                            RFC 9112, 3.2
+two lengths, two codings, or one that cannot be sent       RFC 9112, 6.1 and 6.2
+=========================================================  =========================
+
+A program sends the same few fields again and again. What a field is, and that it may be sent, is found out once.
 """
 
 from __future__ import annotations
@@ -12,91 +21,104 @@ import re
 from .errors import Misused
 from .parser import Headers
 
-__all__ = ["CHUNKED", "NOTHING", "closes", "framing", "head"]
+__all__ = ["ASKS", "CHUNKED", "CLOSES", "FRAMED", "LENGTH", "NOTHING", "SWITCHES", "framing", "head"]
+
+HOST, LENGTH, CODING, CLOSES, ASKS, SWITCHES = 1, 2, 4, 8, 16, 32
+"""Facts about a field: it names the host, a length, a transfer coding; the connection is not kept; the body waits for a
+``100 Continue``; another protocol is asked for."""
+FRAMED = LENGTH | CODING
+ONCE = HOST | FRAMED
+
+NOTHING, CHUNKED = 0, -1
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 TARGET = re.compile(rb"[\x21-\x7e]+")
 INSIDE = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), 0x09})
 """What may stand in a line."""
-
-NOTHING, CHUNKED = 0, -1
-CLOSE = re.compile(rb"\nconnection:(?:[^\r]*[ \t,])?close[ \t,\r]")
 DIGITS = re.compile(rb"[0-9]{1,18}")
+SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
 
-_tokens: set[bytes] = set()
-"""Names and methods that were found to be tokens; a program uses few of them."""
-MANY = 1000
+_methods: dict[bytes, bytes] = {}
+_fields: dict[tuple[bytes, bytes], tuple[bytes, int]] = {}
+"""The lines of fields that were found to be good, and the facts."""
+MANY, LONG = 1000, 100
+"""So many are remembered, and none that is longer: a stranger may have chosen them."""
 
 
-def head(method: bytes, target: bytes, headers: Headers) -> tuple[bytes, bytes]:
-    """The bytes up to and including the empty line, and the same in lower case, to look for fields in.
+def head(method: bytes, target: bytes, headers: Headers) -> tuple[bytes, int]:
+    """The bytes up to and including the empty line, and the facts about all fields. Raises `Misused`.
 
-    Of a body that is chunked no length is sent as well: two servers could read two lengths (RFC 9112, 6.2). Raises
-    `Misused`.
+    Of a body that is chunked no length is sent as well: two servers could read two lengths (RFC 9112, 6.2).
     """
-    lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
-    lines += [b"%b: %b\r\n" % field for field in headers]
-    lines.append(b"\r\n")
-    written = b"".join(lines)
-    if written.translate(None, INSIDE) != b"\r\n" * len(lines):
-        raise _refused(headers)
-    if b" \r\n" in written or b"\t\r\n" in written or b":  " in written or b": \t" in written:
-        _padded(headers)
-    if method not in _tokens:
-        _token(method, "method")
     if not TARGET.fullmatch(target):
         raise Misused(f"the target {target[:100]!r} cannot be sent")
-    for name, _ in headers:
-        if name not in _tokens:
-            _token(name, "field name")
-    lower = written.lower()
-    if lower.count(b"\r\nhost:") != 1:
-        raise Misused("a request has one Host field")
-    if b"\r\ntransfer-encoding:" in lower and b"\r\ncontent-length:" in lower:
+    lines = [_methods.get(method) or _method(method), target, b" HTTP/1.1\r\n"]
+    facts = 0
+    for field in headers:
+        line, fact = _fields.get(field) or _field(*field)
+        lines.append(line)
+        if fact:
+            if fact & facts & ONCE:
+                raise Misused(f"there are two fields {field[0].decode()}")
+            facts |= fact
+    if not facts & HOST:
+        raise Misused("a request has a Host field")
+    if facts & FRAMED == FRAMED:
         return head(method, target, [field for field in headers if field[0].lower() != b"content-length"])
-    return written, lower
+    lines.append(b"\r\n")
+    return b"".join(lines), facts
 
 
 def framing(headers: Headers) -> int:
-    """How the body is framed: its declared length, `CHUNKED`, or `NOTHING`. Raises `Misused` for what is neither."""
-    length: int | None = None
-    chunked = False
+    """How the body is framed: its declared length, `CHUNKED`, or `NOTHING`. Of fields that `head` has found good."""
+    length = NOTHING
     for name, value in headers:
         lower = name.lower()
         if lower == b"content-length":
-            if length is not None or not DIGITS.fullmatch(value):
-                raise Misused(f"Content-Length is no single number: {value[:100]!r}")
             length = int(value)
         elif lower == b"transfer-encoding":
-            if chunked or value.lower() != b"chunked":
-                raise Misused(f"a body can be sent chunked, and in no other transfer coding: {value[:100]!r}")
-            chunked = True
-    if chunked:
-        return CHUNKED
-    return NOTHING if length is None else length
+            return CHUNKED
+    return length
 
 
-def closes(lower: bytes) -> bool:
-    """Whether a head says that its connection is not to be kept."""
-    return CLOSE.search(lower) is not None
+def _method(method: bytes) -> bytes:
+    if not TOKEN.fullmatch(method):
+        raise Misused(f"the method {method[:100]!r} is not a token")
+    start = method + b" "
+    if len(_methods) < MANY and len(start) <= LONG:
+        _methods[method] = start
+    return start
 
 
-def _token(word: bytes, what: str) -> None:
-    if not TOKEN.fullmatch(word):
-        raise Misused(f"the {what} {word[:100]!r} is not a token")
-    if len(_tokens) < MANY:
-        _tokens.add(word)
+def _field(name: bytes, value: bytes) -> tuple[bytes, int]:
+    if not TOKEN.fullmatch(name):
+        raise Misused(f"the field name {name[:100]!r} is not a token")
+    if value.translate(None, INSIDE):
+        raise Misused(f"the value of the field {name[:100]!r} has a control character in it")
+    if value != value.strip(b" \t"):
+        raise Misused(f"the value of the field {name[:100]!r} begins or ends with white space")
+    lower = name.lower()
+    known = b"%b: %b\r\n" % (name, value), _facts(lower, value.lower())
+    if len(name) + len(value) <= LONG and lower not in SECRET:
+        if len(_fields) >= MANY:
+            _fields.clear()
+        _fields[name, value] = known
+    return known
 
 
-def _padded(headers: Headers) -> None:
-    """White space around a value is no part of it (RFC 9110, 5.5): who gives some does not get what he means."""
-    for name, value in headers:
-        if value != value.strip(b" \t"):
-            raise Misused(f"the value of the field {name[:100]!r} begins or ends with white space")
-
-
-def _refused(headers: Headers) -> Misused:
-    for name, value in headers:
-        if value.translate(None, INSIDE):
-            return Misused(f"the value of the field {name[:100]!r} has a control character in it")
-    return Misused("the request has a control character in its head")
+def _facts(name: bytes, value: bytes) -> int:
+    if name == b"host":
+        return HOST
+    if name == b"content-length":
+        if not DIGITS.fullmatch(value):
+            raise Misused(f"Content-Length is no number: {value[:100]!r}")
+        return LENGTH
+    if name == b"transfer-encoding":
+        if value != b"chunked":
+            raise Misused(f"a body can be sent chunked, and in no other transfer coding: {value[:100]!r}")
+        return CODING
+    if name == b"connection":
+        return CLOSES if b"close" in map(bytes.strip, value.split(b",")) else 0
+    if name == b"expect":
+        return ASKS if value == b"100-continue" else 0
+    return SWITCHES if name == b"upgrade" else 0

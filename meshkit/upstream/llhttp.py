@@ -7,7 +7,7 @@ one that lasts until the connection is closed. After those a new parser is made,
 It cannot be told that an answer has no body, nor where in the data it has come to. So what comes before a final answer,
 and the answers to HEAD and CONNECT, are read without it, by the rules of `framing`; those explain its refusals, too.
 
-Before llhttp 9.2, in httptools 0.6.4, it took folded fields, spaces before a colon and bare line ends.
+Before httptools 0.6.3 it took folded fields, spaces before a colon, bare line ends and any two bytes after a chunk.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .framing import (
     status_line,
     trimmed,
 )
-from .parser import Headers, Sink
+from .sink import Headers, Sink
 
 __all__ = ["LlhttpParser"]
 
@@ -52,7 +52,7 @@ try:
 except HttpParserError:
     pass
 else:
-    raise ImportError("httptools is older than 0.6.4, and takes what is not HTTP")
+    raise ImportError("httptools is older than 0.6.3, and takes what is not HTTP")
 
 
 class Another(Exception):
@@ -143,7 +143,7 @@ class LlhttpParser:
             self._last(data, clean)
         else:
             self.waste = 0
-            self.tail = data[-5:]
+            self.tail = data[-4:]
             self.state = CHUNKS
 
     def eof(self) -> None:
@@ -263,14 +263,16 @@ class LlhttpParser:
         if self.waste > LIMIT:
             self.state = OVER
             raise Malformed(ENDLESS)
-        self.tail = (self.tail + data[-5:])[-5:]
+        self.tail = (self.tail + data[-4:])[-4:]
 
     def _last(self, data: bytes, clean: bool) -> None:
-        """The end of a body in chunks. That nothing follows is seen from the bytes: they end with one empty line."""
+        """The end of a body in chunks. Line ends after it are skipped without a word; but then what came ends with
+        more than two: one after the last line that is not empty, and the empty line.
+        """
         self.state = OVER
         trailers, self.trailers = checked(self.trailers), []
-        ends = data[-6:] if len(data) > 5 else (self.tail + data)[-6:]
-        if not clean or ends[2:] != END or ends[:2] == b"\r\n":
+        ends = data[-5:] if len(data) > 4 else (self.tail + data)[-5:]
+        if not clean or ends[1:] != END or ends[0] in b"\r\n":
             raise self._beyond(trailers)
         self.state = IDLE
         self.sink.ended(trailers, self.reusable)

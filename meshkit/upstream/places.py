@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from math import inf
 from time import monotonic
 from typing import Any
@@ -18,7 +19,7 @@ import attrs
 
 from ..errors import Overloaded
 from .connection import Connection
-from .errors import PoolTimedOut, WireError
+from .errors import ConnectFailed, PoolTimedOut, WireError
 from .origin import Origin
 from .sweep import Sweep
 
@@ -38,15 +39,18 @@ class Limits:
     idle_for: float | None = 5.0
 
 
+CLOSED = "the pool was closed"
+
+
 class Waiter:
     """A call in the queue: its future becomes a connection, or ``None``, a place for a new one."""
 
     __slots__ = ("due", "future", "origin")
 
-    def __init__(self, origin: Origin, future: asyncio.Future[Connection | None]) -> None:
+    def __init__(self, origin: Origin, future: asyncio.Future[Connection | None], due: float) -> None:
         self.origin = origin
         self.future = future
-        self.due = inf
+        self.due = due
 
 
 class Places:
@@ -67,6 +71,10 @@ class Places:
         """Longest idle first."""
         self.stacks: dict[Origin, list[Connection]] = {}
         self.queue: deque[Waiter] = deque()
+        self.dials: set[asyncio.Timeout] = set()
+        """Of the connections being made: how to break them off."""
+        self.closings = 0
+        """How often all were closed: what was granted before is of no use after."""
         self.sweep = Sweep(loop, self.struck)
         self.guard: Any = None
         """What closes them when the loop ends."""
@@ -85,25 +93,35 @@ class Places:
 
     async def place(self, origin: Origin, seconds: float | None, until: float | None) -> Connection | None:
         """A connection, or ``None``: then a new one may be made. Raises `PoolTimedOut` and `Overloaded`."""
-        if not self.queue and self._room(origin):
+        if self._room(origin):  # whoever is in the queue waits for another origin's
             self._occupy(origin)
             return None
         if self.limits.pending is not None and len(self.queue) >= self.limits.pending:
             raise Overloaded("%s calls wait for a connection already", len(self.queue), policy=str(origin))
-        waiter = Waiter(origin, self.loop.create_future())
-        now = monotonic()
-        waiter.due = min(inf if seconds is None else now + seconds, inf if until is None else until)
+        closings = self.closings
+        due = min(inf if seconds is None else monotonic() + seconds, inf if until is None else until)
+        waiter = Waiter(origin, self.loop.create_future(), due)
         self.queue.append(waiter)
-        if waiter.due < inf:
-            self.sweep.by(waiter.due)
-        try:
-            return await waiter.future
-        except BaseException:
-            if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
-                self._return(origin, waiter.future.result())
-            elif waiter in self.queue:
-                self.queue.remove(waiter)
-            raise
+        while True:
+            if due < inf:
+                self.sweep.by(due)
+            try:
+                given = await waiter.future
+            except BaseException:
+                if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
+                    self._return(origin, waiter.future.result())
+                elif waiter in self.queue:
+                    self.queue.remove(waiter)
+                raise
+            if closings != self.closings:
+                self._return(origin, given)
+                raise ConnectFailed(CLOSED)
+            if given is None or not given.spoiled:
+                return given
+            # The peer has closed it in the turn in which it was granted: first in the queue, once more.
+            waiter = Waiter(origin, self.loop.create_future(), due)
+            self.queue.appendleft(waiter)
+            self._serve()
 
     def _room(self, origin: Origin) -> bool:
         """Whether one more connection may be made; an idle one elsewhere makes room."""
@@ -133,6 +151,28 @@ class Places:
             self.vacated(origin)
         else:
             self.freed(given)
+
+    async def make(self, connection: Connection, dialing: Awaitable[None]) -> None:
+        """Make a connection in the place that was given; none was made where this raises."""
+        closings = self.closings
+        scope = asyncio.timeout(None)
+        self.dials.add(scope)
+        try:
+            async with scope:
+                await dialing
+            if closings != self.closings:
+                raise ConnectFailed(CLOSED)
+            if connection.spoiled:
+                raise ConnectFailed("the peer closed the connection before anything was asked")
+        except BaseException as error:
+            connection.close()
+            self.vacated(connection.origin)
+            if scope.expired() and isinstance(error, TimeoutError):
+                raise ConnectFailed(CLOSED) from error
+            raise
+        finally:
+            self.dials.discard(scope)
+        self.joined(connection)
 
     def joined(self, connection: Connection) -> None:
         """A connection was made in the place that was given."""
@@ -231,14 +271,18 @@ class Places:
         return due
 
     def close(self, error: WireError) -> list[Connection]:
-        """Close every connection. Those under way fail with ``error``, and so do those who wait. Answers of which
-        connections the loop is still to let go.
+        """Close every connection. Those under way fail with ``error``; those who wait or dial, and have sent nothing,
+        with `ConnectFailed`. Answers of which connections the loop is still to let go.
         """
+        self.closings += 1
         self.sweep.stop()
         closing = [*self.busy, *self.idle]
+        for scope in self.dials:
+            scope.reschedule(self.loop.time())
+        self.dials.clear()
         for waiter in self.queue:
             if not waiter.future.done():
-                waiter.future.set_exception(error)
+                waiter.future.set_exception(ConnectFailed(CLOSED))
         self.queue.clear()
         for connection in closing:
             connection.fail(error)

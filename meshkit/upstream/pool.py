@@ -25,7 +25,7 @@ from .answer import Answer
 from .connection import Connection
 from .dial import Dial
 from .errors import Misused, ReadFailed, ReadTimedOut
-from .head import CHUNKED, NOTHING, closes, framing, head
+from .head import ASKS, CHUNKED, CLOSES, FRAMED, NOTHING, SWITCHES, framing, head
 from .origin import Origin
 from .parser import Headers, Parser, best
 from .places import Limits, Places
@@ -83,9 +83,9 @@ class Pool:
         for ``connect``, ``read``, ``write`` and ``pool``, each for one step, and ``total`` for all of the exchange;
         what is missing or ``None`` is without bounds. Raises `WireError`, and `Overloaded` when the queue is full.
         """
-        written, lower = head(method, target, headers)
+        written, facts = head(method, target, headers)
         length = NOTHING
-        if body or b"\r\ncontent-length:" in lower or b"\r\ntransfer-encoding:" in lower:
+        if body or facts & FRAMED:
             length = framing(headers)
             known = len(body) if isinstance(body, bytes) else None
             if known is not None and length not in (CHUNKED, known):
@@ -102,11 +102,12 @@ class Pool:
         read = times.get("read")
         answer = connection.begin(method, read, until)
         try:
-            if b"close" in lower:
-                answer.kept = not closes(lower)
+            answer.switches = bool(facts & SWITCHES) or method == b"CONNECT"
+            if facts & CLOSES:
+                answer.kept = False
             if length or trace is not None:
                 answer.write = times.get("write")
-                asks = b"\r\nexpect: 100-continue\r\n" in lower
+                asks = bool(facts & ASKS)
                 await self._stepwise(connection, answer, written, body, length=length, asks=asks, trace=trace)
             else:
                 connection.transport.write(written)
@@ -176,21 +177,13 @@ class Pool:
         given = await places.place(origin, times.get("pool"), until)
         if given is not None:
             return given
-        connection = Connection(places, origin, self._parser)
-        try:
-            seconds = times.get("connect")
-            if until is not None:
-                left = until - monotonic()
-                seconds = left if seconds is None or left < seconds else seconds
+        tls = None
+        if origin.tls:
             tls = self._context
-            if origin.tls and tls is None:
+            if tls is None:
                 tls = self._context = self._tls()
-            await self._dial(connection, tls if origin.tls else None, seconds, trace)
-        except BaseException:
-            connection.close()
-            places.vacated(origin)
-            raise
-        places.joined(connection)
+        connection = Connection(places, origin, self._parser)
+        await places.make(connection, self._dial(connection, tls, times.get("connect"), trace, until))
         return connection
 
     async def _home(self, loop: asyncio.AbstractEventLoop) -> Places:

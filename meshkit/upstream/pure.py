@@ -31,7 +31,7 @@ from .framing import (
     incomplete,
     status_line,
 )
-from .parser import Headers, Sink
+from .sink import Headers, Sink
 
 __all__ = ["PureParser"]
 

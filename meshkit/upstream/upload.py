@@ -5,6 +5,7 @@ what comes meanwhile        what is done
 ==========================  ===================================================================================
 nothing                     all of it is sent
 an answer of 400 and above  the rest is kept: it was refused. The connection is not used again (RFC 9112, 9.3)
+an end, or the deadline     the same, and the call fails
 ``100`` or nothing for 1 s  after ``Expect: 100-continue``: the body follows (RFC 9110, 10.1.1)
 any other answer            after ``Expect: 100-continue``: it does not
 ==========================  ===================================================================================
@@ -14,9 +15,13 @@ A body of another length than declared is the caller's mistake (`Misused`), and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import aclosing
+from math import inf
 from time import monotonic
+from types import TracebackType
+from typing import Self
 
 from .answer import Answer
 from .connection import Connection
@@ -51,43 +56,109 @@ async def upload(connection: Connection, answer: Answer, body: bytes | AsyncIter
     transport = connection.transport
     chunked = length == CHUNKED
     sent = 0
-    async with aclosing(parts(body)) as pieces:
-        async for part in pieces:
-            size = len(part)
-            sent += size
-            if chunked:
-                transport.writelines((b"%x\r\n" % size, part, b"\r\n"))
-            elif sent <= length:
-                transport.write(part)
-            else:
-                raise Misused("Too much data for declared Content-Length")
-            while connection.full and not unwanted(connection, answer):
-                await connection.wait(answer.write, answer.until, WriteTimedOut)
-            if unwanted(connection, answer):
-                return
-    if chunked:
-        transport.write(b"0\r\n\r\n")
-    elif sent < length:
-        raise Misused("Too little data for declared Content-Length")
-    answer.sending = False
+    with Bell(connection, answer) as bell:
+        async with aclosing(parts(body)) as taken:
+            bell.hang()
+            async for part in taken:
+                bell.take()
+                if unwanted(connection, answer):
+                    return
+                size = len(part)
+                sent += size
+                if chunked:  # not by `writelines`, which before CPython 3.12.9 and 3.13.2 knows no high-water mark
+                    transport.write(b"".join((b"%x\r\n" % size, part, b"\r\n")))
+                elif sent <= length:
+                    transport.write(part)
+                else:
+                    raise Misused("Too much data for declared Content-Length")
+                while connection.full and not unwanted(connection, answer):
+                    await connection.wait(answer.write, answer.until, WriteTimedOut)
+                bell.hang()
+            bell.take()
+        if unwanted(connection, answer):
+            return
+        if chunked:
+            transport.write(b"0\r\n\r\n")
+        elif sent < length:
+            raise Misused("Too little data for declared Content-Length")
+        answer.sending = False
 
 
 def unwanted(connection: Connection, answer: Answer) -> bool:
     return answer.status >= 400 or answer.error is not None or connection.spoiled
 
 
+class Bell:
+    """Stands for whoever waits on the connection, while its caller is asked for a part of the body. When no more is
+    wanted, the caller is interrupted: cancelled as `asyncio.timeout` does it, and nobody outside sees that.
+    """
+
+    __slots__ = ("_answer", "_before", "_connection", "_rung", "_task")
+
+    def __init__(self, connection: Connection, answer: Answer) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._rung = False
+
+    def __enter__(self) -> Self:
+        self._task = asyncio.current_task()
+        self._before = 0 if self._task is None else self._task.cancelling()
+        return self
+
+    def hang(self) -> None:
+        connection = self._connection
+        connection.waiter = self  # type: ignore[assignment]  # it has what a connection asks of one
+        if self._answer.until is not None:
+            connection.by(None, self._answer.until, WriteTimedOut)
+
+    def take(self) -> None:
+        self._connection.waiter = None
+        self._connection.due = inf
+
+    # What a connection does with a future.
+
+    def done(self) -> bool:
+        return self._rung
+
+    def set_result(self, _: None) -> None:
+        if unwanted(self._connection, self._answer):
+            self._ring()
+
+    def set_exception(self, _: Exception) -> None:
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._task is not None:
+            self._rung = True
+            self._task.cancel()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        self.take()
+        if not self._rung or self._task is None:
+            return False
+        return self._task.uncancel() <= self._before and kind is asyncio.CancelledError
+
+
 async def parts(body: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes | memoryview, None]:
     """A body in pieces that are not too large, none of them empty: in chunked framing, that would be its end."""
     if isinstance(body, bytes):
-        view = memoryview(body)
-        for start in range(0, len(view), PART):
-            yield view[start : start + PART]
+        for piece in pieces(body):
+            yield piece
         return
     chunks = aiter(body)
     try:
         async for chunk in chunks:
-            if chunk:
-                yield chunk
+            for piece in pieces(chunk):
+                yield piece
     finally:  # a generator is not left to the loop, which would close it some time later
         if hasattr(chunks, "aclose"):
             await chunks.aclose()
+
+
+def pieces(chunk: bytes) -> Iterator[bytes | memoryview]:
+    if len(chunk) > PART:
+        view = memoryview(chunk)
+        for start in range(0, len(view), PART):
+            yield view[start : start + PART]
+    elif chunk:
+        yield chunk
