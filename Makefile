@@ -3,8 +3,10 @@
 #   make demo                 see it work                     make bench ONLY=client    measure, beside the peers
 #   make test                 the suite, on each CPython      make docs                 build the site into site/
 #   make lint                 ruff, mypy                      make names                pin the public names anew
+#   make soak                 200,000 requests, and all that can go wrong with them
 #
-# PYTHON=python3.12 chooses the interpreter of .venv, TESTS="tests/limit -x" what `make test` gives to pytest.
+# PYTHON=python3.12 chooses the interpreter of .venv, TESTS="tests/limit -x" what `make test` gives to pytest,
+# SOAK="--requests 20000 --seed 7" what `make soak` does.
 
 PYTHON ?= python3
 OTHERS ?= 3.12 3.13
@@ -14,7 +16,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench docs names clean
+.PHONY: demo test lint bench soak docs names clean
 
 demo: .venv/.demo
 	$(BIN)/python -m examples.demo
@@ -30,6 +32,9 @@ lint: .venv/.lint
 
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(ONLY)
+
+soak: .venv/.test
+	$(BIN)/python -m tests.upstream.soak $(SOAK)
 
 # Not --quiet: mkdocs would then not count the warnings that make it fail.
 docs: .venv/.docs

@@ -11,10 +11,12 @@ from .parser import Headers
 if TYPE_CHECKING:
     from .connection import Connection
 
-__all__ = ["HIGH", "Answer"]
+__all__ = ["EACH", "HIGH", "Answer"]
 
 HIGH = 262_144
 """Bytes kept for a reader: beyond them nothing more is read from the connection, until all are taken."""
+EACH = 64
+"""Bytes that a part weighs by itself: a peer may send one byte at a time."""
 
 
 class Answer:
@@ -115,7 +117,7 @@ class Answer:
                 self.close()
                 raise
         chunk = chunks.popleft()
-        self.size -= len(chunk)
+        self.size -= len(chunk) + EACH
         return chunk
 
     def close(self) -> None:

@@ -20,9 +20,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import proxy
 
-from .answer import HIGH, Answer
+from .answer import EACH, HIGH, Answer
 from .errors import Malformed, ReadFailed, WireError, WriteFailed
-from .kernel import last_words, nothing, watched
+from .kernel import last_words, nothing, took_leave, watched
 from .parser import Headers, Parser
 from .tunnel import Tunnel
 
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, places: Places, origin: Origin, parser: type[Parser]) -> None:
         self.places = places
         self.origin = origin
-        self.parser = parser(self)
+        self.parser: Any = parser(self)
         self.transport: Any = None
         self.answer: Answer | None = None
         self.waiter: asyncio.Future[None] | None = None
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         self.closed = False
         """The loop has let go of it."""
         self.polite = False
-        """The peer has said that it will send no more. Over TLS an end without that is no end (RFC 9112, 9.8)."""
+        """The peer has taken its leave. Over TLS an end without that is no end (RFC 9112, 9.8)."""
         self.tunnel: Tunnel | None = None
         self._readable: Callable[[int], Any] = nothing
 
@@ -100,12 +100,13 @@ class Connection(asyncio.Protocol):
             waiter.set_result(None)
 
     def eof_received(self) -> None:
-        self.polite = True
+        self.polite = took_leave(self.transport)
         self.lost(None)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
         self.lost(error)
+        self.parser = None  # they point at each other
 
     def pause_writing(self) -> None:
         self.full = True
@@ -130,7 +131,7 @@ class Connection(asyncio.Protocol):
     def got(self, chunk: bytes) -> None:
         answer: Any = self.answer
         answer.chunks.append(chunk)
-        answer.size += len(chunk)
+        answer.size += len(chunk) + EACH
         if answer.size > HIGH and not self.paused:
             self.paused = True
             self.transport.pause_reading()

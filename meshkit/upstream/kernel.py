@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import select
+import ssl
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["last_words", "watched"]
+__all__ = ["last_words", "took_leave", "watched"]
 
 MOST = 262_144
 
@@ -28,6 +29,18 @@ def watched(transport: Any) -> Callable[[int], Any]:
 
 def nothing(_: int) -> None:
     """What a socket that cannot be asked answers."""
+
+
+def took_leave(transport: Any) -> bool:
+    """Whether a peer that sends no more has said so: over TLS, with a ``close_notify``.
+
+    asyncio tells of any end alike; the TLS object itself reads nothing after a leave, and waits for more otherwise.
+    """
+    tls = transport.get_extra_info("ssl_object")
+    try:
+        return tls is None or tls.read(1) == b""
+    except ssl.SSLError:
+        return False
 
 
 def last_words(transport: Any) -> bytes:
