@@ -27,30 +27,29 @@ class Answer:
     asynchronous generator would cost more than all the rest of a small body.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "chunks",
-        "complete",
-        "connection",
-        "error",
-        "headers",
-        "interim",
-        "kept",
-        "read",
-        "reason",
-        "sending",
-        "size",
-        "status",
-        "stream",
-        "switches",
-        "touched",
-        "trailers",
-        "until",
-        "version",
-        "write",
-    )
+    status = 0
+    interim = 0
+    """The last status before the final one."""
+    touched = False
+    """Whether anything has come."""
+    sending = False
+    """Whether a part of the request is still to be sent."""
+    switches = False
+    """Whether the request asks for another protocol."""
+    kept = True
+    """Whether the connection may serve others after this."""
+    complete = False
+    error: WireError | None = None
+    size = 0
+    version: bytes
+    reason: bytes
+    headers: Headers
+    trailers: Headers
+    write: float | None = None
+    """Seconds that each part of the request's body may take."""
 
     def __init__(self, connection: Connection, read: float | None, until: float | None) -> None:
+        # What is as it mostly is stands in the class: most answers are made, read and forgotten within microseconds.
         self.connection: Connection | None = connection
         self.stream = connection
         """The connection it came on, whoever holds it now."""
@@ -58,29 +57,7 @@ class Answer:
         """Seconds that each part of the body may take."""
         self.until = until
         """When all of it must have come, in seconds of the monotonic clock."""
-        self.status = 0
-        self.interim = 0
-        """The last status before the final one."""
-        self.touched = False
-        """Whether anything has come."""
-        self.sending = False
-        """Whether a part of the request is still to be sent."""
-        self.kept = True
-        """Whether the connection may serve others after this."""
-        self.complete = False
-        self.error: WireError | None = None
         self.chunks: deque[bytes] = deque()
-        self.size = 0
-        self.trailers: Headers = []
-
-    switches: bool
-    """Whether the request asks for another protocol."""
-
-    # The rest is set with the status, and `write`, the seconds that each part of a body may take, where there is one.
-    write: float | None
-    version: bytes
-    reason: bytes
-    headers: Headers
 
     @property
     def whole(self) -> bytes | None:

@@ -102,7 +102,8 @@ class Pool:
         read = times.get("read")
         answer = connection.begin(method, read, until)
         try:
-            answer.switches = bool(facts & SWITCHES) or method == b"CONNECT"
+            if facts & SWITCHES or method == b"CONNECT":
+                answer.switches = True
             if facts & CLOSES:
                 answer.kept = False
             if length or trace is not None:
