@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["aimed", "hurried", "told"]
+__all__ = ["aimed", "hurried", "numeric", "told"]
 
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 STEPS = ("connect", "read", "write", "pool")
@@ -42,9 +42,14 @@ def aimed(request: Any, endpoint: Any) -> Any:
         there = new(type(url))
         there._uri_reference = parsed._make((scheme, userinfo, host, port, path, query, fragment))
     extensions = request.extensions
-    if scheme in ("https", "wss") and (":" in host or host.rpartition(".")[2].isdecimal()):
+    if scheme in ("https", "wss") and numeric(host):
         extensions = {"sni_hostname": before, **extensions}
     return _attempt(request, there, extensions)
+
+
+def numeric(host: str) -> bool:
+    """Whether a host is an IP address."""
+    return ":" in host or host.rpartition(".")[2].isdecimal()
 
 
 def hurried(request: Any, remaining: float) -> Any:

@@ -41,13 +41,18 @@ class Fields:
 
     def told(self, request: Any, call: Call, clock: Callable[[], float]) -> Any:
         """``request`` with what there is to say; where it is not the call's own any more, that very object."""
+        fields = self.of(call, clock)
+        return told(request, fields, own=request is not call.request) if fields else request
+
+    def of(self, call: Call, clock: Callable[[], float]) -> list[tuple[bytes, bytes]]:
+        """What there is to say. Names are in lower case."""
         fields = []
         if call.deadline is not None and self._deadline is not None:
             remaining = call.deadline - clock()
             fields.append((self._deadline, self._format(remaining if remaining > 0 else 0.0)))
         if call.attempt > 1 and self._attempt is not None:
             fields.append((self._attempt, b"%d" % call.attempt))
-        return told(request, fields, own=request is not call.request) if fields else request
+        return fields
 
 
 def _ms(seconds: float) -> bytes:

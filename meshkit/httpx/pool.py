@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ssl
 from asyncio import get_running_loop
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -29,12 +29,15 @@ from ..upstream.origin import Origin
 from ..upstream.places import Limits
 from ..upstream.pool import Pool
 from ..upstream.trace import Trace
+from .aim import aimed, numeric, told
 from .library import Library, installed, library_of
 from .stream import NetworkStream, body_of, translated
 
 if TYPE_CHECKING:
     import httpx
     import httpx2
+
+    from ..cluster.endpoint import Endpoint
 
     class _Async(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
         async def handle_async_request(self, request: Any) -> Any: ...
@@ -43,6 +46,9 @@ else:
     _Async = object
 
 __all__ = ["PoolTransport"]
+
+Key = tuple[bytes, bytes, int | str | None, str | None]
+"""Scheme and host of the URL, its port or the address of the endpoint, and the name for TLS, where one is given."""
 
 PORTS = {b"http": (80, False), b"ws": (80, False), b"https": (443, True), b"wss": (443, True)}
 NONE: dict[str, Any] = {}
@@ -60,6 +66,9 @@ class PoolTransport(_Async):
 
     Raises the library's exceptions, as ``AsyncHTTPTransport`` does.
     """
+
+    aims = True
+    """It is told the endpoint and the fields of an attempt: the request need not be copied for them."""
 
     __slots__ = ("_context", "_given", "_library", "_origins", "_theirs", "limits", "pool")
 
@@ -105,22 +114,29 @@ class PoolTransport(_Async):
         else:
             self.pool = Pool(self.limits, tls=self._tls, dial=Dial(uds, local_address, options, retries))
 
-    async def handle_async_request(self, request: Any) -> Any:
-        """Send a request. The connection is held until the body has been read or closed."""
+    async def handle_async_request(
+        self, request: Any, endpoint: Endpoint | None = None, fields: Sequence[tuple[bytes, bytes]] = ()
+    ) -> Any:
+        """Send a request. The connection is held until the body has been read or closed.
+
+        ``endpoint``: to whom, instead of the URL's host (see `aim`); ``fields`` are sent as well, in place of the
+        request's own of that name, which is in lower case.
+        """
         library = library_of(request)
         pool = self.pool
         if pool is None:
-            return await self._other(library).handle_async_request(request)
+            return await self._other(library).handle_async_request(_as_told(request, endpoint, fields))
         if self._library is None:
             self._library = library
         url = request.url
         extensions = request.extensions
-        told = extensions.get("trace")
-        trace = None if told is None else Trace(told, request)
-        key = url.raw_scheme, url.raw_host, url.port, extensions.get("sni_hostname")
+        listener = extensions.get("trace")
+        trace = None if listener is None else Trace(listener, request)
+        to = url.port if endpoint is None else endpoint.address
+        key = url.raw_scheme, url.raw_host, to, extensions.get("sni_hostname")
         origin = self._origins.get(key)
         if origin is None:
-            origin = self._origin(library, request, key)
+            origin = self._origin(library, request, key, endpoint)
         stream = request.stream
         if isinstance(stream, library.ByteStream):
             [body] = stream
@@ -128,12 +144,17 @@ class PoolTransport(_Async):
             body = stream
         else:
             raise RuntimeError("an async client cannot send a body that is a plain iterator")  # noqa: TRY004  # as httpx
+        headers = request.headers.raw
+        if fields:
+            names = [name for name, _ in fields]
+            headers = [field for field in headers if field[0].lower() not in names]
+            headers += fields
         try:
             answer = await pool.send(
                 origin,
                 request.method.encode("ascii"),
                 extensions.get("target", url.raw_path),
-                request.headers.raw,
+                headers,
                 body,
                 times=extensions.get("timeout") or NONE,
                 trace=trace,
@@ -145,7 +166,7 @@ class PoolTransport(_Async):
         except RuntimeError:
             if _running():
                 raise
-            return await self._other(library).handle_async_request(request)
+            return await self._other(library).handle_async_request(_as_told(request, endpoint, fields))
         return library.module.Response(
             answer.status,
             headers=answer.headers,
@@ -163,17 +184,25 @@ class PoolTransport(_Async):
 
     __enter__ = close = handle_request
 
-    def _origin(self, library: Library, request: Any, key: tuple[bytes, bytes, int | None, str | None]) -> Origin:
-        scheme, host, port, name = key
+    def _origin(self, library: Library, request: Any, key: Key, endpoint: Endpoint | None) -> Origin:
+        scheme, host, _, name = key
         known = PORTS.get(scheme)
         if known is None:
             what = f"unsupported protocol {scheme.decode()!r}" if scheme else "no protocol"
-            raise library.module.UnsupportedProtocol(
-                f"{request.url}: {what}; there are http and https", request=request
-            )
-        if not host:
-            raise library.module.ConnectError(f"{request.url}: no host to connect to", request=request)
-        origin = Origin(host.decode("ascii"), known[0] if port is None else port, known[1], name if known[1] else None)
+            message = f"{request.url}: {what}; there are http and https"
+            raise library.module.UnsupportedProtocol(message, request=request)
+        port, tls = known
+        if endpoint is None:
+            if not host:
+                raise library.module.ConnectError(f"{request.url}: no host to connect to", request=request)
+            given = request.url.port
+            origin = Origin(host.decode("ascii"), port if given is None else given, tls, name if tls else None)
+        else:
+            if endpoint.scheme is not None:
+                tls = endpoint.scheme == "https"
+            if name is None and numeric(endpoint.host):
+                name = request.url.host
+            origin = Origin(endpoint.host, endpoint.port, tls, name if tls else None)
         if len(self._origins) >= MANY:
             self._origins.clear()
         self._origins[key] = origin
@@ -223,6 +252,12 @@ class PoolTransport(_Async):
         if self.pool is None:
             return "PoolTransport(over the library's own)"
         return f"PoolTransport({self.pool!r})"
+
+
+def _as_told(request: Any, endpoint: Endpoint | None, fields: Sequence[tuple[bytes, bytes]]) -> Any:
+    """The request as another transport must see it."""
+    aim = request if endpoint is None else aimed(request, endpoint)
+    return told(aim, [*fields], own=aim is not request) if fields else aim
 
 
 def _running() -> bool:

@@ -94,13 +94,17 @@ class AsyncMeshTransport(_Async):
                 request = fields.told(request, call, clock)
             return (request,), NONE
 
+        def direct(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+            told = fields.of(call, clock) if call.deadline is not None or call.attempt > 1 else ()
+            return (call.request, call.endpoint, told), NONE
+
         clock = pipeline.clock
         door = HttpxDoor(
             judge=judge,
             spent=spent,
             hold=holding(AsyncBody, "AsyncByteStream"),
             discard=_adiscard,
-            address=address,
+            address=direct if getattr(inner, "aims", False) else address,
             enforces_deadline=False,
             reads_quota=wants_quota(pipeline.states),
             named=named(pipeline.states),

@@ -255,12 +255,8 @@ class Connection(asyncio.Protocol):
         """Whether it can be used, as far as can be known without writing to it. The socket itself is asked (half a
         microsecond): what came since the loop has last looked is an end, or what nobody asked for.
         """
-        return (
-            not self.spoiled
-            and monotonic() - self.idle_at < self.places.longest_idle
-            and not self._readable(0)
-            and not self.transport.is_closing()
-        )
+        young = monotonic() - self.idle_at < self.places.longest_idle
+        return young and not (self.spoiled or self._readable(0) or self.transport.is_closing())
 
     def readable(self) -> bool:
         """Whether something is to be read, an end included."""

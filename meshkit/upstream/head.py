@@ -37,8 +37,11 @@ INSIDE = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), 0x09})
 """What may stand in a line."""
 DIGITS = re.compile(rb"[0-9]{1,18}")
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
+SPECIAL = SECRET | {b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"}
 
 _methods: dict[bytes, bytes] = {}
+_names: dict[bytes, bytes] = {}
+"""Names that were found to be tokens; those that mean something here, in lower case."""
 _fields: dict[tuple[bytes, bytes], tuple[bytes, int]] = {}
 """The lines of fields that were found to be good, and the facts."""
 MANY, LONG = 1000, 100
@@ -91,19 +94,29 @@ def _method(method: bytes) -> bytes:
 
 
 def _field(name: bytes, value: bytes) -> tuple[bytes, int]:
-    if not TOKEN.fullmatch(name):
-        raise Misused(f"the field name {name[:100]!r} is not a token")
+    special = _names.get(name)
+    if special is None:
+        special = _name(name)
     if value.translate(None, INSIDE):
         raise Misused(f"the value of the field {name[:100]!r} has a control character in it")
     if value != value.strip(b" \t"):
         raise Misused(f"the value of the field {name[:100]!r} begins or ends with white space")
-    lower = name.lower()
-    known = b"%b: %b\r\n" % (name, value), _facts(lower, value.lower())
-    if len(name) + len(value) <= LONG and lower not in SECRET:
+    known = b"%b: %b\r\n" % (name, value), _facts(special, value.lower()) if special else 0
+    if special not in SECRET and len(known[0]) <= LONG and not value.isdigit():  # a number is mostly another each time
         if len(_fields) >= MANY:
             _fields.clear()
         _fields[name, value] = known
     return known
+
+
+def _name(name: bytes) -> bytes:
+    if not TOKEN.fullmatch(name):
+        raise Misused(f"the field name {name[:100]!r} is not a token")
+    lower = name.lower()
+    special = lower if lower in SPECIAL else b""
+    if len(_names) < MANY and len(name) <= LONG:
+        _names[name] = special
+    return special
 
 
 def _facts(name: bytes, value: bytes) -> int:
