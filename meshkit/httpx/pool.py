@@ -144,6 +144,9 @@ class PoolTransport(_Async):
             body = stream
         else:
             raise RuntimeError("an async client cannot send a body that is a plain iterator")  # noqa: TRY004  # as httpx
+        target = extensions.get("target", url.raw_path)
+        if isinstance(target, str):
+            target = target.encode("ascii")
         headers = request.headers.raw
         if fields:
             names = [name for name, _ in fields]
@@ -153,7 +156,7 @@ class PoolTransport(_Async):
             answer = await pool.send(
                 origin,
                 request.method.encode("ascii"),
-                extensions.get("target", url.raw_path),
+                target,
                 headers,
                 body,
                 times=extensions.get("timeout") or NONE,

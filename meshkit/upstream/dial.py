@@ -7,6 +7,7 @@ the first that answers wins, and the others are given up (RFC 8305, 4, 5 and 8: 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Iterable, Iterator
@@ -83,9 +84,11 @@ class Dial:
             where = Step(trace, "connection.connect_tcp", **told, **options)
             opening = partial(self._first, origin)
         sock: socket.socket | None = None
+        number = None
         try:
             async with where:
                 sock = await bounded(opening(), due, self.path or origin)
+                number = inode(sock)
                 where.value = Connected(sock)
             if tls is None:
                 await bounded(attach(connection, sock), due, origin)
@@ -98,8 +101,11 @@ class Dial:
                 self._set(sock)
                 step.value = connection.transport
         except BaseException:
-            if sock is not None:
+            # uvloop may have closed the descriptor, and not told the socket: then it may be somebody else's by now.
+            if sock is not None and inode(sock) == number:
                 sock.close()
+            elif sock is not None:
+                sock.detach()
             raise
 
     async def _first(self, origin: Origin) -> socket.socket:
@@ -192,6 +198,14 @@ async def bounded(work: Awaitable[Made], due: float | None, where: Origin | str)
         raise ConnectTimedOut(f"no connection to {where} in time") from error
     except (OSError, ValueError, OverflowError) as error:  # SSLError is one; a name and a port that cannot be
         raise ConnectFailed(str(error) or "All connection attempts failed") from error
+
+
+def inode(sock: socket.socket) -> int | None:
+    """What tells a socket from another that has the same descriptor later."""
+    try:
+        return os.fstat(sock.fileno()).st_ino
+    except OSError:  # closed; Windows does not say
+        return None
 
 
 def given_up(connecting: asyncio.Task[socket.socket]) -> None:

@@ -56,6 +56,8 @@ class Errand:
         self.hasty = short and rng.random() < 0.5
         self.read = rng.choice([0.005, 0.02, HASTY]) if short and not self.hasty else PATIENT
         self.leaves = rng.random() < 0.05
+        self.forgets = rng.random() < 0.01
+        """To close the answer: it is left to the garbage collector."""
         self.turns = rng.choice(TURNS) if rng.random() < 0.06 else 0
         """Of the loop, after which it is cancelled."""
 
@@ -74,21 +76,27 @@ class Errand:
             return "cancelled"
 
     async def ask(self, client: Any) -> str:
-        more: dict[str, Any] = {"timeout": (PATIENT, self.read, PATIENT, PATIENT)}
+        more: dict[str, Any] = {"timeout": (PATIENT, self.read, PATIENT, PATIENT)}  # connect, read, write, pool
         if self.method == "POST":
             more["content"] = self.in_pieces() if self.pieces else self.sent
         if self.asks:
             more["headers"] = {"expect": "100-continue"}
         url = f"http://soak.test/{self.kind}/{self.number}/{self.size}"
-        async with client.stream(self.method, url, **more) as response:
-            if response.headers.get("x-number") != str(self.number):
-                raise Wrong(f"the head is of {response.headers.get('x-number')}")
-            expected = self.expected()
-            body = bytearray()
+        request = client.build_request(self.method, url, **more)
+        response = await client.send(request, stream=True)
+        if self.forgets:
+            self.recognise(response)
+            return "forgotten"
+        expected = self.expected()
+        body = bytearray()
+        try:
+            self.recognise(response)
             async for chunk in response.aiter_raw():
                 body += chunk
                 if self.leaves:
                     break
+        finally:
+            await response.aclose()
         if not expected.startswith(body):
             raise Wrong(f"the body begins with {bytes(body[:40])!r}")
         if self.leaves:
@@ -98,6 +106,11 @@ class Errand:
         if self.kind in BROKEN:
             raise Wrong("an answer that has no end was taken for whole")
         return str(response.status_code)
+
+    def recognise(self, response: Any) -> None:
+        number = response.headers.get("x-number")
+        if number != str(self.number):
+            raise Wrong(f"the head is of {number}")
 
     def expected(self) -> bytes:
         """The body of the answer."""

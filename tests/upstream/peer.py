@@ -29,6 +29,8 @@ class Peer:
         """From 0, in the order of their coming."""
         self.pushed = 0
         """Bytes that the kernel took."""
+        self.pulled = 0
+        """Bytes that came."""
         self.body = b""
         """Of the request last read."""
         self.rest = b""
@@ -187,6 +189,7 @@ class Peer:
             except ConnectionError:
                 data = b""
             self.left = not data
+            self.pulled += len(data)
             return data
         return b""
 

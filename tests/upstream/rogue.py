@@ -107,7 +107,11 @@ class Rogue:
     async def _play(self, peer: Peer, script: Script) -> None:
         with contextlib.suppress(Gone):
             await peer.handshake()
-            await script(peer)
+            try:
+                await script(peer)
+            except (AssertionError, LookupError, TypeError):  # the client need not wait for what does not come
+                peer.reset()
+                raise
             await peer.gone()
         if not peer.left:  # TLS is over, TCP is not yet
             await peer._pull_all()

@@ -154,18 +154,20 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is remembered."""
     monkeypatch.setattr(room, "_fields", {})
     monkeypatch.setattr(room, "_methods", {})
+    monkeypatch.setattr(room, "_names", {})
 
 
 @pytest.mark.usefixtures("fresh")
 def test_strangers_do_not_fill_the_memory() -> None:
     for number in range(3000):
-        head(b"M%d" % number, b"/", [HOST, (b"X-%d" % number, b"a"), (b"X", b"%d" % number)])
+        head(b"M%d" % number, b"/", [HOST, (b"X-%d" % number, b"a"), (b"X", b"v%d" % number)])
     head(b"A" * 10_000, b"/", [HOST, (b"a" * 10_000, b""), (b"a", b"b" * 10_000)])
     assert len(room._fields) <= room.MANY
     assert len(room._methods) <= room.MANY
+    assert len(room._names) <= room.MANY
     assert max(len(line) for line, _ in room._fields.values()) <= room.LONG + 4
     assert max(map(len, room._methods)) <= room.LONG
-    assert (b"X", b"2999") in room._fields  # what is used now is remembered, whatever was before
+    assert (b"X", b"v2999") in room._fields  # what is used now is remembered, whatever was before
 
 
 @pytest.mark.usefixtures("fresh")

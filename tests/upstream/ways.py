@@ -100,6 +100,8 @@ POOL = [
     Way("httpx2", "pool", "asyncio", "h11"),
 ]
 """Each pair of a library, a loop and a parser is there."""
+PAIR = [POOL[0], Way("httpx2", "pool", "uvloop", "h11")]
+"""Where two must do: each of all is there."""
 
 
 def each(ways: list[Way]) -> pytest.MarkDecorator:
@@ -174,6 +176,8 @@ async def talking(
         transport = way.open(**options)
         async with way.lib.AsyncClient(transport=transport, timeout=timeout) as client, asyncio.timeout(SOON):
             yield server, client
+            if way.ours:
+                await until(transport.pool.idle, SOON)
         for peer in server.peers:
             peer.over.set()
         await server.quiet()

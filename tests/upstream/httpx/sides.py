@@ -11,15 +11,12 @@ from typing import Any
 
 import pytest
 
-try:
-    from meshkit.httpx import PoolTransport
-except ImportError:
-    PoolTransport = None
+from meshkit.httpx import PoolTransport
 
 CONTEXT = ssl.create_default_context()
 """One for all that do not ask for another: to make one costs 20 ms."""
-NAMES = ["library"] if PoolTransport is None else ["library", "pool", "uvloop"]
-"""The pool is for asyncio, and for uvloop, which is asyncio on another loop."""
+NAMES = ["library", "pool", "uvloop"]
+"""The last is the pool on uvloop, which does much in ways of its own."""
 
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]

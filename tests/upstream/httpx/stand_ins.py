@@ -23,7 +23,7 @@ from anyio.streams.tls import TLSStream
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CLOSE = "close"
 RESET = "reset"
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds after which a test that hangs fails. Nothing waits as long unless something is wrong."""
 
 Fields = list[tuple[bytes, bytes]]

@@ -11,14 +11,17 @@ import importlib
 import pickle
 import socket
 import threading
+from collections.abc import AsyncIterator
 from types import ModuleType
 from typing import Any, Self
 
 import anyio
 import pytest
 
-from .sides import NAMES, PoolTransport, Side
-from .stand_ins import OK, Halted, Origin, Peer, says
+from meshkit.httpx import PoolTransport
+
+from .sides import NAMES, Side
+from .stand_ins import OK, Halted, Origin, Peer, always, says
 
 
 @pytest.fixture(params=NAMES[1:])
@@ -39,6 +42,49 @@ async def test_an_answer_that_has_come_whole_holds_no_place(side: Side) -> None:
         assert (await client.get(origin.url)).content == b"ok"
         assert await other.aread() == await one.aread() == b"ok"
     assert origin.connections == 1
+
+
+async def test_a_refusal_ends_an_upload(side: Side) -> None:
+    """RFC 9112, 9.3: who sees an error while he sends may stop. httpx sends on, as long as anybody takes it."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 16)
+
+    async def refuses(origin: Origin, peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig")
+        await peer.gone()
+
+    async with Origin(refuses, always()) as origin, side.client() as client:
+        response = await client.post(origin.url, content=endless())
+        assert (response.status_code, response.content) == (413, b"big")
+        await origin.quiet()
+        assert (await client.get(origin.url)).content == b"ok"
+
+
+async def test_a_body_that_is_not_wanted_is_not_sent(side: Side) -> None:
+    """RFC 9110, 10.1.1. httpx sends it behind ``Expect: 100-continue`` without waiting for a word."""
+    rest = []
+
+    async def refuses(origin: Origin, peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 417 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        rest.append(await peer.gone())
+
+    async with Origin(refuses) as origin, side.client() as client:
+        response = await client.post(origin.url, content=b"body", headers={"Expect": "100-continue"})
+        assert response.status_code == 417
+        await origin.quiet()
+    assert rest == [b""]
+
+
+async def test_a_server_that_says_nothing_to_an_expectation(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshkit.upstream.upload.PATIENCE", 0.01)
+    async with Origin() as origin, side.client() as client:
+        response = await client.post(origin.url, content=b"body", headers={"Expect": "100-continue"})
+    assert response.content == b"ok"
+    assert origin.asked[0].body == b"body"
 
 
 @pytest.mark.parametrize("name", ["httpx", "httpx2"])

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from .sides import Side
-from .stand_ins import Origin, Peer, answered, site
+from .stand_ins import Origin, Peer, always, answered, site
 
 # Redirects: each hop is a request of its own.
 
@@ -268,6 +268,30 @@ async def test_closing_while_calls_are_under_way(side: Side) -> None:
             await client.aclose()
         await origin.quiet()
     assert outcomes == ["ReadError"] * 3
+
+
+async def test_closing_while_a_call_waits_for_its_turn(side: Side) -> None:
+    """The library goes on and opens a connection that nobody closes any more; from the pool the call learns of it."""
+    limits = side.lib.Limits(max_connections=1)
+    async with Origin(silent, always()) as origin:
+        client = side.client(side.transport(limits=limits))
+        outcomes: dict[str, str] = {}
+
+        async def call(name: str) -> None:
+            try:
+                outcomes[name] = (await client.get(origin.url)).text
+            except side.lib.TransportError as error:
+                outcomes[name] = type(error).__name__
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call, "first")
+            await origin.until(lambda: len(origin.asked) == 1)
+            tasks.start_soon(call, "second")
+            await anyio.wait_all_tasks_blocked()
+            await client.aclose()
+        await client._transport.aclose()
+        await origin.quiet()
+    assert outcomes == {"first": "ReadError", "second": side.of("ok", "ConnectError")}
 
 
 async def test_entering_gives_the_transport_itself(side: Side) -> None:

@@ -124,7 +124,7 @@ EITHER_WAY = {
     "HTTP/2.0": (b"HTTP/2.0 200 OK\r\n" + GOOD, b"ok", NO),
     "HTTP/0.9": (b"HTTP/0.9 200 OK\r\n" + GOOD, b"ok", NO),
     "a space after the size of a chunk": (CHUNKED + b"\r\n2 \r\nok\r\n0\r\n\r\n", b"ok", NO),
-    "thirty zeros before the size of a chunk": (CHUNKED + b"\r\n" + b"0" * 30 + b"2\r\nok\r\n0\r\n\r\n", NO, b"ok"),
+    "ten zeros before the size of a chunk": (CHUNKED + b"\r\n" + b"0" * 10 + b"2\r\nok\r\n0\r\n\r\n", b"ok", b"ok"),
     "an extension in quotes": (CHUNKED + b'\r\n2;a="b;c"\r\nok\r\n0\r\n\r\n', b"ok", b"ok"),
     "a body where there is none": (b"HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\nok", b"", b""),
     "more than the length says": (b"HTTP/1.1 200 OK\r\n" + GOOD + b"more", b"ok", b"ok"),

@@ -1,7 +1,7 @@
-"""How many connections are there, which are used again, and which are not?
+"""How many connections are there, and who waits for one?
 
-Behaviours of httpx's page on resource limits (``max_connections``, ``max_keepalive_connections``,
-``keepalive_expiry``) and of httpcore's published tests of its pool. Counted at the server.
+Behaviours of ``max_connections`` on httpx's page on resource limits, and of httpcore's published tests of its pool.
+Counted at the server.
 """
 
 from __future__ import annotations
@@ -10,29 +10,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from .gate import Gate
 from .sides import Side
-from .stand_ins import CLOSE, OK, Halted, Origin, Peer, always, says
+from .stand_ins import OK, Halted, Origin, always
 
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Gate:
-    """A play that answers when the test says so, and counts who is waiting at once."""
-
-    def __init__(self) -> None:
-        self.open = anyio.Event()
-        self.most = self.inside = 0
-
-    async def __call__(self, origin: Origin, peer: Peer) -> None:
-        while True:
-            origin.asked.append(await peer.request())
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-            origin.changed()
-            await self.open.wait()
-            await anyio.lowlevel.checkpoint()
-            self.inside -= 1
-            await peer.send(OK)
 
 
 async def test_a_connection_is_used_again(side: Side) -> None:
@@ -191,103 +173,3 @@ async def test_many_origins_over_one_place(side: Side) -> None:
         for number in range(10):
             tasks.start_soon(client.get, f"{(one if number % 2 else other).url}/{number}")
     assert len(one.asked) == len(other.asked) == 5
-
-
-# max_keepalive_connections and keepalive_expiry.
-
-
-@pytest.mark.parametrize("kept", [0, -1])
-async def test_none_kept(side: Side, kept: int) -> None:
-    limits = side.lib.Limits(max_keepalive_connections=kept)
-    async with Origin() as origin, side.client(side.transport(limits=limits)) as client:
-        for _ in range(3):
-            await client.get(origin.url)
-            await origin.quiet()
-    assert origin.connections == 3
-
-
-async def test_so_many_kept_and_no_more(side: Side) -> None:
-    limits = side.lib.Limits(max_keepalive_connections=2)
-    gate = Gate()
-    async with Origin(gate) as origin, side.client(side.transport(limits=limits)) as client:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(5):
-                tasks.start_soon(client.get, origin.url)
-            await origin.until(lambda: gate.inside == 5)
-            gate.open.set()
-        await origin.until(lambda: origin.open == 2)
-        await client.get(origin.url)
-    assert origin.connections == 5
-
-
-@pytest.mark.parametrize("expiry", [0, 0.0, 1e-9])
-async def test_connections_expire(side: Side, expiry: float) -> None:
-    limits = side.lib.Limits(keepalive_expiry=expiry)
-    async with Origin() as origin, side.client(side.transport(limits=limits)) as client:
-        for _ in range(3):
-            await client.get(origin.url)
-    assert origin.connections == 3
-
-
-async def test_connections_expire_after_a_while(side: Side) -> None:
-    limits = side.lib.Limits(keepalive_expiry=0.02)
-    async with Origin() as origin, side.client(side.transport(limits=limits)) as client:
-        await client.get(origin.url)
-        await anyio.sleep(limits.keepalive_expiry * 2)
-        await client.get(origin.url)
-    assert origin.connections == 2
-
-
-async def test_connections_that_do_not_expire(side: Side) -> None:
-    limits = side.lib.Limits(keepalive_expiry=None)
-    async with Origin() as origin, side.client(side.transport(limits=limits)) as client:
-        for _ in range(3):
-            await client.get(origin.url)
-    assert origin.connections == 1
-
-
-# What the server has closed meanwhile.
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_idle_connection_that_the_server_closed_is_replaced(side: Side, method: str) -> None:
-    async with Origin(says((OK, CLOSE))) as origin, side.client() as client:
-        for number in range(5):
-            assert (await client.request(method, origin.url)).content == b"ok"
-            await origin.until(lambda number=number: origin.open == 0 and origin.connections == number + 1)
-    assert origin.connections == 5
-
-
-async def test_all_of_many_idle_connections_closed_by_the_server(side: Side) -> None:
-    gate = Gate()
-    leave = anyio.Event()
-
-    async def play(origin: Origin, peer: Peer) -> None:
-        if peer.number >= 5:
-            await always()(origin, peer)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(gate, origin, peer)
-            await leave.wait()
-            tasks.cancel_scope.cancel()
-
-    async with Origin(play) as origin, side.client() as client:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(5):
-                tasks.start_soon(client.get, origin.url)
-            await origin.until(lambda: gate.inside == 5)
-            gate.open.set()
-        leave.set()
-        await origin.quiet()
-        assert (await client.get(origin.url)).content == b"ok"
-    assert origin.connections == 6
-
-
-async def test_bytes_that_nobody_asked_for_spoil_a_connection(side: Side) -> None:
-    """What comes after an answer cannot belong to the next: the connection is not used again."""
-    async with Origin(says(OK + b"HTTP/1.1 200 OK\r\n"), always()) as origin, side.client() as client:
-        try:
-            assert (await client.get(origin.url)).content == b"ok"
-        except side.lib.RemoteProtocolError:
-            pytest.fail("the first answer is good")
-        assert (await client.get(origin.url)).content == b"ok"
-    assert origin.connections == 2

@@ -6,6 +6,7 @@ RFC 9112, section 6, for what must not be sent.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -143,6 +144,25 @@ async def test_a_field_that_would_break_out_is_refused(side: Side) -> None:
         assert sent == []
         assert (await client.get(origin.url)).status_code == 200
     assert len(origin.asked) == 1
+
+
+@pytest.mark.parametrize("value", [b"a\x01b", b"a\x1fb", b"\x7f"])
+async def test_other_control_characters(side: Side, value: bytes) -> None:
+    """RFC 9110, 5.5: they are invalid, though not dangerous. The library sends them, the pool does not."""
+    async with Origin() as origin, side.client() as client:
+        with contextlib.suppress(side.lib.LocalProtocolError):
+            await client.get(origin.url, headers=[(b"X-Mine", value)])
+    assert [asked.values(b"x-mine") for asked in origin.asked] == side.of([[value]], [])
+
+
+async def test_a_request_without_a_host(side: Side) -> None:
+    async with Origin() as origin, side.client() as client:
+        request = client.build_request("GET", origin.url)
+        del request.headers["host"]
+        with pytest.raises(side.lib.LocalProtocolError, match="Host"):
+            await client.send(request)
+        await client.get(origin.url, headers={"Host": ""})
+    assert [asked.values(b"host") for asked in origin.asked] == [[b""]]
 
 
 async def test_a_host_that_would_break_out_is_refused(side: Side) -> None:

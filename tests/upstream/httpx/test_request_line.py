@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from .sides import Side
+from .sides import Side, named
 from .stand_ins import Origin
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PURGE", "M-SEARCH"]
@@ -77,6 +77,12 @@ async def test_the_extension_target_is_sent_as_it_is(side: Side) -> None:
             await client.get(origin.url + "/a?b=c", extensions={"target": target})
     assert [asked.line for asked in origin.asked] == [b"GET " + target + b" HTTP/1.1" for target in targets]
     assert {asked.values(b"host")[0] for asked in origin.asked} == {origin.netloc.encode()}
+
+
+async def test_a_target_given_as_text(side: Side) -> None:
+    async with Origin() as origin, side.client() as client:
+        await client.get(origin.url, extensions={"target": "/text"})
+    assert origin.asked[0].target == b"/text"
 
 
 async def test_connect_may_name_a_target(side: Side) -> None:
@@ -165,6 +171,20 @@ async def test_a_literal_of_ipv6(side: Side) -> None:
         response = await client.get(origin.url)
         assert response.status_code == 200
     assert origin.asked[0].values(b"host") == [f"[::1]:{origin.port}".encode()]
+
+
+async def test_a_name_beyond_ascii(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up = []
+
+    async def lookup(name: str, port: int) -> list[str]:
+        looked_up.append(name)
+        return ["127.0.0.1"]
+
+    named(lookup, monkeypatch)
+    async with Origin() as origin, side.client() as client:
+        await client.get(f"http://b\u00fccher.test:{origin.port}/")
+    assert looked_up == ["xn--bcher-kva.test"]
+    assert origin.asked[0].values(b"host") == [f"xn--bcher-kva.test:{origin.port}".encode()]
 
 
 async def test_a_user_in_the_url_becomes_basic_authentication(side: Side) -> None:

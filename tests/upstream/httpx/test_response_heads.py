@@ -80,6 +80,17 @@ async def test_the_value_of_a_field(side: Side) -> None:
     assert [response.headers.raw[0] for response in responses] == [(b"X", value) for value in values.values()]
 
 
+async def test_many_fields(side: Side) -> None:
+    fields = [(b"X-%d" % number, b"%d" % number) for number in range(3000)]
+    [response] = await asked_for(side, b"HTTP/1.1 200 OK\r\n" + b"\r\n".join(b": ".join(each) for each in fields))
+    assert response.headers.raw == [*fields, (b"Content-Length", b"0")]
+
+
+async def test_a_response_has_these_extensions(side: Side) -> None:
+    [response] = await asked_for(side, b"HTTP/1.1 200 OK")
+    assert set(response.extensions) == {"http_version", "reason_phrase", "network_stream"}
+
+
 async def test_a_head_of_nearly_100_kb(side: Side) -> None:
     """Httpcore takes that much; see its issue #647."""
     answer = b"HTTP/1.1 200 OK\r\nX: " + b"x" * (100 * 1024 - 60) + b"\r\n" + EMPTY

@@ -141,7 +141,7 @@ async def test_the_generators_own_time_is_not_counted(side: Side) -> None:
         await anyio.sleep(LATER * 1.2)
         yield b"b"
 
-    async with Origin() as origin, side.client(timeout=side.lib.Timeout(LATER)) as client:
+    async with Origin() as origin, side.client(timeout=side.lib.Timeout(5, write=LATER)) as client:
         assert (await client.post(origin.url, content=thoughtful())).content == b"ok"
     assert origin.asked[0].body == b"ab"
 
@@ -209,14 +209,14 @@ async def test_a_pool_timeout_of_nothing_is_for_those_who_must_wait(side: Side) 
 
 
 async def test_each_call_has_its_own(side: Side) -> None:
-    async with Origin(silent) as origin, side.client(timeout=side.lib.Timeout(SOON)) as client:
+    async with Origin(silent) as origin, side.client(timeout=side.lib.Timeout(None, read=SOON)) as client:
         with pytest.raises(side.lib.ReadTimeout):
             await client.get(origin.url)
         with anyio.move_on_after(SOON * 3) as scope:
             await client.get(origin.url, timeout=None)
         assert scope.cancelled_caught
         with anyio.move_on_after(SOON * 3) as scope:
-            await client.get(origin.url, timeout=side.lib.Timeout(SOON, read=None))
+            await client.get(origin.url, timeout=side.lib.Timeout(5, read=None))
         assert scope.cancelled_caught
         with pytest.raises(side.lib.ReadTimeout):
             await client.get(origin.url)

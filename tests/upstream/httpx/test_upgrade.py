@@ -205,6 +205,13 @@ async def test_an_upgrade_that_the_server_declines(side: Side) -> None:
     assert origin.connections in {1, 2}
 
 
+async def test_an_upgrade_that_nobody_asked_for(side: Side) -> None:
+    async with Origin(switching()) as origin, side.client() as client:
+        with pytest.raises(side.lib.RemoteProtocolError):
+            await client.get(origin.url)
+        await origin.quiet()
+
+
 async def test_an_upgrade_holds_its_place(side: Side) -> None:
     limits = side.lib.Limits(max_connections=1)
     async with Origin(switching(), always()) as origin, side.client(side.transport(limits=limits)) as client:

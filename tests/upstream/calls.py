@@ -1,0 +1,65 @@
+"""What does a test ask of a pool? Mostly the same: a server that plays its scripts, and one request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+from meshkit.upstream import Answer, Dial, Limits, Origin, Pool
+
+from .peer import Peer
+from .rogue import Rogue
+from .stepping import calm
+from .ways import trusting
+
+__all__ = ["HEADERS", "accepted", "ask", "closed_port", "get", "here", "pooled", "read"]
+
+HEADERS = [(b"Host", b"example")]
+
+
+def here(server: Rogue, **more: Any) -> Origin:
+    return Origin("127.0.0.1", server.port, **more)
+
+
+async def ask(pool: Pool, origin: Origin, **more: Any) -> Answer:
+    return await pool.send(origin, b"GET", b"/", HEADERS, **more)
+
+
+async def read(answer: Answer) -> bytes:
+    return b"".join([chunk async for chunk in answer])
+
+
+async def get(pool: Pool, origin: Origin, **more: Any) -> bytes:
+    return await read(await ask(pool, origin, **more))
+
+
+@contextlib.asynccontextmanager
+async def pooled(
+    *scripts: Any, tls: ssl.SSLContext | None = None, limits: Limits | None = None, **dial: Any
+) -> AsyncIterator[tuple[Rogue, Pool]]:
+    """When it is closed, no call is under way, no connection open, and nothing left."""
+    async with calm(), Rogue(*scripts, tls=tls) as server:
+        pool = Pool(limits, tls=trusting, dial=Dial(**dial))
+        yield server, pool
+        await pool.aclose()
+        assert pool.idle()
+        for peer in server.peers:
+            peer.over.set()
+        await server.quiet()
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        return int(gone.getsockname()[1])
+
+
+async def accepted(listener: socket.socket) -> Peer:
+    """Who comes to one that listens somewhere else than on 127.0.0.1."""
+    listener.setblocking(False)
+    wire, _ = await asyncio.get_running_loop().sock_accept(listener)
+    wire.setblocking(False)
+    return Peer(wire, 0)
