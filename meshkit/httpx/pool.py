@@ -3,10 +3,10 @@
 =========================  ==========================================================================================
 of httpx                   here
 =========================  ==========================================================================================
-``timeout``                the four steps, each for itself; a fifth, ``total``, for all of the exchange
+``timeout``                the four steps, each for itself
 ``Limits``                 the ceilings of `meshkit.upstream.Limits`, for each loop
 exceptions                 the same, each from the pool's own (`meshkit.upstream.errors`), which says more
-a request's extensions     ``timeout``, ``sni_hostname``, ``target``, ``trace``
+a request's extensions     ``timeout``, ``sni_hostname``, ``target``, ``trace``; our own: ``total_timeout``
 a response's extensions    ``http_version``, ``reason_phrase``, ``network_stream``
 HTTP/2, a proxy, trio      the library's own transport underneath, made of the same arguments
 =========================  ==========================================================================================
@@ -69,8 +69,6 @@ class PoolTransport(_Async):
 
     aims = True
     """It is told the endpoint and the fields of an attempt: the request need not be copied for them."""
-
-    __slots__ = ("_context", "_given", "_library", "_origins", "_theirs", "limits", "pool")
 
     def __init__(  # noqa: PLR0917  # as httpx has them
         self,
@@ -152,6 +150,9 @@ class PoolTransport(_Async):
             names = [name for name, _ in fields]
             headers = [field for field in headers if field[0].lower() not in names]
             headers += fields
+        times = extensions.get("timeout") or NONE
+        if "total_timeout" in extensions:
+            times = {**times, "total": extensions["total_timeout"]}
         try:
             answer = await pool.send(
                 origin,
@@ -159,7 +160,7 @@ class PoolTransport(_Async):
                 target,
                 headers,
                 body,
-                times=extensions.get("timeout") or NONE,
+                times=times,
                 trace=trace,
             )
         except WireError as error:
@@ -233,6 +234,10 @@ class PoolTransport(_Async):
             theirs = self._theirs[library] = library.module.AsyncHTTPTransport(limits=limits, **self._given)
         return theirs
 
+    def snapshot(self) -> dict[str, Any]:
+        """How many connections there are now; empty where the library's own transport is used for all."""
+        return {} if self.pool is None else self.pool.snapshot()
+
     async def aclose(self) -> None:
         """Close all connections. Used again, it opens new ones."""
         if self.pool is not None and _running():
@@ -277,10 +282,11 @@ def _limits(given: Any) -> Limits:
     if isinstance(given, Limits):
         return given
     try:
+        idle, idle_for = given.max_keepalive_connections, given.keepalive_expiry
         return Limits(
             connections=given.max_connections,
-            idle=given.max_keepalive_connections,
-            idle_for=given.keepalive_expiry,
+            idle=None if idle is None else max(0, idle),  # to httpx, less than none is none
+            idle_for=None if idle_for is None else max(0.0, idle_for),
         )
     except AttributeError:
         raise ConfigError.of("PoolTransport", "limits", given, "give httpx.Limits or meshkit.upstream.Limits") from None

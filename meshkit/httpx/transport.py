@@ -64,8 +64,6 @@ class AsyncMeshTransport(_Async):
     `Rejected` is a ``TransportError``, a `TimedOut` a ``TimeoutException``. What cannot be built is a `ConfigError`.
     """
 
-    __slots__ = ("_invoke", "inner", "pipeline")
-
     def __init__(
         self,
         pipeline: Pipeline,
@@ -155,8 +153,6 @@ class MeshTransport(_Sync):
     Nothing can be cancelled here. Instead what remains of the deadline is passed on in each attempt's ``timeout``
     extension, and looked at between the chunks of a body: a server that sends byte by byte can overstep it.
     """
-
-    __slots__ = ("_clock", "_fields", "_invoke", "inner", "pipeline")
 
     def __init__(
         self,

@@ -119,7 +119,8 @@ class Connection(asyncio.Protocol):
 
     def informed(self, status: int, reason: bytes, headers: Headers) -> None:
         answer: Any = self.answer
-        answer.interim = status
+        if answer.interim != 100:  # a 103 after it does not take the welcome back
+            answer.interim = status
 
     def began(self, status: int, reason: bytes, version: bytes, headers: Headers) -> None:
         answer: Any = self.answer  # the parser is fed during an exchange
@@ -218,7 +219,7 @@ class Connection(asyncio.Protocol):
     def strike(self) -> None:
         """What was waited for is late."""
         self.due = inf
-        self.fail(self.late("timed out"))
+        self.fail(self.late(f"timed out: {self.origin}"))
 
     def lost(self, error: Exception | None) -> None:
         """The peer will send no more."""

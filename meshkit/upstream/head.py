@@ -65,7 +65,7 @@ def head(method: bytes, target: bytes, headers: Headers) -> tuple[bytes, int]:
                 raise Misused(f"there are two fields {field[0].decode()}")
             facts |= fact
     if not facts & HOST:
-        raise Misused("a request has a Host field")
+        raise Misused("a request needs a Host field")
     if facts & FRAMED == FRAMED:
         return head(method, target, [field for field in headers if field[0].lower() != b"content-length"])
     lines.append(b"\r\n")

@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from ..errors import Overloaded
+from ..options import count, optional, seconds
 from .connection import Connection
 from .errors import ConnectFailed, PoolTimedOut, WireError
 from .origin import Origin
@@ -29,14 +30,14 @@ __all__ = ["Limits", "Places"]
 @attrs.frozen
 class Limits:
     """``connections`` in all, ``each`` to one origin, ``pending`` calls in the queue, ``idle`` connections kept, each
-    ``idle_for`` seconds. ``None``: no ceiling.
+    ``idle_for`` seconds. ``None``: no ceiling. Raises `ConfigError`.
     """
 
-    connections: int | None = 100
-    each: int | None = None
-    pending: int | None = None
-    idle: int | None = 20
-    idle_for: float | None = 5.0
+    connections: int | None = attrs.field(default=100, validator=optional(count(0)))
+    each: int | None = attrs.field(default=None, validator=optional(count(1)))
+    pending: int | None = attrs.field(default=None, validator=optional(count(0)))
+    idle: int | None = attrs.field(default=None, validator=optional(count(0)))
+    idle_for: float | None = attrs.field(default=5.0, validator=optional(seconds(zero=True)))
 
 
 CLOSED = "the pool was closed"
@@ -253,7 +254,7 @@ class Places:
         for connection in [*self.busy]:
             if connection.due <= now:
                 connection.strike()
-            elif connection.due < due:
+            if connection.due < due:  # also where something came in this very turn, and the wait may go on
                 due = connection.due
         for waiter in [*self.queue]:
             if waiter.due <= now:

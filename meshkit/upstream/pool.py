@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from asyncio import get_running_loop
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from math import inf
 from time import monotonic
@@ -106,7 +107,7 @@ class Pool:
                 answer.switches = True
             if facts & CLOSES:
                 answer.kept = False
-            if length or trace is not None:
+            if length or body or trace is not None:
                 answer.write = times.get("write")
                 asks = bool(facts & ASKS)
                 await self._stepwise(connection, answer, written, body, length=length, asks=asks, trace=trace)
@@ -154,8 +155,10 @@ class Pool:
         if trace is None and 0 < length < SMALL and isinstance(body, bytes) and not asks:
             transport.write(written + body)  # the socket is asked once
             return
-        answer.sending = length != NOTHING
+        answer.sending = bool(length or body)
         async with Step.of(trace, "http11.send_request_headers"):
+            if answer.error is not None:  # while somebody was told
+                raise answer.error
             transport.write(written)
         async with Step.of(trace, "http11.send_request_body"):
             if answer.sending and (not asks or await welcome(connection, answer)):
@@ -215,11 +218,22 @@ class Pool:
         """Whether no exchange is under way and nobody waits for one."""
         return all(places.idle_now() for places in self._homes.values())
 
+    def snapshot(self) -> dict[str, Any]:
+        """Connections in use and ``idle``, those being made, and calls ``waiting`` for one, in all loops; by origin."""
+        counts = {"busy": 0, "idle": 0, "dialing": 0, "waiting": 0}
+        origins: Counter[str] = Counter()
+        for places in [*self._homes.values()]:
+            busy, idle = [*places.busy], [*places.idle]
+            counts["busy"] += len(busy)
+            counts["idle"] += len(idle)
+            counts["dialing"] += places.opened - len(busy) - len(idle)
+            counts["waiting"] += len(places.queue)
+            origins.update(str(connection.origin) for connection in busy + idle)
+        return {**counts, "origins": dict(origins)}
+
     def __repr__(self) -> str:
-        kept = sum(len(places.idle) for places in self._homes.values())
-        busy = sum(len(places.busy) for places in self._homes.values())
-        queue = sum(len(places.queue) for places in self._homes.values())
-        return f"<Pool: {busy} busy, {kept} idle, {queue} waiting>"
+        counts = self.snapshot()
+        return f"<Pool: {counts['busy']} busy, {counts['idle']} idle, {counts['waiting']} waiting>"
 
 
 async def guard(places: Places) -> AsyncGenerator[None, None]:

@@ -41,15 +41,18 @@ class Tunnel:
             raise ReadFailed("the connection was closed")
         try:
             async with asyncio.timeout(timeout):
-                return await self._reader.read(max_bytes)
+                data = await self._reader.read(max_bytes)
         except TimeoutError as error:
             raise ReadTimedOut("timed out") from error
         except OSError as error:
             raise ReadFailed(str(error)) from error
+        if not data and max_bytes and self._closed:
+            raise ReadFailed("the connection was closed")  # meanwhile, and not by the peer
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of it. Raises `WriteTimedOut`, `WriteFailed`."""
-        if self._closed:
+        if self._closed or self._writer.is_closing():  # to one that is closed, uvloop does not write
             raise WriteFailed("the connection was closed")
         try:
             self._writer.write(buffer)

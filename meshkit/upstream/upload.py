@@ -36,18 +36,23 @@ PATIENCE = 1.0
 """Seconds to wait for a ``100 Continue`` (curl waits as long)."""
 
 
+class Silence(ReadTimedOut):
+    """Patience has ended. It is nobody's error."""
+
+
 async def welcome(connection: Connection, answer: Answer) -> bool:
     """Whether the body is wanted, after ``Expect: 100-continue``. No answer is as good as a yes."""
     due = monotonic() + PATIENCE
-    until = answer.until
-    while not (answer.interim or answer.status):
+    late: type[ReadTimedOut] = Silence
+    if answer.until is not None and answer.until <= due:
+        due, late = answer.until, ReadTimedOut
+    while not (answer.interim == 100 or answer.status):
         try:
-            await connection.wait(None, due if until is None or due < until else until, ReadTimedOut)
-        except ReadTimedOut:
-            if until is not None and until <= due:
-                raise
-            connection.pardon()
+            await connection.wait(None, due, late)
+        except Silence:
             break
+    if isinstance(answer.error, Silence):
+        connection.pardon()
     return not answer.status
 
 
@@ -70,7 +75,7 @@ async def upload(connection: Connection, answer: Answer, body: bytes | AsyncIter
                 elif sent <= length:
                     transport.write(part)
                 else:
-                    raise Misused("Too much data for declared Content-Length")
+                    raise miscounted("much")
                 while connection.full and not unwanted(connection, answer):
                     await connection.wait(answer.write, answer.until, WriteTimedOut)
                 bell.hang()
@@ -80,12 +85,19 @@ async def upload(connection: Connection, answer: Answer, body: bytes | AsyncIter
         if chunked:
             transport.write(b"0\r\n\r\n")
         elif sent < length:
-            raise Misused("Too little data for declared Content-Length")
+            raise miscounted("little")
         answer.sending = False
 
 
+def miscounted(how: str) -> Misused:
+    error = Misused(f"Too {how} data for declared Content-Length")
+    error.sent = True  # its head
+    return error
+
+
 def unwanted(connection: Connection, answer: Answer) -> bool:
-    return answer.status >= 400 or answer.error is not None or connection.spoiled
+    lost = connection.spoiled or connection.transport.is_closing()  # of a write that failed a loop tells a turn later
+    return lost or answer.status >= 400 or answer.error is not None
 
 
 class Bell:
@@ -128,6 +140,7 @@ class Bell:
         self._ring()
 
     def _ring(self) -> None:
+        self._connection.due = inf
         if self._task is not None:
             self._rung = True
             self._task.cancel()

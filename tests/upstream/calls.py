@@ -16,8 +16,9 @@ from .rogue import Rogue
 from .stepping import calm
 from .ways import trusting
 
-__all__ = ["HEADERS", "accepted", "ask", "closed_port", "get", "here", "pooled", "read"]
+__all__ = ["HALF", "HEADERS", "accepted", "ask", "begun", "closed_port", "get", "half", "here", "pooled", "read"]
 
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok"
 HEADERS = [(b"Host", b"example")]
 
 
@@ -63,3 +64,20 @@ async def accepted(listener: socket.socket) -> Peer:
     wire, _ = await asyncio.get_running_loop().sock_accept(listener)
     wire.setblocking(False)
     return Peer(wire, 0)
+
+
+async def half(peer: Peer) -> None:
+    """Each answer's second half when the test says so, or never."""
+    while True:
+        await peer.request()
+        await peer.send(HALF)
+        await peer.over.wait()
+        peer.over.clear()
+        await peer.send(b"!!")
+
+
+async def begun(pool: Pool, server: Rogue) -> tuple[Answer, Any]:
+    """An answer of which half has come, and its connection."""
+    answer = await ask(pool, here(server))
+    assert await anext(answer) == b"ok"
+    return answer, answer.connection

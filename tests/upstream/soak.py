@@ -14,6 +14,7 @@ import contextlib
 import gc
 import itertools
 import logging
+import signal
 import sys
 import tempfile
 import time
@@ -253,6 +254,7 @@ def main() -> None:
     options.add_argument("--way", choices=list(map(str, POOL)), default=str(POOL[2]))
     given = options.parse_args()
     [way] = [each for each in POOL if str(each) == given.way]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C does: the servers are stopped on the way out
     report = way.run(soak(way, given.requests, given.seconds, given.seed))
     grown = report.late - report.early
     if grown > GROWTH:

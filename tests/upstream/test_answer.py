@@ -1,44 +1,21 @@
-"""What may be done with an answer, and in which order? Read it, close it, forget it: what it holds is given back once."""
+"""What may be done with an answer, and in which order? Read it or close it: what it holds is given back once."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import threading
-import weakref
-from typing import Any
 
 import pytest
 
-from meshkit.upstream import Limits, Pool
 from meshkit.upstream.answer import HIGH
 from meshkit.upstream.errors import Malformed, ReadFailed, ReadTimedOut
 
-from .calls import ask, get, here, pooled, read
+from .calls import HALF, ask, begun, get, half, here, pooled, read
 from .peer import Peer
-from .rogue import OK, Rogue, until
+from .rogue import OK, until
 from .stepping import LOOPS, turns
 
 pytestmark = LOOPS
-HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok"
 TRAILERS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nETag: x\r\n\r\n"
-
-
-async def half(peer: Peer) -> None:
-    """Each answer's second half when the test says so, or never."""
-    while True:
-        await peer.request()
-        await peer.send(HALF)
-        await peer.over.wait()
-        peer.over.clear()
-        await peer.send(b"!!")
-
-
-async def busy(pool: Pool, server: Rogue) -> tuple[Any, Any]:
-    """An answer of which half has come, and its connection."""
-    answer = await ask(pool, here(server))
-    assert await anext(answer) == b"ok"
-    return answer, answer.connection
 
 
 async def test_what_it_says() -> None:
@@ -78,30 +55,29 @@ async def test_one_that_came_whole_holds_nothing() -> None:
 
 async def test_read_to_its_end_it_gives_its_connection_back() -> None:
     async with pooled(half) as (server, pool):
-        answer, _ = await busy(pool, server)
+        answer, _ = await begun(pool, server)
         assert answer.whole is None
         assert not pool.idle()
         server.peers[0].over.set()
         assert await read(answer) == b"!!"
         assert pool.idle()
         answer.close()
-        second, _ = await busy(pool, server)
+        second, _ = await begun(pool, server)
         second.close()
         assert len(server.peers) == 1
 
 
 async def test_closed_early_it_takes_its_connection_with_it() -> None:
     async with pooled(half) as (server, pool):
-        answer, _ = await busy(pool, server)
+        answer, _ = await begun(pool, server)
         answer.close()
         answer.close()
         assert pool.idle()
-        await server.quiet()
 
 
 async def test_closed_when_all_has_come_it_leaves_its_connection() -> None:
     async with pooled(half) as (server, pool):
-        answer, connection = await busy(pool, server)
+        answer, connection = await begun(pool, server)
         server.peers[0].over.set()
         await until(lambda: answer.complete)
         answer.close()
@@ -112,7 +88,7 @@ async def test_closed_when_all_has_come_it_leaves_its_connection() -> None:
 async def test_who_reads_on_after_it_was_closed_is_told() -> None:
     """A body that was cut off is not taken for a short one; one that was read to its end is good."""
     async with pooled(half) as (server, pool):
-        answer, _ = await busy(pool, server)
+        answer, _ = await begun(pool, server)
         answer.close()
         for _ in range(2):
             with pytest.raises(ReadFailed, match="closed"):
@@ -129,7 +105,7 @@ async def test_who_reads_on_after_it_was_closed_is_told() -> None:
 
 async def test_closed_while_somebody_waits_for_more() -> None:
     async with pooled(half) as (server, pool):
-        answer, _ = await busy(pool, server)
+        answer, _ = await begun(pool, server)
         reading = asyncio.create_task(read(answer))
         await turns()
         answer.close()
@@ -141,7 +117,7 @@ async def test_closed_while_somebody_waits_for_more() -> None:
 async def test_closed_as_the_rest_comes() -> None:
     """Whoever waits for it has not been told yet: the connection is not given to another under his feet."""
     async with pooled(half) as (server, pool):
-        answer, connection = await busy(pool, server)
+        answer, connection = await begun(pool, server)
         reading = asyncio.create_task(read(answer))
         await turns()
         connection.data_received(b"!!")
@@ -155,7 +131,7 @@ async def test_closed_as_the_rest_comes() -> None:
 async def test_one_reader() -> None:
     """The second is told, and the first not disturbed."""
     async with pooled(half) as (server, pool):
-        answer, _ = await busy(pool, server)
+        answer, _ = await begun(pool, server)
         reading = asyncio.create_task(read(answer))
         await turns()
         with pytest.raises(RuntimeError, match="one reader"):
@@ -167,13 +143,12 @@ async def test_one_reader() -> None:
 
 async def test_cancelled_while_it_is_read() -> None:
     async with pooled(half) as (server, pool):
-        answer, _ = await busy(pool, server)
+        answer, _ = await begun(pool, server)
         reading = asyncio.create_task(read(answer))
         await turns()
         reading.cancel()
         await asyncio.wait([reading])
         assert pool.idle()
-        await server.quiet()
 
 
 async def test_late() -> None:
@@ -185,7 +160,6 @@ async def test_late() -> None:
             with pytest.raises(ReadTimedOut):
                 await anext(answer)
             assert pool.idle()
-        await server.quiet()
 
 
 async def test_broken_off() -> None:
@@ -230,76 +204,3 @@ async def test_not_much_more_is_taken_than_is_read() -> None:
         assert got == size
         assert await get(pool, here(server), times={"read": 10.0}) == b"ok"
         assert len(server.peers) == 1
-
-
-# Forgotten.
-
-
-async def test_forgotten() -> None:
-    async with pooled(half, limits=Limits(connections=1)) as (server, pool):
-        answer, _ = await busy(pool, server)
-        gone = weakref.ref(answer)
-        del answer
-        assert gone() is None
-        await turns()
-        assert pool.idle()
-        assert await get(pool, here(server), times={"pool": 5.0}) == b"ok"
-        await server.quiet(1)
-
-
-async def test_forgotten_as_more_comes() -> None:
-    async with pooled(half) as (server, pool):
-        answer, connection = await busy(pool, server)
-        del answer
-        connection.data_received(b"!!")  # before the turn in which it is let go
-        connection.eof_received()
-        await turns()
-        assert pool.idle()
-
-
-async def test_forgotten_in_a_circle() -> None:
-    async with pooled(half) as (server, pool):
-        answer, _ = await busy(pool, server)
-        circle: list[Any] = [answer]
-        circle.append(circle)
-        del answer, circle
-        gc.collect()
-        await turns()
-        assert pool.idle()
-
-
-async def test_forgotten_in_another_thread() -> None:
-    async with pooled(half) as (server, pool):
-        kept = [(await busy(pool, server))[0]]
-        thread = threading.Thread(target=kept.clear)
-        thread.start()
-        await until(lambda: pool.idle())
-        thread.join()
-
-
-async def test_forgotten_by_those_who_wait_for_another() -> None:
-    """In the queue stands one who gets its place."""
-    async with pooled(half, half, limits=Limits(connections=1)) as (server, pool):
-        answer, _ = await busy(pool, server)
-        waiting = asyncio.create_task(ask(pool, here(server), times={"pool": 5.0}))
-        await turns()
-        del answer
-        (await waiting).close()
-
-
-async def test_given_up_by_the_task_that_asked() -> None:
-    """Its error keeps the frames alive, and with them the answer: it is closed all the same when that is dropped."""
-
-    async def ask_and_fail(pool: Pool, server: Rogue) -> None:
-        answer, _ = await busy(pool, server)
-        raise ZeroDivisionError(answer.status)
-
-    async with pooled(half) as (server, pool):
-        failing = asyncio.create_task(ask_and_fail(pool, server))
-        await asyncio.wait([failing])
-        assert isinstance(failing.exception(), ZeroDivisionError)
-        assert not pool.idle()
-        del failing
-        gc.collect()
-        await turns()
-        assert pool.idle()

@@ -109,7 +109,7 @@ def test_nothing_that_ends_a_line(place: int, worm: bytes, around: bytes) -> Non
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
-        ([], "has a Host field"),
+        ([], "needs a Host field"),
         ([HOST, HOST], "two fields Host"),
         ([HOST, (b"A", b""), (b"hosT", b"")], "two fields hosT"),
         ([HOST, (b"A", b"b\0")], "'A'"),
@@ -120,7 +120,7 @@ def test_nothing_that_ends_a_line(place: int, worm: bytes, around: bytes) -> Non
         ([HOST, (b"A b", b"c")], "'A b'"),
         ([HOST, (b"", b"c")], "token"),
         ([HOST, (b"\xe4", b"c")], "token"),
-        ([(b"X", b"Host: a")], "has a Host field"),
+        ([(b"X", b"Host: a")], "needs a Host field"),
     ],
 )
 def test_the_error_says_which(headers: Headers, said: str) -> None:

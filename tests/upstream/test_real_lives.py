@@ -1,4 +1,4 @@
-"""What of real servers goes on for longer than an answer? Streams, tunnels, TLS, sockets; clients and servers that go."""
+"""What of real servers goes on for longer than an answer? Streams, tunnels, TLS; clients and servers that go away."""
 
 from __future__ import annotations
 
