@@ -30,7 +30,7 @@ from .head import CHUNKED
 
 __all__ = ["upload", "welcome"]
 
-PART = 262_144
+PART = 1_048_576
 """Bytes given to the transport at a time. It keeps what the socket does not take."""
 PATIENCE = 1.0
 """Seconds to wait for a ``100 Continue`` (curl waits as long)."""

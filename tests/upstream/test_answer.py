@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -204,3 +205,56 @@ async def test_not_much_more_is_taken_than_is_read() -> None:
         assert got == size
         assert await get(pool, here(server), times={"read": 10.0}) == b"ok"
         assert len(server.peers) == 1
+
+
+async def test_what_comes_in_the_very_turn_of_the_deadline_has_come() -> None:
+    """And the deadline is not forgotten by that."""
+    async with pooled(half) as (server, pool):
+        answer = await ask(pool, here(server), times={"read": 100.0})
+        assert await anext(answer) == b"ok"
+        reading = asyncio.create_task(read(answer))
+        await turns()
+        places: Any = pool._places
+        connection: Any = answer.connection
+        due = connection.due
+        connection.data_received(b"!")
+        places.struck(due)
+        await turns()
+        connection.data_received(b"!")
+        places.struck(due)
+        assert await reading == b"!!"
+        asking = asyncio.create_task(get(pool, here(server), times={"total": 100.0}))
+        await turns()
+        due = connection.due
+        connection.data_received(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        assert places.struck(due) <= due
+        await turns()
+        places.struck(due)
+        with pytest.raises(ReadTimedOut):
+            await asking
+
+
+@pytest.mark.parametrize("how", ["pool", "reset", "end"])
+async def test_all_of_it_has_come_and_the_connection_is_gone(how: str) -> None:
+    """More than is kept at a time, so that the connection was told to wait."""
+    size = 2 * HIGH
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        await peer.over.wait()
+
+    async with pooled(play) as (server, pool):
+        answer = await ask(pool, here(server))
+        connection: Any = answer.connection
+        connection.data_received(b"a" * size)
+        assert connection.paused
+        assert answer.complete
+        if how == "pool":
+            await pool.aclose()
+        else:
+            server.peers[0].reset() if how == "reset" else server.peers[0].truncate()
+            await turns(5)
+        assert len(await read(answer)) == size
+        assert pool.idle()
+        await get(pool, here(server))
