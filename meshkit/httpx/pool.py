@@ -205,7 +205,7 @@ class PoolTransport(_Async):
             if endpoint.scheme is not None:
                 tls = endpoint.scheme == "https"
             if name is None and numeric(endpoint.host):
-                name = request.url.host
+                name = host.decode("ascii")
             origin = Origin(endpoint.host, endpoint.port, tls, name if tls else None)
         if len(self._origins) >= MANY:
             self._origins.clear()
@@ -220,7 +220,6 @@ class PoolTransport(_Async):
             self._context = library.module.create_ssl_context(
                 verify=given["verify"], cert=given["cert"], trust_env=given["trust_env"]
             )
-            self._context.set_alpn_protocols(["http/1.1"])
         return self._context
 
     def _other(self, library: Library) -> Any:

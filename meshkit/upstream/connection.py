@@ -62,8 +62,8 @@ class Connection(asyncio.Protocol):
         self.answer: Answer | None = None
         self.waiter: asyncio.Future[None] | None = None
         self.due = inf
-        self.late: type[WireError] = WireError
-        """What it is called when ``due`` has passed."""
+        self.late: type[WireError] | None = None
+        """What it is called when ``due`` has passed; ``None``: nobody's fault."""
         self.served = 0
         self.idle_at = 0.0
         self.full = False
@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
         """From now on the answer is its reader's alone: when that forgets it, nothing else must keep it."""
         self.answer = proxy(answer)
 
-    async def wait(self, seconds: float | None, until: float | None, late: type[WireError]) -> None:
+    async def wait(self, seconds: float | None, until: float | None, late: type[WireError] | None) -> None:
         """Until something has changed. Raises ``late`` when it took longer than ``seconds``, or beyond ``until``."""
         if self.waiter is not None:
             raise RuntimeError("an answer has one reader")
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
             self.waiter = None
             self.due = inf
 
-    def by(self, seconds: float | None, until: float | None, late: type[WireError]) -> None:
+    def by(self, seconds: float | None, until: float | None, late: type[WireError] | None) -> None:
         due = inf if seconds is None else monotonic() + seconds
         if until is not None and until < due:
             due = until
@@ -210,16 +210,15 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
 
-    def pardon(self) -> None:
-        """What was waited for need not come."""
-        self.spoiled = False
-        if self.answer is not None:
-            self.answer.error = None
-
     def strike(self) -> None:
-        """What was waited for is late."""
+        """What was waited for is late, unless whoever waits has been woken in this very turn: then he looks first."""
+        if self.waiter is not None and self.waiter.done():
+            return
         self.due = inf
-        self.fail(self.late(f"timed out: {self.origin}"))
+        if self.late is None:
+            self.wake()
+        else:
+            self.fail(self.late(f"timed out: {self.origin}"))
 
     def lost(self, error: Exception | None) -> None:
         """The peer will send no more."""

@@ -20,7 +20,7 @@ def best() -> type[Parser]:
         if not _told:
             _told = True
             logging.getLogger("meshkit").info(
-                "answers are parsed by h11, which takes some 80 us each, not 4: %s (the extra `fast` brings httptools)", error
+                "answers are parsed by h11, some 80 us each instead of 4: %s (pip install meshkit[fast])", error
             )
         from .pure import PureParser
 

@@ -117,8 +117,9 @@ class Places:
             if closings != self.closings:
                 self._return(origin, given)
                 raise ConnectFailed(CLOSED)
-            if given is None or not given.spoiled:
+            if given is None or given.fresh():
                 return given
+            self.gone(given)
             # The peer has closed it in the turn in which it was granted: first in the queue, once more.
             waiter = Waiter(origin, self.loop.create_future(), due)
             self.queue.appendleft(waiter)

@@ -25,7 +25,7 @@ from typing import Any
 from .answer import Answer
 from .connection import Connection
 from .dial import Dial
-from .errors import Misused, ReadFailed, ReadTimedOut
+from .errors import Misused, PoolTimedOut, ReadFailed, ReadTimedOut
 from .head import ASKS, CHUNKED, CLOSES, FRAMED, NOTHING, SWITCHES, framing, head
 from .origin import Origin
 from .parser import Headers, Parser, best
@@ -97,6 +97,8 @@ class Pool:
             places = await self._home(loop)
         total = times.get("total")
         until = None if total is None else monotonic() + total
+        if total is not None and total <= 0:
+            raise PoolTimedOut("no time was left")
         connection = places.take(origin)
         if connection is None:
             connection = await self._connection(places, origin, times, until=until, trace=trace)
@@ -178,14 +180,16 @@ class Pool:
         until: float | None,
         trace: Trace | None,
     ) -> Connection:
-        given = await places.place(origin, times.get("pool"), until)
-        if given is not None:
-            return given
         tls = None
         if origin.tls:
             tls = self._context
             if tls is None:
                 tls = self._context = self._tls()
+        given = await places.place(origin, times.get("pool"), until)
+        if given is not None:
+            return given
+        if tls is not None:
+            tls.set_alpn_protocols(["http/1.1"])  # whoever shares the context may have said otherwise
         connection = Connection(places, origin, self._parser)
         await places.make(connection, self._dial(connection, tls, times.get("connect"), trace, until))
         return connection
@@ -216,7 +220,7 @@ class Pool:
 
     def idle(self) -> bool:
         """Whether no exchange is under way and nobody waits for one."""
-        return all(places.idle_now() for places in self._homes.values())
+        return all(places.idle_now() for places in [*self._homes.values()])
 
     def snapshot(self) -> dict[str, Any]:
         """Connections in use and ``idle``, those being made, and calls ``waiting`` for one, in all loops; by origin."""

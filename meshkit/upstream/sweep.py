@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import inf
 from time import monotonic
 
-__all__ = ["Sweep"]
+__all__ = ["EARLY", "Sweep"]
 
 EARLY = 0.0005
 """Seconds by which a timer may ring too early: a loop may count in whole milliseconds (uvloop does)."""

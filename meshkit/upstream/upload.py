@@ -27,32 +27,29 @@ from .answer import Answer
 from .connection import Connection
 from .errors import Misused, ReadTimedOut, WriteTimedOut
 from .head import CHUNKED
+from .sweep import EARLY
 
 __all__ = ["upload", "welcome"]
 
 PART = 1_048_576
 """Bytes given to the transport at a time. It keeps what the socket does not take."""
+TURNS = 16
+"""Parts after which others get their turn, if neither the socket nor the source of the body ever waits."""
 PATIENCE = 1.0
 """Seconds to wait for a ``100 Continue`` (curl waits as long)."""
 
 
-class Silence(ReadTimedOut):
-    """Patience has ended. It is nobody's error."""
-
-
 async def welcome(connection: Connection, answer: Answer) -> bool:
     """Whether the body is wanted, after ``Expect: 100-continue``. No answer is as good as a yes."""
-    due = monotonic() + PATIENCE
-    late: type[ReadTimedOut] = Silence
-    if answer.until is not None and answer.until <= due:
-        due, late = answer.until, ReadTimedOut
-    while not (answer.interim == 100 or answer.status):
-        try:
-            await connection.wait(None, due, late)
-        except Silence:
+    ends = monotonic() + PATIENCE
+    until = answer.until
+    while not (answer.interim == 100 or answer.status or connection.spoiled):
+        if until is not None and until <= ends:
+            await connection.wait(None, until, ReadTimedOut)
+        elif monotonic() + EARLY >= ends:
             break
-    if isinstance(answer.error, Silence):
-        connection.pardon()
+        else:
+            await connection.wait(None, ends, None)
     return not answer.status
 
 
@@ -60,7 +57,7 @@ async def upload(connection: Connection, answer: Answer, body: bytes | AsyncIter
     """Send ``body`` after a head that declares ``length``, as `head.framing` has it."""
     transport = connection.transport
     chunked = length == CHUNKED
-    sent = 0
+    sent = turns = 0
     with Bell(connection, answer) as bell:
         async with aclosing(parts(body)) as taken:
             bell.hang()
@@ -78,6 +75,9 @@ async def upload(connection: Connection, answer: Answer, body: bytes | AsyncIter
                     raise miscounted("much")
                 while connection.full and not unwanted(connection, answer):
                     await connection.wait(answer.write, answer.until, WriteTimedOut)
+                turns += 1
+                if turns % TURNS == 0:
+                    await asyncio.sleep(0)
                 bell.hang()
             bell.take()
         if unwanted(connection, answer):
@@ -169,6 +169,8 @@ async def parts(body: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes | me
 
 
 def pieces(chunk: bytes) -> Iterator[bytes | memoryview]:
+    if type(chunk) is not bytes:  # a buffer may be filled anew while the loop still keeps it
+        chunk = bytes(chunk)
     if len(chunk) > PART:
         view = memoryview(chunk)
         for start in range(0, len(view), PART):

@@ -244,13 +244,22 @@ class Naive:
                 caller.state, caller.given = "queued", None
                 self.queue.insert(0, caller)
                 self.serve()
+                if caller.state == "granted":  # at once, without another turn
+                    self.ready.remove(caller)
+                    self.told(caller)
             elif caller.state == "granted":
-                caller.state = "ended"
-                self.busy.append(given) if given is not None else self.making.append(caller.origin)
+                self.told(caller)
             else:
                 caller.state = "ended"
                 if caller in self.queue:
                     self.queue.remove(caller)
+
+    def told(self, caller: Caller) -> None:
+        caller.state = "ended"
+        if caller.given is None:
+            self.making.append(caller.origin)
+        else:
+            self.busy.append(caller.given)
 
     def strike(self) -> None:
         """What is due by now."""

@@ -10,13 +10,23 @@ from meshkit.upstream import Answer, Origin, Pool
 
 from .calls import HEADERS
 from .peer import Peer
+from .rogue import OK
 
-__all__ = ["CHUNKED", "CONTINUE", "EXPECTS", "REFUSED", "Source", "first_part", "forever", "heads", "post", "sized"]
+__all__ = [
+    "CHUNKED", "CONTINUE", "EXPECTS", "REFUSED", "Source", "first_part", "forever", "heads", "post", "sized", "warm"
+]  # fmt: skip
 
 CHUNKED = [*HEADERS, (b"Transfer-Encoding", b"chunked")]
 EXPECTS = [*CHUNKED, (b"Expect", b"100-continue")]
 REFUSED = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def warm(peer: Peer) -> None:
+    """One answer, so that what follows needs no dial; then as `heads`."""
+    await peer.request()
+    await peer.send(OK)
+    await heads(peer)
 
 
 def sized(size: int) -> list[tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -152,15 +153,17 @@ async def test_cancelled_while_it_is_read() -> None:
         assert pool.idle()
 
 
-async def test_late() -> None:
+@pytest.mark.parametrize("of", ["this part", "all"])
+async def test_late(of: str) -> None:
     """Each part has its own time; all of them together have theirs."""
-    async with pooled(half, half) as (server, pool):
-        for times in ({"read": 0.02}, {"total": 0.1}):
-            answer = await ask(pool, here(server), times=times)
-            assert await anext(answer) == b"ok"
-            with pytest.raises(ReadTimedOut):
-                await anext(answer)
-            assert pool.idle()
+    async with pooled(half) as (server, pool):
+        answer, _ = await begun(pool, server)
+        if of == "all":
+            answer.until = monotonic() + 0.02
+        answer.read = 5.0 if of == "all" else 0.02
+        with pytest.raises(ReadTimedOut):
+            await anext(answer)
+        assert pool.idle()
 
 
 async def test_broken_off() -> None:

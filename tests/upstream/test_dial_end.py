@@ -122,7 +122,7 @@ async def test_the_time_is_for_the_name_as_well(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(room, "resolved", resolved)
     async with pooled() as (_, pool):
-        for times in ({"connect": 0.01}, {"total": 0.01}, {"connect": 0.0}, {"total": -1.0}):
+        for times in ({"connect": 0.01}, {"total": 0.01}, {"connect": 0.0}):
             with pytest.raises(ConnectTimedOut, match="http://example:80 in time"):
                 await get(pool, Origin("example", 80), times=times)
 

@@ -19,6 +19,9 @@ from meshkit.upstream.places import Limits, Places
 
 from .stepping import turns
 
+WHILE = 0.3
+"""Virtual seconds: beyond the head start."""
+
 V6, V4 = socket.AF_INET6, socket.AF_INET
 
 
@@ -127,7 +130,7 @@ async def test_the_first_to_answer_wins(scripted: Scripted) -> None:
 @pytest.mark.virtual_time
 async def test_of_two_at_the_same_instant_one_is_kept(scripted: Scripted) -> None:
     dialling = asyncio.create_task(scripted.play(SIX_A, FOUR_A, _6a=-1, _4a=-1))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(WHILE)
     scripted.gate.set()
     sock = await dialling
     assert len(scripted.opened) == 2
@@ -188,7 +191,7 @@ async def test_cancelled(scripted: Scripted, when: float, times: int) -> None:
 async def test_cancelled_as_it_is_won(scripted: Scripted, after: int, times: int) -> None:
     """In each turn of the loop between the answer and the end: a socket that nobody gets is closed."""
     dialling = asyncio.create_task(scripted.play(SIX_A, FOUR_A, _6a=-1, _4a=-1))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(WHILE)
     scripted.gate.set()
     await turns(after)
     for _ in range(times):

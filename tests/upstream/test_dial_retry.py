@@ -12,6 +12,9 @@ from meshkit.upstream import dial as room
 from meshkit.upstream.errors import ConnectFailed, ConnectTimedOut
 from meshkit.upstream.trace import Trace
 
+WHILE = 1.0
+"""Virtual seconds: into the second pause."""
+
 
 class Scripted:
     """Tries that fail one after the other, each with the next of these errors, until there are none left."""
@@ -106,7 +109,7 @@ async def test_none_takes_longer_than_the_deadline(scripted: Scripted) -> None:
 @pytest.mark.virtual_time
 async def test_cancelled_in_a_pause(scripted: Scripted) -> None:
     dialling = asyncio.create_task(scripted.dial(*[REFUSED] * 9, retries=9))
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(WHILE)
     dialling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dialling

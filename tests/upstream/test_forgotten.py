@@ -26,7 +26,6 @@ async def test_forgotten() -> None:
         await turns()
         assert pool.idle()
         assert await get(pool, here(server), times={"pool": 5.0}) == b"ok"
-        await server.quiet(1)
 
 
 async def test_forgotten_as_more_comes() -> None:

@@ -223,9 +223,7 @@ steps = st.tuples(st.sampled_from([*STEPS, *STEPS, *SELDOM]), st.integers(0, 15)
 def test_both_do_the_same(limits: Limits, played: list[Any]) -> None:
     with clockwork() as loop:
         both = Both(limits, loop)
-        try:
-            for step, one, two in played:
-                step(both, one, two)
-                both.check()
-        finally:
-            both.end_all()
+        for step, one, two in played:
+            step(both, one, two)
+            both.check()
+        both.end_all()

@@ -14,7 +14,7 @@ from meshkit.upstream.errors import ConnectFailed, Misused, PoolTimedOut, ReadFa
 from .calls import HALF, HEADERS, ask, begun, get, half, here, pooled, read
 from .peer import Peer
 from .rogue import CLOSE, OK, RESET, Rogue, answers, sane, until
-from .sources import Source, forever, heads, post
+from .sources import Source, forever, heads, post, warm
 from .stepping import LOOPS, turns
 from .ways import nothing_left
 
@@ -177,7 +177,8 @@ async def test_was_anything_sent() -> None:
 
 @pytest.mark.parametrize("times", [{"read": 0.02}, {"total": 0.02}, {"read": 5.0, "total": 0.02}])
 async def test_late(times: dict[str, float]) -> None:
-    async with pooled(heads, heads) as (server, pool):
+    async with pooled(warm) as (server, pool):
+        await get(pool, here(server))
         with pytest.raises(ReadTimedOut) as caught:
             await get(pool, here(server), times=times)
         assert caught.value.sent

@@ -13,7 +13,7 @@ from meshkit.upstream.errors import ReadFailed, ReadTimedOut, WireError, WriteTi
 from .calls import get, here, pooled, read
 from .peer import Peer
 from .rogue import OK, until
-from .sources import CONTINUE, EXPECTS, REFUSED, Source, forever, heads, post
+from .sources import CONTINUE, EXPECTS, REFUSED, Source, forever, heads, post, warm
 from .stepping import LOOPS, turns
 
 pytestmark = LOOPS
@@ -23,7 +23,8 @@ pytestmark = LOOPS
 async def test_the_deadline_comes_while_the_source_is_silent(then: Any) -> None:
     """The call is late, and not cancelled."""
     source = Source(b"a", *[then] * 1_000_000)
-    async with pooled(heads) as (server, pool):
+    async with pooled(warm) as (server, pool):
+        await get(pool, here(server))
         async with asyncio.timeout(10.0):
             with pytest.raises(WriteTimedOut):
                 await post(pool, here(server), source, times={"total": 0.05})
@@ -36,13 +37,15 @@ async def test_the_deadline_comes_while_the_source_is_silent(then: Any) -> None:
 
 async def test_the_deadline_comes_while_the_source_talks_on() -> None:
     async def play(peer: Peer) -> None:
-        await peer.head()
+        await peer.request()
+        await peer.send(OK)
         while True:
             await peer.more()
             peer.rest = b""
 
     source = Source(*[b"a" * 1000, turns] * 1_000_000)
     async with pooled(play) as (server, pool):
+        await get(pool, here(server))
         with pytest.raises(WriteTimedOut):
             await post(pool, here(server), source, times={"total": 0.05})
         assert source.closed
@@ -50,9 +53,10 @@ async def test_the_deadline_comes_while_the_source_talks_on() -> None:
 
 async def test_a_silent_source_is_not_the_peers_fault() -> None:
     """Write and read times are for the peer; how long the caller takes is the caller's own."""
-    source = Source(b"a", lambda: asyncio.sleep(0.05), b"b")
+    pause = 0.05
+    source = Source(b"a", lambda: asyncio.sleep(pause), b"b")
     async with pooled() as (server, pool):
-        answer = await post(pool, here(server), source, times={"write": 0.01, "read": 5.0})
+        answer = await post(pool, here(server), source, times={"write": pause / 5, "read": 5.0})
         assert await read(answer) == b"ok"
 
 
@@ -91,7 +95,7 @@ async def test_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_it_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "PATIENCE", 0.01)
     async with pooled() as (server, pool):
-        answer = await post(pool, here(server), Source(b"a"), EXPECTS, times={"total": 10.0, "read": 0.001})
+        answer = await post(pool, here(server), Source(b"a"), EXPECTS, times={"total": 10.0})
         assert await read(answer) == b"ok"
         assert await get(pool, here(server)) == b"ok"
         assert len(server.peers) == 1
@@ -115,7 +119,8 @@ async def test_a_final_answer_instead(answer: bytes) -> None:
 
 async def test_the_deadline_is_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "PATIENCE", 100.0)
-    async with pooled(heads) as (server, pool):
+    async with pooled(warm) as (server, pool):
+        await get(pool, here(server))
         with pytest.raises(ReadTimedOut):
             await post(pool, here(server), Source(b"a"), EXPECTS, times={"total": 0.05})
         assert pool.idle()
