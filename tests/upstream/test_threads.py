@@ -162,7 +162,7 @@ asyncio.run(parent())
 def test_forked() -> None:
     with threaded() as server:
         child = subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error::ResourceWarning", "-c", FORKED, str(server.origin.port)],
+            [sys.executable, "-W", "error::ResourceWarning", "-c", FORKED, str(server.origin.port)],
             cwd=ROOT,
             capture_output=True,
             timeout=SOON,
