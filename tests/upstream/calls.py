@@ -18,6 +18,8 @@ from .ways import trusting
 
 __all__ = ["HALF", "HEADERS", "accepted", "ask", "begun", "closed_port", "get", "half", "here", "pooled", "read"]
 
+SOON = 30.0
+"""Seconds for a whole test."""
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok"
 HEADERS = [(b"Host", b"example")]
 
@@ -43,7 +45,7 @@ async def pooled(
     *scripts: Any, tls: ssl.SSLContext | None = None, limits: Limits | None = None, **dial: Any
 ) -> AsyncIterator[tuple[Rogue, Pool]]:
     """When it is closed, no call is under way, no connection open, and nothing left."""
-    async with calm(), Rogue(*scripts, tls=tls) as server:
+    async with calm(), asyncio.timeout(SOON), Rogue(*scripts, tls=tls) as server:
         pool = Pool(limits, tls=trusting, dial=Dial(**dial))
         yield server, pool
         await pool.aclose()

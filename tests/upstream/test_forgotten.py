@@ -8,7 +8,10 @@ import threading
 import weakref
 from typing import Any
 
+import pytest
+
 from meshkit.upstream import Limits, Pool
+from meshkit.upstream.errors import Malformed
 
 from .calls import ask, begun, get, half, here, pooled
 from .rogue import Rogue, until
@@ -84,3 +87,40 @@ async def test_given_up_by_the_task_that_asked() -> None:
         gc.collect()
         await turns()
         assert pool.idle()
+
+
+async def test_forgotten_as_it_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector may come at any time: here, while an error is made of the end."""
+
+    class Cut:
+        def eof(self) -> None:
+            kept.clear()
+            raise Malformed("cut")
+
+    async with pooled(half) as (server, pool):
+        answer, connection = await begun(pool, server)
+        connection.served = 1
+        kept = [answer]
+        del answer
+        connection.parser = Cut()
+        connection.lost(None)
+        await turns()
+        assert pool.idle()
+
+
+async def test_forgotten_as_its_loop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another thread, between a look at the loop and a word to it."""
+
+    class Ended:
+        def is_closed(self) -> bool:
+            return False
+
+        def call_soon_threadsafe(self, *_: Any) -> None:
+            raise RuntimeError("Event loop is closed")
+
+    async with pooled(half) as (server, pool):
+        answer, connection = await begun(pool, server)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(connection.places, "loop", Ended())
+            del answer  # an error here would be one that nobody can catch
+        connection.drop()

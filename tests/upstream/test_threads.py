@@ -16,6 +16,7 @@ import pytest
 
 from meshkit.upstream import Limits, Pool
 from meshkit.upstream.errors import WireError
+from meshkit.upstream.places import Places
 
 from .threaded import RUNS, SOON, Run, some, threaded
 
@@ -120,6 +121,35 @@ def test_closed_from_another_thread(run: Run) -> None:
 
         run(work())
         assert server.opened == 4
+
+
+class Ending:
+    """A loop of another thread, which has ended by the time one does what one has looked at it for."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        pool._homes[self] = Places(self, pool.limits)  # type: ignore[arg-type, index]
+
+    def is_closed(self) -> bool:
+        """Forgotten meanwhile by a third."""
+        return self.pool._homes.pop(self, None) is not None  # type: ignore[call-overload, no-any-return]
+
+    def call_soon_threadsafe(self, *_: Any) -> None:
+        raise RuntimeError("Event loop is closed")
+
+
+def test_a_loop_that_two_forget_at_once() -> None:
+    pool = Pool()
+    Ending(pool)
+    with threaded() as server:
+        asyncio.run(some(pool, server.origin, 1))
+
+
+def test_closed_while_another_loop_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool()
+    Ending(pool)
+    monkeypatch.setattr(Ending, "is_closed", lambda loop: False)
+    asyncio.run(pool.aclose())
 
 
 # After a fork.
