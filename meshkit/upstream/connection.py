@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -248,7 +249,8 @@ class Connection(asyncio.Protocol):
             pass
 
     def _broken(self, error: WireError) -> None:
-        error.stale = self.served > 0 and self.answer is not None and not self.answer.touched
+        with suppress(ReferenceError):  # forgotten
+            error.stale = self.served > 0 and self.answer is not None and not self.answer.touched
         self.fail(error)
 
     def fresh(self) -> bool:
@@ -282,9 +284,8 @@ class Connection(asyncio.Protocol):
 
     def forget(self) -> None:
         """As `drop`, from a garbage collector, in whichever thread it runs."""
-        loop = self.places.loop
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(self.drop)
+        with suppress(RuntimeError):  # the loop has ended, and closed it
+            self.places.loop.call_soon_threadsafe(self.drop)
 
     async def gone(self) -> None:
         """Until the loop has let go of it."""

@@ -18,6 +18,7 @@ import ssl
 from asyncio import get_running_loop
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import Any
@@ -200,7 +201,7 @@ class Pool:
         if places is None:
             for each in [*self._homes]:
                 if each.is_closed():
-                    del self._homes[each]
+                    self._homes.pop(each, None)  # another thread may have been quicker
             places = self._homes[loop] = Places(loop, self.limits)
             places.guard = guard(places)
             await anext(places.guard)
@@ -215,8 +216,9 @@ class Pool:
                 closing = places.close(ReadFailed("the pool was closed"))
                 for connection in closing:
                     await connection.gone()
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(places.close, ReadFailed("the pool was closed"))
+            else:
+                with suppress(RuntimeError):  # a loop that has ended
+                    loop.call_soon_threadsafe(places.close, ReadFailed("the pool was closed"))
 
     def idle(self) -> bool:
         """Whether no exchange is under way and nobody waits for one."""
