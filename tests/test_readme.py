@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,5 @@ def test_a_block_is_a_program(block, tmp_path: Path) -> None:
     done = python(program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert alike(block.printed, done.stdout.rstrip("\n")), done.stdout
+    faster = re.search(r"over the pool .* ([0-9.]+) x", done.stdout)
+    assert faster is None or float(faster[1]) > 2  # in one run, of processor time: it is 5 and more

@@ -4,13 +4,15 @@ import httpx
 import httpx2
 
 from meshkit import Pipeline, Timeout
-from meshkit.httpx import AsyncMeshTransport, MeshTransport
+from meshkit.httpx import AsyncMeshTransport, MeshTransport, PoolTransport
 
 pipeline = Pipeline(Timeout(1.0))
 
 httpx.AsyncClient(transport=AsyncMeshTransport(pipeline))
 httpx.AsyncClient(mounts={"all://": AsyncMeshTransport(pipeline, httpx.AsyncHTTPTransport())})
 httpx2.AsyncClient(transport=AsyncMeshTransport(pipeline, httpx2.AsyncHTTPTransport()))
+httpx.AsyncClient(transport=PoolTransport(limits=httpx.Limits(), retries=1))
+httpx2.AsyncClient(mounts={"all://": AsyncMeshTransport(pipeline, PoolTransport())})
 httpx.Client(transport=MeshTransport(pipeline, httpx.HTTPTransport()))
 httpx2.Client(mounts={"all://": MeshTransport(pipeline)})
 
