@@ -75,6 +75,8 @@ async def upload(connection: Connection, answer: Answer, body: bytes | AsyncIter
                     raise miscounted("much")
                 while connection.full and not unwanted(connection, answer):
                     await connection.wait(answer.write, answer.until, WriteTimedOut)
+                if unwanted(connection, answer):  # said while the socket was full
+                    return
                 turns += 1
                 if turns % TURNS == 0:
                     await asyncio.sleep(0)

@@ -253,3 +253,13 @@ async def test_gone_while_the_source_is_silent(how: str, then: Any) -> None:
         assert not caught.value.stale
         assert source.closed
         assert pool.idle()
+
+
+async def test_refused_while_the_socket_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the next part is not asked for: it may be long in coming."""
+    monkeypatch.setattr(room, "PART", 1 << 30)
+    source = Source(bytes(1 << 26), forever)
+    async with pooled(replies(REFUSED)) as (server, pool):
+        answer = await post(pool, here(server), source)
+        assert (answer.status, await read(answer)) == (413, b"no")
+        assert (source.given, source.interrupted, source.closed) == (1, False, True)
