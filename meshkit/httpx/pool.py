@@ -67,9 +67,6 @@ class PoolTransport(_Async):
     Raises the library's exceptions, as ``AsyncHTTPTransport`` does.
     """
 
-    aims = True
-    """It is told the endpoint and the fields of an attempt: the request need not be copied for them."""
-
     def __init__(  # noqa: PLR0917  # as httpx has them
         self,
         verify: Any = True,
@@ -178,9 +175,13 @@ class PoolTransport(_Async):
             extensions={
                 "http_version": answer.version,
                 "reason_phrase": answer.reason,
-                "network_stream": NetworkStream(answer.stream, library),
+                "network_stream": NetworkStream(answer, library),
             },
         )
+
+    handle_async_request.aims = True  # type: ignore[attr-defined]
+    """It is told the endpoint and the fields of an attempt: the request need not be copied for them. The mark is on the
+    function: a subclass, or a wrapper, with a method of its own is not told."""
 
     def handle_request(self, request: Any = None) -> NoReturn:
         """For a client that awaits nothing this is the wrong transport: `TypeError`."""
@@ -193,12 +194,12 @@ class PoolTransport(_Async):
         known = PORTS.get(scheme)
         if known is None:
             what = f"unsupported protocol {scheme.decode()!r}" if scheme else "no protocol"
-            message = f"{request.url}: {what}; there are http and https"
+            message = f"{what}; there are http and https"
             raise library.module.UnsupportedProtocol(message, request=request)
         port, tls = known
         if endpoint is None:
             if not host:
-                raise library.module.ConnectError(f"{request.url}: no host to connect to", request=request)
+                raise library.module.ConnectError("no host to connect to", request=request)
             given = request.url.port
             origin = Origin(host.decode("ascii"), port if given is None else given, tls, name if tls else None)
         else:

@@ -135,10 +135,12 @@ class NetworkStream:
     Its methods and the exceptions they raise are httpcore's.
     """
 
-    __slots__ = ("_connection", "_library")
+    __slots__ = ("_answer", "_connection", "_library")
 
-    def __init__(self, connection: Connection, library: Library) -> None:
+    def __init__(self, answer: Answer, library: Library) -> None:
+        connection: Connection = answer.stream
         self._connection = connection
+        self._answer = None if connection.tunnel is None else answer  # whoever has the stream alone has it still
         self._library = library
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -166,8 +168,8 @@ class NetworkStream:
         return self
 
     async def aclose(self) -> None:
-        if self._connection.tunnel is not None:
-            await self._connection.tunnel.aclose()
+        if self._answer is not None:
+            await self._tunnel().aclose()
 
     def get_extra_info(self, info: str) -> Any:
         """``"client_addr"``, ``"server_addr"``, ``"socket"``, ``"ssl_object"``, ``"is_readable"``; ``None`` for what is
@@ -181,7 +183,7 @@ class NetworkStream:
 
     def _tunnel(self) -> Tunnel:
         tunnel = self._connection.tunnel
-        if tunnel is None:
+        if tunnel is None or self._answer is None:
             raise RuntimeError("this connection speaks HTTP: it is one's own after 101 Switching Protocols only")
         return tunnel
 

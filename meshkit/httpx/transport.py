@@ -102,7 +102,7 @@ class AsyncMeshTransport(_Async):
             spent=spent,
             hold=holding(AsyncBody, "AsyncByteStream"),
             discard=_adiscard,
-            address=direct if getattr(inner, "aims", False) else address,
+            address=direct if getattr(inner.handle_async_request, "aims", False) else address,
             enforces_deadline=False,
             reads_quota=wants_quota(pipeline.states),
             named=named(pipeline.states),

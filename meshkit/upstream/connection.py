@@ -143,6 +143,8 @@ class Connection(asyncio.Protocol):
         answer.trailers = trailers
         answer.kept = answer.kept and reusable
         answer.complete = True
+        if self.paused:  # what comes now is nobody's, and noticed
+            self.resume()
 
     def switched(self, rest: bytes) -> None:
         if not self.answer.switches:  # type: ignore[union-attr]  # the parser is fed during an exchange
@@ -269,8 +271,6 @@ class Connection(asyncio.Protocol):
         answer: Any = self.answer
         self.answer = None
         self.served += 1
-        if self.paused:  # its last part came in a flood
-            self.resume()
         if self.spoiled or answer.sending or not answer.kept:
             self.places.gone(self)
         else:

@@ -117,11 +117,11 @@ class Pool:
             else:
                 connection.transport.write(written)
             if not answer.status:
-                if read is not None or until is not None:
-                    connection.by(read, until, ReadTimedOut)
                 while not answer.status:
                     if answer.error is not None:
                         raise answer.error
+                    if read is not None or until is not None:  # anew after an interim answer
+                        connection.by(read, until, ReadTimedOut)
                     connection.waiter = waiter = loop.create_future()
                     await waiter
                 connection.due = inf  # type: ignore[unreachable]  # the parser sets the status

@@ -28,6 +28,7 @@ class Tunnel:
         loop = asyncio.get_running_loop()
         self._reader = asyncio.StreamReader(HIGH, loop)
         protocol = asyncio.StreamReaderProtocol(self._reader, loop=loop)
+        transport.set_write_buffer_limits(0)  # what is kept here is lost when the connection is aborted
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         self._writer = asyncio.StreamWriter(transport, protocol, self._reader, loop)

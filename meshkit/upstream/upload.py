@@ -75,11 +75,11 @@ async def upload(connection: Connection, answer: Answer, body: bytes | AsyncIter
                     raise miscounted("much")
                 while connection.full and not unwanted(connection, answer):
                     await connection.wait(answer.write, answer.until, WriteTimedOut)
-                if unwanted(connection, answer):  # said while the socket was full
-                    return
                 turns += 1
                 if turns % TURNS == 0:
                     await asyncio.sleep(0)
+                if unwanted(connection, answer):  # said while the socket was full, or others had their turn
+                    return
                 bell.hang()
             bell.take()
         if unwanted(connection, answer):
@@ -163,6 +163,8 @@ async def parts(body: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes | me
     chunks = aiter(body)
     try:
         async for chunk in chunks:
+            if not chunk:
+                await asyncio.sleep(0)  # a source that never waits and gives nothing
             for piece in pieces(chunk):
                 yield piece
     finally:  # a generator is not left to the loop, which would close it some time later
@@ -172,7 +174,7 @@ async def parts(body: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes | me
 
 def pieces(chunk: bytes) -> Iterator[bytes | memoryview]:
     if type(chunk) is not bytes:  # a buffer may be filled anew while the loop still keeps it
-        chunk = bytes(chunk)
+        chunk = memoryview(chunk).tobytes()  # `bytes` of a number is as many zeros
     if len(chunk) > PART:
         view = memoryview(chunk)
         for start in range(0, len(view), PART):

@@ -6,9 +6,10 @@ import threading
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 
-from meshkit import ConcurrencyLimit, ConfigError, Constant, Pipeline, RateLimit, Retry, Shadow, Timeout
+from meshkit import Cluster, ConcurrencyLimit, ConfigError, Constant, Pipeline, RateLimit, Retry, Shadow, Timeout
 from meshkit.httpx import AsyncMeshTransport, MeshTransport, PoolTransport
 
 from .stand_ins import Clock, Inner, Probe, Server, async_wire, wire
@@ -218,3 +219,26 @@ def test_a_name_that_no_request_has_is_an_error_before_any_request(lib: ModuleTy
             transport(Pipeline(Shadow(RateLimit("1/s", cost=name))), site(lib))
     for name in ("scheme", "host", "origin", "method", "path", "header:x-user", "extension:user"):
         transport(Pipeline(RateLimit("1/s", key=name)), site(lib))
+
+
+async def test_a_subclass_of_the_pool_is_asked_as_any_transport() -> None:
+    """Its method takes a request and nothing more."""
+    asked: list[Any] = []
+
+    class Counted(PoolTransport):
+        async def handle_async_request(self, request: Any) -> Any:  # type: ignore[override]
+            asked.append(str(request.url))
+            return httpx.Response(204)
+
+    pipeline = Pipeline(Timeout(60.0), Cluster("shop", ["http://10.0.0.7:8080"]))
+    async with httpx.AsyncClient(transport=AsyncMeshTransport(pipeline, Counted())) as client:
+        assert (await client.get("http://shop/a")).status_code == 204
+    assert asked == ["http://10.0.0.7:8080/a"]
+
+
+async def test_secrets_of_a_url_are_in_no_message(lib: ModuleType) -> None:
+    async with lib.AsyncClient(transport=PoolTransport()) as client:
+        with pytest.raises(lib.UnsupportedProtocol) as raised:
+            await client.get("ftp://user:hunter2@host/?token=abc")
+    assert "hunter2" not in str(raised.value)
+    assert "abc" not in str(raised.value)

@@ -263,3 +263,38 @@ async def test_refused_while_the_socket_is_full(monkeypatch: pytest.MonkeyPatch)
         answer = await post(pool, here(server), source)
         assert (answer.status, await read(answer)) == (413, b"no")
         assert (source.given, source.interrupted, source.closed) == (1, False, True)
+
+
+@pytest.mark.parametrize("part", [3, [97, 98], "text"])
+async def test_what_is_no_bytes_is_not_sent(part: Any) -> None:
+    """Least of all as so many zeros, which is what `bytes` makes of a number."""
+
+    async def parts() -> AsyncIterator[Any]:
+        yield part
+
+    async with pooled(heads) as (server, pool):
+        with pytest.raises(TypeError):
+            await post(pool, here(server), parts())
+        assert pool.idle()
+
+
+async def test_buffers_are_sent_as_they_were() -> None:
+    """Whatever their items are, and although they are filled anew meanwhile."""
+    buffer = bytearray(b"ab")
+
+    async def parts() -> AsyncIterator[Any]:
+        for filled in (b"ab", b"cd"):
+            buffer[:] = filled
+            yield buffer
+        yield memoryview(b"efgh").cast("H")
+
+    bodies = []
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        bodies.append(peer.body)
+        await peer.send(OK)
+
+    async with pooled(play) as (server, pool):
+        assert await read(await post(pool, here(server), parts())) == b"ok"
+    assert unchunked(bodies[0]) == b"abcdefgh"
