@@ -107,7 +107,7 @@ class PoolTransport(_Async):
         if http2 or not http1 or proxy is not None:
             self._other(self._library or installed("PoolTransport"))  # what it cannot use, it refuses here
         else:
-            self.pool = Pool(self.limits, tls=self._tls, dial=Dial(uds, local_address, options, retries))
+            self.pool = Pool(self.limits, tls=self._tls, dial=Dial(uds, local_address, options, max(0, int(retries))))
 
     async def handle_async_request(
         self, request: Any, endpoint: Endpoint | None = None, fields: Sequence[tuple[bytes, bytes]] = ()

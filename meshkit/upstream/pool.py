@@ -98,7 +98,7 @@ class Pool:
             places = await self._home(loop)
         total = times.get("total")
         until = None if total is None else monotonic() + total
-        if total is not None and total <= 0:
+        if total is not None and not total > 0:  # NaN as well
             raise PoolTimedOut("no time was left")
         connection = places.take(origin)
         if connection is None:
@@ -186,11 +186,10 @@ class Pool:
             tls = self._context
             if tls is None:
                 tls = self._context = self._tls()
+            tls.set_alpn_protocols(["http/1.1"])  # whoever shares the context may have said otherwise
         given = await places.place(origin, times.get("pool"), until)
         if given is not None:
             return given
-        if tls is not None:
-            tls.set_alpn_protocols(["http/1.1"])  # whoever shares the context may have said otherwise
         connection = Connection(places, origin, self._parser)
         await places.make(connection, self._dial(connection, tls, times.get("connect"), trace, until))
         return connection
