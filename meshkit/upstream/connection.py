@@ -147,7 +147,8 @@ class Connection(asyncio.Protocol):
             self.resume()
 
     def switched(self, rest: bytes) -> None:
-        if not self.answer.switches:  # type: ignore[union-attr]  # the parser is fed during an exchange
+        if not (answer := self.answer).switches:  # type: ignore[union-attr]  # the parser is fed during an exchange
+            answer.status = 0  # type: ignore[union-attr]
             raise Malformed("the peer switched protocols, and nobody had asked it to")
         self.spoiled = True
         self.tunnel = Tunnel(self.transport, rest)
@@ -284,7 +285,7 @@ class Connection(asyncio.Protocol):
 
     def forget(self) -> None:
         """As `drop`, from a garbage collector, in whichever thread it runs."""
-        with suppress(RuntimeError):  # the loop has ended, and closed it
+        with suppress(RuntimeError):  # the loop has ended
             self.places.loop.call_soon_threadsafe(self.drop)
 
     async def gone(self) -> None:

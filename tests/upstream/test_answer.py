@@ -15,6 +15,7 @@ from .calls import HALF, ask, begun, get, half, here, pooled, read
 from .peer import Peer
 from .rogue import OK, until
 from .stepping import LOOPS, turns
+from .ways import serving
 
 pytestmark = LOOPS
 TRAILERS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nETag: x\r\n\r\n"
@@ -261,3 +262,31 @@ async def test_all_of_it_has_come_and_the_connection_is_gone(how: str) -> None:
         assert len(await read(answer)) == size
         assert pool.idle()
         await get(pool, here(server))
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_what_comes_behind_a_flood_is_nobodys(secure: bool) -> None:
+    """Over TLS it would lie where no socket shows it, and be taken for the answer to the next request."""
+    flood = asyncio.Event()
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (2 * HIGH))
+        await flood.wait()
+        await peer.send(OK.replace(b"ok", b"no"))
+        await peer.over.wait()
+
+    async def honest(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.over.wait()
+
+    async with pooled(play, honest, tls=serving("127.0.0.1") if secure else None) as (server, pool):
+        answer = await ask(pool, here(server, tls=secure))
+        connection: Any = answer.connection
+        connection.data_received(b"a" * 2 * HIGH)
+        flood.set()
+        await until(lambda: connection.spoiled)
+        assert len(await read(answer)) == 2 * HIGH
+        assert await get(pool, here(server, tls=secure)) == b"ok"
+        assert len(server.peers) == 2
