@@ -80,6 +80,7 @@ class Call:
         "began_at",
         "bounds",
         "clock",
+        "cookies",
         "deadline",
         "delay",
         "door",
@@ -94,6 +95,7 @@ class Call:
         "origin",
         "over",
         "quota",
+        "report",
         "request",
         "reserve",
         "rest",
@@ -145,6 +147,10 @@ class Call:
         """What the call turned out to cost (tokens, bytes), once somebody knows."""
         self.quota: tuple[float, float] | None = None
         """What the upstream says of its own limit in this answer: (calls remaining, seconds until more)."""
+        self.report: dict[str, float] | None = None
+        """What the endpoint says in this answer of its load: see `meshkit.fields.orca`."""
+        self.cookies: list[tuple[str, str, str]] | None = None
+        """Cookies for whoever is answered: (name, value, attributes)."""
         self.held: Any = None
         self.marks: Any = None
         self.events: list[Any] | None = None

@@ -10,9 +10,10 @@
     │   ├── Overloaded                no permit, or none before the queue or the deadline ran out
     │   ├── NoEndpoint                the cluster has nobody to ask
     │   └── TooLate                   the deadline that came with the call leaves no time for it
-    └── TimedOut(TimeoutError)        may have been executed
-        ├── AttemptTimedOut           one attempt took too long
-        └── DeadlineExceeded          the whole call did
+    ├── TimedOut(TimeoutError)        may have been executed
+    │   ├── AttemptTimedOut           one attempt took too long
+    │   └── DeadlineExceeded          the whole call did
+    └── DiscoveryError                where the endpoints are could not be found out; no call's
 
 The upstream's own exception is none of these: it passes unchanged. The branch says whether the protected thing may have
 been reached. A rejection's text is made only when somebody reads it, because rejecting must stay cheap under load.
@@ -27,6 +28,7 @@ __all__ = [
     "CircuitOpen",
     "ConfigError",
     "DeadlineExceeded",
+    "DiscoveryError",
     "MeshError",
     "NoEndpoint",
     "Overloaded",
@@ -137,3 +139,12 @@ class AttemptTimedOut(TimedOut):
 
 class DeadlineExceeded(TimedOut):
     """The call, with all its attempts and waits, took longer than the timeout outside the retry."""
+
+
+class DiscoveryError(MeshError):
+    """A source of endpoints could not say where they are. The last good set stays in use."""
+
+    def __init__(self, reason: str, *, source: object = None) -> None:
+        super().__init__(reason)
+        self.source = source
+        """The spec that was asked."""

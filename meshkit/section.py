@@ -44,7 +44,8 @@ class Section:
     ``enters`` are the gates' own, in order; ``exits`` those of them that have something to settle, innermost first. The
     rest is for a walk that did not get through: ``settled[k]`` are the exits of the first k gates, ``behind[k]`` is the
     kth gate's ``(exit, leave)`` and the section that remains behind it. ``facts`` are the gates, here and further on up
-    to the next choice, that must be told something of the request before the section is entered.
+    to the next choice, and the choice's ``askers``, that must be told something of the request before the section is
+    entered.
     """
 
     __slots__ = ("after", "behind", "branch", "enters", "exits", "facts", "kind", "settled", "state", "step")
@@ -88,8 +89,9 @@ def fold(states: Sequence[Any], watch: Watch | None = None, path: frozenset[int]
                 "put what follows into its own pipeline"
             )
     section = _chain(list(states), watch, path)
-    facts = tuple(state for state in states if getattr(state, "facts", None) is not None)
-    section.facts = facts or None
+    facts = [state for state in states if getattr(state, "facts", None) is not None]
+    facts += (asker for state in states for asker in getattr(state, "askers", ()))
+    section.facts = tuple(facts) or None
     return section
 
 
@@ -159,6 +161,7 @@ def within(states: Iterable[Any]) -> Iterator[Any]:
             yield state
             for member in getattr(state, "members", ()):
                 left += member.states
+            left += getattr(state, "pattern", ())
             left += getattr(state, "instead", ())
             if hasattr(state, "inner"):
                 left.append(state.inner)

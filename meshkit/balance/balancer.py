@@ -3,11 +3,14 @@
 A load measure is a gate that refuses nobody: it stands innermost in an endpoint's pipeline, sees every attempt begin
 and end, and can say what one more would cost. A pick compares costs, or takes turns, or hashes. The split is Finagle's
 (``loadbalancer/``: a distributor and a load metric).
+
+A balancer is one for a cluster, its picks are many: one for each priority, locality or subset, and a new one whenever
+the members of it change. So the old one serves until the new one is made, in slices where that takes long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..call import Call, Verdict
@@ -15,11 +18,14 @@ from ..call import Call, Verdict
 if TYPE_CHECKING:
     from ..section import Section
 
-__all__ = ["Balancer", "Load", "Member", "untried"]
+__all__ = ["Balancer", "Load", "Member", "Pick", "untried"]
 
 
 class Load(Protocol):
     """A gate that measures. It never waits and never rejects; costs compare only with costs of the same measure."""
+
+    weight: float
+    """The endpoint's, as it is now: the cluster sets it when it changes, and while the endpoint warms up."""
 
     def enter(self, call: Call, now: float, /) -> None: ...
 
@@ -30,9 +36,21 @@ class Load(Protocol):
 
 
 class Member:
-    """One endpoint of a started cluster, and all that belongs to it."""
+    """One endpoint of a started cluster, and all that belongs to it; it outlives changes of the endpoint set."""
 
-    __slots__ = ("endpoint", "load", "picks", "section", "states")
+    __slots__ = (
+        "checked",
+        "ejected",
+        "endpoint",
+        "load",
+        "picks",
+        "section",
+        "since",
+        "states",
+        "up",
+        "weight",
+        "well",
+    )
 
     section: Section
 
@@ -43,19 +61,49 @@ class Member:
         self.states = list(states)
         """The endpoint's own pipeline, outermost first, the load included."""
         self.picks = 0
+        self.weight: float = endpoint.weight
+        """As it is now: the endpoint's own, less while it warms up; 0: it is drained, and gets no further attempt."""
+        self.up = True
+        """Whether it may be picked: present, not ejected, not found ill, its weight not 0."""
+        self.well: bool | None = True
+        """Neither ejected nor found ill; ``None``: nobody knows yet, and it was there from the beginning. `up` says
+        more: in panic, all are."""
+        self.ejected = False
+        """By outlier detection."""
+        self.checked: bool | None = True
+        """What active checks say; ``None``: nothing yet, there are some."""
+        self.since: float | None = None
+        """When it was last put (back) into service; ``None``: it was there from the beginning."""
+
+
+class Pick(Protocol):
+    """An arrangement of members from which to pick."""
+
+    def pick(self, call: Call, now: float, /) -> Member:
+        """One of the members, if possible one that is ``up`` and not in ``call.avoid``."""
 
 
 class Balancer(Protocol):
-    """What a balancer's spec starts. It is told who is there, and picks one of them."""
+    """What a balancer's spec starts.
 
-    def load(self, weight: int, /) -> Load | None:
+    Optional: ``whole = True``: `arrange` is given all members of a level, also those not up, and its picks step over
+    them; otherwise only those that may be picked. A table is whole: so the keys of those that are well stay where they
+    are while another one is ill. ``askers``: objects with ``facts(call)``, asked outside the lock before a pick;
+    ``call.facts[asker]`` is the answer. ``tend(members, now)``: called at the first pick, and
+    then at the first one after each instant it has answered; it may set ``member.weight`` and ``member.load.weight``,
+    and answers ``(the next instant, whether weights changed and the picks are to be arranged anew)``. ``within``:
+    further started balancers inside this one.
+    """
+
+    def load(self, weight: float, /) -> Load | None:
         """A new measure for one endpoint, or ``None``."""
 
-    def arrange(self, members: Sequence[Member], /) -> None:
-        """These are the members from now on: build what picking needs."""
+    def arrange(self, members: Sequence[Member], before: Any, /) -> Iterator[Any]:
+        """Make what picking from these members needs. They are at least one. ``before`` is the pick until now, or
+        ``None``: turns go on from it, and a table takes over from it what has not changed.
 
-    def pick(self, call: Call, now: float, /) -> Member:
-        """One of the members, if possible one not in ``call.avoid``. Not asked while there are no members."""
+        Yields ``None`` after each slice of the work, of a millisecond or so, and at last the `Pick`.
+        """
 
 
 RUN = 64

@@ -13,32 +13,42 @@ Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing" (2001); Az
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
 from ..call import Call
 from .balancer import Load, Member, untried
 
-__all__ = ["Choices"]
+__all__ = ["Choices", "Draws"]
 
 FEW = 16
 """Members up to which all their pairs are laid out: 240."""
 
 
 class Choices:
-    """Picks the cheapest of a few draws, by whatever measure it is given."""
+    """A measure of whatever kind, and of a few draws the cheapest by it."""
 
-    __slots__ = ("duels", "field", "further", "load", "pairs", "random", "single")
+    __slots__ = ("choices", "load", "random")
 
-    def __init__(self, load: Callable[[int], Load], choices: int, rng: Random) -> None:
+    def __init__(self, load: Callable[[float], Load], choices: int, rng: Random) -> None:
         self.load = load
+        self.choices = choices
+        self.random = rng.random  # with an index made of it, far cheaper than randrange or sample
+
+    def arrange(self, members: Sequence[Member], before: Any, /) -> Iterator[Draws]:
+        yield Draws(members, self.choices, self.random)
+
+
+class Draws:
+    """Picks the cheapest of a few draws from these members."""
+
+    __slots__ = ("duels", "field", "further", "pairs", "random", "single")
+
+    def __init__(self, members: Sequence[Member], choices: int, random: Callable[[], float]) -> None:
         self.single = choices == 1
         self.further = range(choices - 2)
-        self.random = rng.random  # with an index made of it, far cheaper than randrange or sample
-        self.arrange(())
-
-    def arrange(self, members: Sequence[Member], /) -> None:
+        self.random = random
         self.field = _field(members)
         self.duels = _duels(members) if 1 < len(members) <= FEW and not self.single and not self.further else ()
         self.pairs = float(len(self.duels))

@@ -38,7 +38,7 @@ class InFlight:
 
     __slots__ = ("in_flight", "weight")
 
-    def __init__(self, weight: int = 1) -> None:
+    def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
         self.in_flight = 0
 

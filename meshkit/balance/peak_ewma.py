@@ -71,13 +71,13 @@ class PeakLatency:
     # common stays one object (the options, not their reciprocals), and what is counted is a small whole number.
     __slots__ = ("answered_at", "asked_at", "average", "decay", "in_flight", "penalty", "weight")
 
-    def __init__(self, weight: int = 1, *, decay: float = 10.0, penalty: float = 1.0) -> None:
+    def __init__(self, weight: float = 1.0, *, decay: float = 10.0, penalty: float = 1.0) -> None:
         self.weight = weight
         self.decay = decay
         self.penalty = penalty
         self.in_flight = 0
         self.average = 0.0
-        """Seconds, divided by the weight; 0: no answer yet."""
+        """Seconds; 0: no answer yet."""
         self.answered_at = 0.0
         """When the average last learned."""
         self.asked_at = 0.0
@@ -88,9 +88,9 @@ class PeakLatency:
         if average:
             idle = now - self.asked_at
             if idle <= 0:  # another thread read the clock later and came here before
-                return average * (self.in_flight + 1)
+                return average * (self.in_flight + 1) / self.weight
             if idle < self.decay or self.in_flight:
-                return average * exp(-idle / self.decay) * (self.in_flight + 1)
+                return average * exp(-idle / self.decay) * (self.in_flight + 1) / self.weight
             return 0.0
         return (UNPROVEN + self.in_flight) / self.weight if self.in_flight else 0.0
 
@@ -105,12 +105,12 @@ class PeakLatency:
         answered_at = call.answered_at
         if answered_at is None or answered_at < began:  # no answer, or that of an earlier attempt
             answered_at = now
-        latency = (answered_at - began) / self.weight
+        latency = answered_at - began
         average = self.average
         if verdict is not SUCCESS:
             if verdict is IGNORED or now < began:
                 return
-            latency = max(latency, self.penalty / self.weight, average)
+            latency = max(latency, self.penalty, average)
         if latency < average:
             gap = now - self.answered_at
             latency = average if gap <= 0 else latency + (average - latency) * exp(-gap / self.decay)
@@ -121,4 +121,4 @@ class PeakLatency:
         return self.in_flight == 0
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        return {"in_flight": self.in_flight, "latency": self.average * self.weight, "cost": self.cost(now)}
+        return {"in_flight": self.in_flight, "latency": self.average, "cost": self.cost(now)}

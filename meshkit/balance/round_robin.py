@@ -1,12 +1,16 @@
-"""Whose turn is it? Smooth weighted turns: 5, 1, 1 go a a b a c a a, never a a a a a b c.
+"""Whose turn is it?
 
-The rule is nginx's smooth weighted round robin. With each pick every endpoint's credit grows by its weight; the highest
-credit wins (the first in order on a tie) and pays the sum of all weights.
+================  ====================  ==========================================================================
+order             5, 1, 1 go
+================  ====================  ==========================================================================
+``"smooth"``      a a b a c a a         nginx's smooth weighted round robin, see `Smooth`; the least bunched
+``"edf"``         a a a a b c a         Envoy's earliest deadline first, see `Earliest`
+``"edf-place"``   a a a a a b c         gRPC-go's: on a tie the first in order
+``"stride"``      a c a a b a a         gRPC's static stride, see `Stride`: cheapest to build, shares bounded
+================  ====================  ==========================================================================
 
-Endpoints of equal weight win in rotation, so they need one credit between them: that of the next in turn. A *lane* is
-the endpoints of one weight. When its last one has won, the turn goes back to its first, which has paid once more than
-those after it. The sequence is nginx's to the letter, at a cost per lane instead of per endpoint: with equal weights a
-plain rotation, flat in the number of endpoints.
+Turns go on when the members or weights change: who was next still is. More than 64 different weights go by
+``"edf"`` in place of ``"smooth"``, which costs as much a turn as there are different weights.
 
 Which endpoint is first in order is drawn at the start, as gRPC's ``round_robin`` does: else the clients of a fleet
 would all begin at the same one.
@@ -14,93 +18,92 @@ would all begin at the same one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from operator import attrgetter
 from random import Random
 from typing import Any
 
 import attrs
 
 from ..call import Call
+from ..options import among, flag
 from .balancer import RUN, Member, untried
+from .earliest import Earliest
+from .smooth import Smooth
+from .stride import Stride
 
-__all__ = ["RoundRobin", "Turns"]
+__all__ = ["Rotation", "RoundRobin", "Turns"]
+
+LANES = 64
+
+_weight = attrgetter("weight")
 
 
-@attrs.frozen
+def _own(member: Member) -> float:
+    return member.endpoint.weight  # type: ignore[no-any-return]
+
+
+@attrs.frozen(kw_only=True)
 class RoundRobin:
-    """Picks the endpoints in turn, by weight. It looks at no load: for equal endpoints and calls of equal cost."""
+    """Picks the endpoints in turn, by weight. It looks at no load: for equal endpoints and calls of equal cost.
+
+    ``order`` is the order of turns where weights differ. ``static``: by the weights the endpoints were given, also
+    while they warm up (HAProxy's ``static-rr``).
+    """
+
+    order: str = attrs.field(default="smooth", validator=among("smooth", "edf", "edf-place", "stride"))
+    static: bool = attrs.field(default=False, validator=flag())
 
     def start(self, rng: Random, /) -> Turns:
-        return Turns(rng)
-
-
-class _Lane:
-    """The endpoints of one weight."""
-
-    __slots__ = ("credit", "members", "places", "turn", "weight")
-
-    def __init__(self, weight: int) -> None:
-        self.weight = weight
-        self.members: list[Member] = []
-        self.places: list[int] = []
-        self.turn = 0
-        self.credit = 0
+        return Turns(rng, self.order, _own if self.static else _weight)
 
 
 class Turns:
-    """Picks in smooth weighted rotation. Those to be avoided lose their turn."""
+    """Turns by weight, and no measure."""
 
-    __slots__ = ("lanes", "members", "only", "random", "total")
+    __slots__ = ("order", "random", "weigh")
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, order: str = "smooth", weigh: Callable[[Member], float] = _weight) -> None:
         self.random = rng.random
-        self.arrange(())
+        self.order = order
+        self.weigh = weigh
 
-    def load(self, weight: int, /) -> None:
+    def load(self, weight: float, /) -> None:
         return None
 
-    def arrange(self, members: Sequence[Member], /) -> None:
-        first = int(self.random() * len(members))
-        self.members = [*members[first:], *members[:first]]
-        self.total = sum(member.endpoint.weight for member in self.members)
-        lanes: dict[int, _Lane] = {}
-        for place, member in enumerate(self.members):
-            weight = member.endpoint.weight
-            lane = lanes.setdefault(weight, _Lane(weight))
-            lane.members.append(member)
-            lane.places.append(place)
-        self.lanes = tuple(lanes.values())
-        self.only = self.lanes[0] if len(self.lanes) == 1 else None
+    def arrange(self, members: Sequence[Member], before: Any, /) -> Iterator[Rotation | None]:
+        order = yield from self._ordered(members, before and before.order)
+        yield Rotation(members, order, self.random)
+
+    def _ordered(self, members: Sequence[Member], before: Any) -> Generator[None, None, Any]:
+        weights = [self.weigh(member) for member in members]
+        if self.order == "stride":
+            return (yield from Stride.arranged(members, weights, before, self.random))
+        if self.order == "smooth" and len(set(weights)) <= LANES:
+            return (yield from Smooth.arranged(members, weights, before, self.random))
+        fresh = self.order != "edf-place"
+        return (yield from Earliest.arranged(members, self.weigh, before, self.random, fresh=fresh))
+
+
+class Rotation:
+    """Picks whose turn it is, in some order. Those to be avoided lose their turn."""
+
+    __slots__ = ("members", "next", "order", "random")
+
+    def __init__(self, members: Sequence[Member], order: Any, random: Callable[[], float]) -> None:
+        self.members = members
+        self.order = order
+        self.next: Callable[[], Member] = order.next
+        self.random = random
 
     def pick(self, call: Call, now: float, /) -> Member:
-        return self._next() if not call.avoid else self._another(call.avoid)
+        return self.next() if not call.avoid else self._another(call.avoid)
 
     def _another(self, avoid: tuple[Any, ...]) -> Member:
         tried = set(map(id, avoid))
         for _ in self.members[:RUN]:
-            member = self._next()
+            member = self.next()
             if id(member.endpoint) not in tried:
                 return member
         rest = untried(self.members, avoid, self.random)  # all were tried, or one is so heavy that its turns are many
         return rest[int(self.random() * len(rest))]
-
-    def _next(self) -> Member:
-        lane = self.only or self._richest()
-        member = lane.members[lane.turn]
-        lane.turn += 1
-        if lane.turn == len(lane.members):
-            lane.turn = 0
-            lane.credit -= self.total
-        return member
-
-    def _richest(self) -> _Lane:
-        best: Any = None
-        for lane in self.lanes:
-            lane.credit += lane.weight
-            if (
-                best is None
-                or lane.credit > best.credit
-                or (lane.credit == best.credit and lane.places[lane.turn] < best.places[best.turn])
-            ):
-                best = lane
-        return best  # type: ignore[no-any-return]

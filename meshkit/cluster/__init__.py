@@ -1,6 +1,8 @@
-"""The upstream: its endpoints, and which of them serves a call."""
+"""The upstream: its endpoints, how they are, and which of them serves a call."""
 
-from .cluster import Cluster, ClusterState
+from .admission import Ceilings
+from .cluster import Cluster
 from .endpoint import Endpoint
+from .state import ClusterState
 
-__all__ = ["Cluster", "ClusterState", "Endpoint"]
+__all__ = ["Ceilings", "Cluster", "ClusterState", "Endpoint"]

@@ -5,33 +5,38 @@
 Every endpoint gets states of its own from the ``pipeline`` (what is `Shared` shares by itself) and, innermost, the
 balancer's load measure. An attempt that failed, or that an endpoint's own pipeline rejected, is not sent to the same
 endpoint again while there is another.
+
+Who is picked from, of those there are: none whose weight is 0, that is ejected, or that its checks found ill or have
+not heard of yet. If fewer than ``panic`` of a priority's endpoints are left, all of them are picked from after all:
+what is left would not bear the load, and it is likelier that the view of them is wrong than that all of them are ill
+(Envoy's panic threshold).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
-from ..balance import Balancer, Member, PeakEwma
-from ..call import Call
-from ..errors import ConfigError, NoEndpoint
-from ..options import no_decorator
-from ..section import numbered
+from ..balance import PeakEwma
+from ..errors import ConfigError
+from ..options import flag, no_decorator, number, optional, ratio, seconds
+from .admission import Ceilings
 from .endpoint import Endpoint
+from .state import ClusterState
 
-if TYPE_CHECKING:
-    from ..section import Section
-
-__all__ = ["Cluster", "ClusterState"]
+__all__ = ["Cluster"]
 
 
-def _endpoints(value: Any) -> tuple[Endpoint, ...]:
+def _endpoints(value: Any) -> tuple[Any, ...]:
+    if hasattr(value, "watch"):
+        return (value,)
     if isinstance(value, str | bytes | Endpoint) or not isinstance(value, Iterable):
-        raise ConfigError.of("Cluster", "endpoints", value, "give a list of endpoints or of strings")
-    return tuple(each if isinstance(each, Endpoint) else Endpoint(each) for each in value)
+        fix = "give a list of endpoints or of strings, or a source such as File(...)"
+        raise ConfigError.of("Cluster", "endpoints", value, fix)
+    return tuple(each if isinstance(each, Endpoint) or hasattr(each, "watch") else Endpoint(each) for each in value)
 
 
 def _specs(value: Any) -> tuple[Any, ...]:
@@ -41,18 +46,48 @@ def _specs(value: Any) -> tuple[Any, ...]:
     return tuple(spec for each in value for spec in getattr(each, "specs", (each,)))
 
 
+def _spec(example: str) -> Any:
+    """What is started with the cluster."""
+
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        if isinstance(value, type) or not hasattr(value, "start"):
+            raise ConfigError.of("Cluster", attribute.name, value, f"give {example}")
+
+    return check
+
+
 @attrs.frozen
 class Cluster:
     """The endpoints that serve a kind of call, and how one is picked. Raises `ConfigError`.
 
-    ``name`` goes into errors and snapshots. ``endpoints`` are `Endpoint`s or strings that make one. ``balancer`` picks.
-    ``pipeline`` (a ``Pipeline`` or a sequence of policies, outermost first) is started once for each endpoint.
+    ``name`` goes into errors and snapshots. ``endpoints`` are `Endpoint`s or strings that make one, or sources of them
+    (`meshkit.discover`), or some of each. ``balancer`` picks. ``pipeline`` (a ``Pipeline`` or a sequence of policies,
+    outermost first) is started once for each endpoint.
+
+    ``outliers`` ejects those that fail (`OutlierDetection`), ``check`` asks them how they are (`HttpCheck`,
+    `TcpCheck`). ``panic`` is the share of well endpoints below which a priority's are all taken for well; 0: never, and
+    where none is left the call is refused with `NoEndpoint` at once. With ``fails_in_panic`` it is refused instead.
+    ``overprovision`` is by how much more than their share the well ones are trusted with, before the next priority is
+    asked. ``localities`` says which of them to prefer (`ZoneAware` and its like), ``slow_start`` how an endpoint warms
+    up that is new or comes back (`SlowStart`), ``ceilings`` how much may be under way (`Ceilings`). ``patience`` is how
+    many seconds a call waits for the first endpoints where a source has yet to name them.
     """
 
     name: str
-    endpoints: tuple[Endpoint, ...] = attrs.field(converter=_endpoints)
-    balancer: Any = attrs.field(factory=PeakEwma, kw_only=True)
+    endpoints: tuple[Any, ...] = attrs.field(converter=_endpoints)
+    balancer: Any = attrs.field(factory=PeakEwma, kw_only=True, validator=_spec("a balancer, such as PeakEwma()"))
     pipeline: tuple[Any, ...] = attrs.field(default=(), converter=_specs, kw_only=True)
+    outliers: Any = attrs.field(default=None, kw_only=True, validator=optional(_spec("an OutlierDetection()")))
+    check: Any = attrs.field(default=None, kw_only=True, validator=optional(_spec("an HttpCheck() or a TcpCheck()")))
+    panic: float = attrs.field(default=0.5, kw_only=True, validator=ratio(zero=True))
+    fails_in_panic: bool = attrs.field(default=False, kw_only=True, validator=flag())
+    overprovision: float = attrs.field(default=1.4, kw_only=True, validator=number(1, 100))
+    localities: Any = attrs.field(default=None, kw_only=True, validator=optional(_spec("a ZoneAware(...)")))
+    slow_start: Any = attrs.field(default=None, kw_only=True)
+    ceilings: Ceilings | None = attrs.field(
+        default=None, kw_only=True, validator=attrs.validators.optional(attrs.validators.instance_of(Ceilings))
+    )
+    patience: float = attrs.field(default=5.0, kw_only=True, validator=seconds(zero=True))
 
     def __attrs_post_init__(self) -> None:
         name: object = self.name
@@ -62,73 +97,18 @@ class Cluster:
             raise ConfigError.of("Cluster", "endpoints", [], "give at least one endpoint")
         seen: set[object] = set()
         for endpoint in self.endpoints:
-            here = {str(endpoint), (endpoint.host, endpoint.port)}
-            if seen & here:
-                fix = "list it once, and give it a weight for a larger share"
-                raise ConfigError.of("Cluster", "endpoints", str(endpoint), fix)
-            seen |= here
-        if isinstance(self.balancer, type) or not hasattr(self.balancer, "start"):
-            raise ConfigError.of("Cluster", "balancer", self.balancer, "give a balancer, such as PeakEwma()")
+            if isinstance(endpoint, Endpoint):
+                here = {str(endpoint), (endpoint.host, endpoint.port)}
+                if seen & here:
+                    fix = "list it once, and give it a weight for a larger share"
+                    raise ConfigError.of("Cluster", "endpoints", str(endpoint), fix)
+                seen |= here
         for spec in self.pipeline:
             if isinstance(spec, type) or not (hasattr(spec, "start") or callable(spec)):
                 raise ConfigError.of("Cluster", "pipeline", spec, "give policies, such as CircuitBreaker()")
 
-    holds = ("pipeline",)
+    holds = ("balancer", "pipeline")
     __call__ = no_decorator
 
     def start(self, rng: Random, /) -> ClusterState:
-        return ClusterState(self.name, self.endpoints, self.balancer.start(rng), self.pipeline, rng)
-
-
-class ClusterState:
-    """The choice that `Cluster` starts: what is known of each endpoint. It may hold no endpoint at all."""
-
-    __slots__ = ("_pick", "balancer", "members", "name")
-
-    def __init__(
-        self, name: str, endpoints: Iterable[Endpoint], balancer: Balancer, pipeline: Iterable[Any], rng: Random
-    ) -> None:
-        self.name = name
-        self.balancer = balancer
-        self.members: list[Member] = []
-        for endpoint in endpoints:
-            states = [spec.start(rng) if hasattr(spec, "start") else spec for spec in pipeline]
-            load = balancer.load(endpoint.weight)
-            if load is not None:
-                states.append(load)
-            self.members.append(Member(endpoint, load, states))
-        balancer.arrange(self.members)
-        self._pick = balancer.pick
-
-    def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
-        for member in self.members:
-            member.section = fold(member.states)
-
-    def pick(self, call: Call, now: float, /) -> Section:
-        """The section of the endpoint picked, which is then ``call.endpoint``. Raises `NoEndpoint` if there is none."""
-        if not self.members:
-            raise NoEndpoint("no endpoint to ask: the cluster has none", policy=self.name)
-        member = self._pick(call, now)
-        member.picks += 1
-        call.endpoint = member.endpoint
-        return member.section
-
-    def idle(self) -> bool:
-        return all(state.idle() for member in self.members for state in member.states if hasattr(state, "idle"))
-
-    def snapshot(self, now: float, /) -> dict[str, Any]:
-        """For each endpoint: its share of all picks so far, what its load measure knows, and its policies by name."""
-        total = sum(member.picks for member in self.members) or 1
-        return {
-            str(member.endpoint): {
-                "picks": member.picks,
-                "share": member.picks / total,
-                **(member.load.snapshot(now) if member.load is not None else {}),
-                **{
-                    name: state.snapshot(now)
-                    for name, state in numbered(member.states)
-                    if state is not member.load and hasattr(state, "snapshot")
-                },
-            }
-            for member in self.members
-        }
+        return ClusterState(self, rng)

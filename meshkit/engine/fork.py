@@ -45,6 +45,8 @@ def learn(call: Call, twin: Call) -> None:
         call.quota = twin.quota
     if twin.spent is not None:
         call.spent = twin.spent
+    if twin.cookies is not None:
+        call.cookies = twin.cookies
 
 
 def adopt(call: Call, base: Any, twin: Call, now: float) -> None:

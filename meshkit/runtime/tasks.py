@@ -15,6 +15,7 @@ from ..engine import advance, again, expired, first, fork, gather, learn, releas
 from ..errors import Rejected
 from ..section import LEAF, RACE, Section
 from .alarm import Cancelled, arm
+from .chores import keep
 from .inherit import inherit, warned
 from .lock import LOCK, owned
 from .outcome import follows, noted, repeats, told
@@ -35,6 +36,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
     """Put a pipeline in front of ``fn``. Further ``inner``, it is called with a fork of the call under way, the section
     to walk it from, and the arguments and keywords for ``fn``.
     """
+    keep(tree)
     clock = tree.clock
     judge = door.judge
     judging = door.judges_results

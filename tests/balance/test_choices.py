@@ -14,6 +14,8 @@ from meshkit.balance import Choices, InFlight, Member
 from meshkit.balance.balancer import untried
 from meshkit.call import Call, Verdict
 
+from .arranging import Weighted, arranged
+
 
 class Priced:
     """A measure with a fixed price that knows how often it was asked."""
@@ -28,10 +30,8 @@ class Priced:
 
 
 def field(prices, choices=2, seed=1):
-    state = Choices(InFlight, choices, Random(seed))
-    members = [Member(object(), Priced(price)) for price in prices]
-    state.arrange(members)
-    return state, members
+    members = [Member(Weighted(), Priced(price)) for price in prices]
+    return arranged(Choices(InFlight, choices, Random(seed)), members), members
 
 
 def shares_are_equal(counts, false_alarm=1e-6):
@@ -97,9 +97,8 @@ def test_the_cheapest_of_four_is_found_as_often_as_it_is_drawn(choices, expected
 
 def fullest(n, choices, seed):
     """As many calls as endpoints, none of which ends."""
-    state = Choices(InFlight, choices, Random(seed))
-    members = [Member(object(), InFlight()) for _ in range(n)]
-    state.arrange(members)
+    members = [Member(Weighted(), InFlight()) for _ in range(n)]
+    state = arranged(Choices(InFlight, choices, Random(seed)), members)
     call = Call(None, None, 0.0)
     for _ in range(n):
         state.pick(call, 0.0).load.enter(call, 0.0)
@@ -130,7 +129,7 @@ def test_what_is_to_be_avoided_is_picked_only_if_there_is_nothing_else(n, data):
 
 def test_of_many_members_only_a_run_is_looked_at_and_each_is_in_it_equally_often():
     """False alarm: 1e-6 for each of the two ends and the middle; in a run of 64 of 100 with probability 0.64."""
-    members = [Member(object(), Priced()) for _ in range(100)]
+    members = [Member(Weighted(), Priced()) for _ in range(100)]
     rng = Random(3)
     seen = [0] * 100
     n = 20_000
@@ -145,16 +144,15 @@ def test_of_many_members_only_a_run_is_looked_at_and_each_is_in_it_equally_often
 
 
 def test_a_call_that_very_many_have_turned_away_is_past_choosing():
-    members = [Member(object(), Priced()) for _ in range(40)]
+    members = [Member(Weighted(), Priced()) for _ in range(40)]
     avoid = tuple(member.endpoint for member in members)
     assert len(untried(members, avoid[:32], Random(1).random)) == 8
     assert len(untried(members, avoid[:33], Random(1).random)) == 40
 
 
 def test_loads_are_read_never_changed():
-    state = Choices(InFlight, 2, Random(1))
-    members = [Member(object(), InFlight()) for _ in range(3)]
-    state.arrange(members)
+    members = [Member(Weighted(), InFlight()) for _ in range(3)]
+    state = arranged(Choices(InFlight, 2, Random(1)), members)
     call = Call(None, None, 0.0)
     for _ in range(50):
         state.pick(call, 0.0)

@@ -10,6 +10,8 @@ from meshkit.balance import InFlight, LeastRequest, Member
 from meshkit.call import Call, Verdict
 from meshkit.errors import ConfigError
 
+from .arranging import Weighted, arranged
+
 
 @pytest.mark.parametrize(
     ("weight", "in_flight", "cost"), [(1, 0, 1.0), (1, 3, 4.0), (2, 0, 0.5), (2, 3, 2.0), (3, 2, 1.0)]
@@ -38,9 +40,9 @@ def test_in_flight_is_what_has_begun_and_not_ended(steps):
 
 def test_under_load_the_calls_in_flight_are_as_the_weights():
     """120 calls that do not end, weights 1, 2, 3: with every endpoint compared, at most one call from 20, 40, 60."""
-    state = LeastRequest(choices=32).start(Random(1))
-    members = [Member(object(), state.load(weight)) for weight in (1, 2, 3)]
-    state.arrange(members)
+    balancer = LeastRequest(choices=32).start(Random(1))
+    members = [Member(Weighted(weight), balancer.load(weight)) for weight in (1, 2, 3)]
+    state = arranged(balancer, members)
     call = Call(None, None, 0.0)
     for _ in range(120):
         state.pick(call, 0.0).load.enter(call, 0.0)
@@ -49,9 +51,9 @@ def test_under_load_the_calls_in_flight_are_as_the_weights():
 
 
 def test_an_endpoint_that_holds_its_calls_gets_no_more_until_the_other_has_as_many():
-    state = LeastRequest().start(Random(1))
-    stuck, quick = members = [Member(object(), state.load(1)) for _ in range(2)]
-    state.arrange(members)
+    balancer = LeastRequest().start(Random(1))
+    stuck, quick = members = [Member(Weighted(), balancer.load(1)) for _ in range(2)]
+    state = arranged(balancer, members)
     call = Call(None, None, 0.0)
     for _ in range(5):
         stuck.load.enter(call, 0.0)

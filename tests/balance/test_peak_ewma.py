@@ -12,6 +12,8 @@ from meshkit.balance import Member, PeakEwma, PeakLatency
 from meshkit.call import Call, Verdict
 from meshkit.errors import ConfigError
 
+from .arranging import Weighted, arranged
+
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 
 
@@ -88,6 +90,17 @@ def test_cost_is_average_times_the_queue_by_weight():
         load.enter(call_answered(), 0.8)
         assert isclose(load.cost(0.8), 3 * 0.8 / weight)
         assert isclose(averaged(load), 0.8)
+
+
+def test_a_new_weight_changes_the_cost_and_nothing_that_was_learned():
+    load = PeakLatency(1)
+    answer(load, 0.0, 0.8)
+    load.weight = 4.0
+    assert isclose(load.cost(0.8), 0.2)
+    assert isclose(averaged(load), 0.8)
+    answer(load, 1.0, 0.001, FAILURE)
+    load.weight = 1.0
+    assert isclose(load.cost(1.001), 1.0)
 
 
 def test_who_is_not_asked_is_forgiven_and_who_is_asked_again_is_not():
@@ -227,9 +240,9 @@ def shares(behaviours, *, calls=6000, gap=0.002, balancer=None, seed=1):
     even where the distribution is skewed.
     """
     rng = Random(seed)
-    state = (balancer or PeakEwma()).start(rng)
-    members = [Member(object(), state.load(1)) for _ in behaviours]
-    state.arrange(members)
+    started = (balancer or PeakEwma()).start(rng)
+    members = [Member(Weighted(), started.load(1)) for _ in behaviours]
+    state = arranged(started, members)
     ends, now = [], 0.0
     for k in range(calls):
         now += rng.expovariate(1 / gap)
@@ -287,9 +300,9 @@ def test_an_endpoint_that_becomes_well_is_taken_back():
 
 
 def test_no_herd_at_an_endpoint_long_unheard_of():
-    state = PeakEwma().start(Random(1))
-    members = [Member(object(), state.load(1)) for _ in range(2)]
-    state.arrange(members)
+    balancer = PeakEwma().start(Random(1))
+    members = [Member(Weighted(), balancer.load(1)) for _ in range(2)]
+    state = arranged(balancer, members)
     known, unheard = (member.load for member in members)
     answer(unheard, 0.0, 1.0)
     answer(known, 600.0, 0.01)

@@ -2,7 +2,6 @@
 
 from random import Random
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,24 +9,12 @@ from hypothesis import strategies as st
 from meshkit.balance import Member, RoundRobin
 from meshkit.call import Call
 
-
-@attrs.frozen
-class Weighted:
-    weight: int
-
-
-class First(Random):
-    """Draws 0 every time: the first in order is the first that was given."""
-
-    def random(self):
-        return 0.0
+from .arranging import First, Weighted, arranged
 
 
 def turns(weights, rng=None):
-    state = RoundRobin().start(rng or First())
     members = [Member(Weighted(weight)) for weight in weights]
-    state.arrange(members)
-    return state, members
+    return arranged(RoundRobin().start(rng or First()), members), members
 
 
 def sequence(weights, picks, rng=None):
@@ -118,6 +105,6 @@ def test_it_measures_nothing():
 
 def test_ten_thousand_of_three_weights_keep_three_credits():
     state, members = turns([1 + k % 3 for k in range(10_000)])
-    assert len(state.lanes) == 3
+    assert len(state.order.lanes) == 3
     call = Call(None, None, 0.0)
     assert all(state.pick(call, 0.0) in members[:3000] for _ in range(100))

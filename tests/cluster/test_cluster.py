@@ -13,6 +13,18 @@ from meshkit.call import Call, Verdict
 from meshkit.cluster import Cluster, ClusterState, Endpoint
 from meshkit.errors import CircuitOpen, ConfigError, NoEndpoint
 
+
+
+class Nobody:
+    """A source that knows of no endpoint."""
+
+    def first(self):
+        return ()
+
+    async def watch(self):
+        yield ()
+
+
 BALANCERS = [RoundRobin(), LeastRequest(), PeakEwma(), LeastRequest(choices=1), PeakEwma(choices=3)]
 
 
@@ -136,7 +148,7 @@ def test_a_pick_is_a_member_and_not_one_to_be_avoided(balancer, n, seed, data):
 
 @pytest.mark.parametrize("balancer", BALANCERS)
 def test_no_endpoint(balancer):
-    state = ClusterState("payments", (), balancer.start(Random(1)), (), Random(1))
+    state = Cluster("payments", Nobody(), balancer=balancer).start(Random(1))
     state.fold(list)
     with pytest.raises(NoEndpoint, match=r"^payments: no endpoint to ask"):
         state.pick(call(), 0.0)

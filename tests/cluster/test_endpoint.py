@@ -1,5 +1,8 @@
 """An address means one thing, and what could mean two is refused."""
 
+import copy
+import pickle
+
 import attrs
 import pytest
 
@@ -106,8 +109,8 @@ def test_userinfo_is_refused_and_not_repeated():
     assert "a.example" in str(caught.value)
 
 
-@pytest.mark.parametrize("weight", [0, -1, 1.5, True, "2", float("nan"), 10**7])
-def test_weight_is_a_whole_number_above_zero(weight):
+@pytest.mark.parametrize("weight", [-1, 1.5, True, "2", float("nan"), 10**7])
+def test_weight_is_a_whole_number(weight):
     with pytest.raises(ConfigError, match="Endpoint: weight="):
         Endpoint("a:80", weight=weight)
 
@@ -121,8 +124,51 @@ def test_name_is_what_it_is_called():
 
 def test_frozen_comparable_printable():
     endpoint = Endpoint("HTTP://A:80", weight=2)
-    assert repr(endpoint) == "Endpoint(address='http://a', weight=2, name=None)"
+    assert repr(endpoint) == "Endpoint('http://a', weight=2)"
     assert endpoint != Endpoint("http://a")
     assert attrs.evolve(endpoint, weight=1) == Endpoint("http://a")
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         endpoint.weight = 3
+
+
+WHOLE = Endpoint(
+    "a:80", weight=0, name="orders-a", priority=1, locality="eu/a", tags={"stage": "canary", "v": 1}, hash_key="k"
+)
+
+
+def test_where_it_stands_and_what_it_is():
+    assert (WHOLE.weight, WHOLE.priority, WHOLE.locality, WHOLE.hash_key) == (0, 1, "eu/a", "k")
+    assert WHOLE.tags == {"stage": "canary", "v": 1}
+    assert Endpoint("[::1]:80").hash_key == "[::1]:80"
+    assert attrs.evolve(Endpoint("a:80"), address="b:80").hash_key == "b:80"
+    assert repr(WHOLE) == (
+        "Endpoint('a:80', weight=0, name='orders-a', priority=1, locality='eu/a',"
+        " tags={'stage': 'canary', 'v': 1}, hash_key='k')"
+    )
+    with pytest.raises(TypeError):
+        WHOLE.tags["stage"] = "prod"
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_are_equal(again):
+    assert again(WHOLE) == WHOLE
+    assert hash(again(WHOLE)) == hash(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("priority", -1),
+        ("priority", 200),
+        ("locality", ""),
+        ("locality", 3),
+        ("hash_key", " "),
+        ("tags", ["a"]),
+        ("tags", {1: "a"}),
+        ("tags", {"a": None}),
+        ("tags", {"a": float("nan")}),
+    ],
+)
+def test_what_else_makes_no_endpoint(option, value):
+    with pytest.raises(ConfigError, match="Endpoint: "):
+        Endpoint("a:80", **{option: value})

@@ -1,0 +1,204 @@
+"""Among whom is picked first? Priorities, then localities, then the balancer.
+
+    which priority     by how much of each is well: `levels`
+    which locality     by its weight, or by where the caller stands: `localities`; without, there is one
+    which endpoint     the balancer's
+
+A call that has a key takes its priority and its locality by the key as well. One that everybody it was sent to has
+failed goes on to the next group that has somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ..balance import Balancer, Member
+from ..call import Call
+from ..errors import NoEndpoint
+from .group import Group
+from .levels import Level, choose, spread
+from .localities import Locality, Part, Split
+
+__all__ = ["Arrangement"]
+
+
+class Tier:
+    """The endpoints of one priority."""
+
+    __slots__ = ("all", "groups", "members", "split")
+
+    def __init__(self) -> None:
+        self.members: list[Member] = []
+        self.all: Group
+        """All of them, where localities do not matter."""
+        self.groups: dict[Locality, Group] = {}
+        """By locality, where they do."""
+        self.split: Split | None = None
+        """Chooses a locality; ``None``: they do not matter."""
+
+    def used(self) -> Iterator[Group]:
+        """The groups that somebody may be picked from."""
+        if self.split is None:
+            yield self.all
+        else:
+            yield from (group for place, group in self.groups.items() if place in self.split.shares)
+
+
+class Arrangement:
+    """The members of a cluster, in groups."""
+
+    __slots__ = (
+        "_balancer",
+        "_key",
+        "_localities",
+        "_name",
+        "_options",
+        "_order",
+        "_random",
+        "_spread",
+        "_tiers",
+        "pick",
+        "why",
+    )
+
+    pick: Callable[[Call, float], Member]
+    """Raises `NoEndpoint` where nobody may be picked."""
+
+    def __init__(
+        self,
+        name: str,
+        balancer: Balancer,
+        localities: Any,
+        *,
+        overprovision: float,
+        panic: float,
+        fails: bool,
+        random: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._balancer = balancer
+        self._localities = localities
+        self._options = (round(100 * overprovision), round(100 * panic), fails)
+        self._random = random
+        self._tiers: dict[int, Tier] = {}
+        self._order: tuple[Tier, ...] = ()
+        self._spread: Any = None
+        askers = getattr(balancer, "askers", ())
+        self._key = askers[0] if askers else None
+        self.why = ""
+        """Why nobody may be picked."""
+        self.pick = self._nobody
+
+    def regroup(self, members: Sequence[Member]) -> None:
+        """These are the members from now on; or their weights, priorities or localities are others."""
+        before, self._tiers = self._tiers, {}
+        for member in members:
+            endpoint = member.endpoint
+            member.up = False
+            if endpoint.weight and (self._localities is None or self._localities.admits(endpoint.locality)):
+                tier = self._tiers.get(endpoint.priority)
+                if tier is None:
+                    tier = self._tiers[endpoint.priority] = Tier()
+                tier.members.append(member)
+        self._tiers = {priority: self._tiers[priority] for priority in sorted(self._tiers)}
+        for priority, tier in self._tiers.items():
+            known = before.get(priority)
+            tier.all = known.all if known is not None else Group(self._balancer)
+            tier.all.members = tier.members
+            if self._localities is not None:
+                for member in tier.members:
+                    place = member.endpoint.locality
+                    group = tier.groups.get(place)
+                    if group is None:
+                        group = known.groups.get(place) if known is not None else None
+                        group = tier.groups[place] = group or Group(self._balancer)
+                        group.members = []
+                    group.members.append(member)
+
+    def refresh(self) -> list[Member]:
+        """Find out who may be picked. Answers those that are well and were not, or the other way round."""
+        overprovision, threshold, fails = self._options
+        turned, levels = [], []
+        for tier in self._tiers.values():
+            healthy = 0
+            for member in tier.members:
+                well = not member.ejected and member.checked is True
+                healthy += well
+                if well is not member.well:
+                    turned.append(member)
+            levels.append(Level(len(tier.members), healthy))
+        if levels:
+            self._spread = spread(levels, overprovision=overprovision, panic=threshold)
+            self._order = tuple(self._tiers.values())
+            for tier, panic in zip(self._order, self._spread.panic, strict=True):
+                for member in tier.members:
+                    member.up = not fails if panic else not member.ejected and member.checked is True
+                for group in (tier.all, *tier.groups.values()):
+                    group.usable = [member for member in group.members if member.up]
+                if self._localities is not None:
+                    parts = {place: _part(group) for place, group in tier.groups.items()}
+                    tier.split = self._localities.split(parts, overprovision=overprovision)
+        return turned
+
+    def arrange(self, anew: bool) -> bool:
+        """Make what picking needs, or go on with it; ``anew``: weights, or what endpoints say of themselves, have
+        changed. Answers whether there is more to do.
+        """
+        more = False
+        for tier in self._tiers.values():
+            for group in tier.used():
+                more |= group.arrange(anew, idle=more)
+        self._point()
+        return more
+
+    def _point(self) -> None:
+        """Where a pick begins: at the only group there is, or with the choice of one."""
+        usable = [group for tier in self._tiers.values() for group in tier.used() if group.usable]
+        if not usable:
+            self.pick, self.why = self._nobody, self._reason()
+        elif len(self._tiers) == 1 and self._order[0].split is None:
+            self.pick = usable[0].pick.pick
+        else:
+            self.pick = self._across
+
+    def _across(self, call: Call, now: float) -> Member:
+        point = call.facts[self._key] if self._key is not None and call.facts is not None else None
+        if point.__class__ is not int:
+            point = int(self._random() * 2**32)
+        first = self._order[choose(self._spread, point)[0]]
+        member: Member | None = None
+        group = first.all
+        if first.split is not None and first.split.shares:
+            group = first.groups[first.split.choose(point // 100 % 2**20 / 2**20)]
+        if group.usable:
+            member = group.pick.pick(call, now)
+        if member is None or call.avoid:
+            tried = set(map(id, call.avoid))
+            for tier in (first, *self._order):
+                for group in tier.used():
+                    if member is not None and id(member.endpoint) not in tried:
+                        return member
+                    if group.usable:
+                        member = group.pick.pick(call, now)
+        return member if member is not None else self._nobody(call, now)
+
+    def _nobody(self, call: Call, now: float) -> Member:
+        raise NoEndpoint(self.why, policy=self._name)
+
+    def _reason(self) -> str:
+        members = [member for tier in self._tiers.values() for member in tier.members]
+        if not members:
+            return "no endpoint to ask: the cluster has none"
+        counts = {
+            "ejected": sum(member.ejected for member in members),
+            "found ill": sum(member.checked is False for member in members),
+            "not heard of yet": sum(member.checked is None for member in members),
+        }
+        told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
+        return f"no endpoint to ask: of {len(members)}, {told}"
+
+
+def _part(group: Group) -> Part:
+    total = sum(member.endpoint.weight for member in group.members)
+    return Part(total, sum(member.endpoint.weight for member in group.usable), len(group.usable))

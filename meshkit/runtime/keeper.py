@@ -1,0 +1,118 @@
+"""Who does what no call waits for? One thread for the process, with an event loop of its own.
+
+Following a source of endpoints, checking their health, probing their load: that goes on between calls, whatever loop or
+thread these come from, and must stop nobody's loop. What there is to be done says `chores`. It is done from when the
+first pipeline with a state is bound to something that can be called, until the state is collected. A chore that fails
+is begun again, after a second, and after twice as long each further time, up to a minute.
+
+After a fork the child's keeper begins anew: threads do not survive one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ..engine import survive
+from .chores import chores_of
+from .lock import LOCK
+
+__all__ = ["Keep", "begin"]
+
+FIRST, LONGEST = 1.0, 60.0
+"""Seconds before a chore that failed is begun again."""
+STEADY = 60.0
+"""Seconds after which a chore that failed counts as one that had worked."""
+
+
+class Keep:
+    """What a chore is given: the pipeline's clock, and ways to wait."""
+
+    __slots__ = ("now",)
+    lock = LOCK
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.now = clock
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Keeper:
+    """The thread and its loop, which last as long as the process."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.kept: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.tasks: dict[int, list[asyncio.Task[None]]] = {}
+        """Of each state that is kept, by a number of its own."""
+        self.numbers = itertools.count()
+        self.thread = threading.Thread(target=self._run, name="meshkit", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def add(self, state: Any, clock: Callable[[], float]) -> None:
+        if state not in self.kept:
+            self.kept.add(state)
+            number = next(self.numbers)
+            chores = tuple(chores_of(state))
+            self.loop.call_soon_threadsafe(self._begin, number, weakref.ref(state), chores, Keep(clock))
+            weakref.finalize(state, self.loop.call_soon_threadsafe, self._end, number).atexit = False
+
+    def _begin(self, number: int, state: weakref.ref[Any], chores: Any, keep: Keep) -> None:
+        self.tasks[number] = [self.loop.create_task(_do(chore, state, keep)) for chore in chores]
+
+    def _end(self, number: int) -> None:
+        for task in self.tasks.pop(number):
+            task.cancel()
+
+
+async def _do(chore: Any, state: weakref.ref[Any], keep: Keep) -> None:
+    """A chore, begun again whenever it fails, as long as its state is there."""
+    pause = FIRST
+    while state() is not None:
+        began = keep.now()
+        try:
+            await chore(state, keep)
+            return
+        except Exception as error:
+            survive(error)
+        if keep.now() - began > STEADY:
+            pause = FIRST
+        await keep.sleep(pause)
+        pause = min(2 * pause, LONGEST)
+
+
+_keeper: Keeper | None = None
+_kept: weakref.WeakKeyDictionary[Any, Callable[[], float]] = weakref.WeakKeyDictionary()
+"""The states with chores, each with its clock, for a child process."""
+
+
+def begin(state: Any, clock: Callable[[], float]) -> None:
+    """Have the chores of a state done, from now on; if they are already, nothing changes."""
+    global _keeper  # noqa: PLW0603  # one for the process
+    with LOCK:
+        if _keeper is None:
+            _keeper = Keeper()
+        _kept[state] = clock
+        _keeper.add(state, clock)
+
+
+def _after_fork() -> None:
+    global _keeper  # noqa: PLW0603  # as above
+    if _keeper is not None:
+        _keeper = None
+        for state, clock in list(_kept.items()):
+            begin(state, clock)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
