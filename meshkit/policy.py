@@ -104,7 +104,8 @@ class Gate(Protocol):
     Optional: ``facts(call)``: what the gate must know of the request (user code may be behind it); run outside the
     lock, read in ``enter`` as ``call.facts[self]``. ``snapshot(now)``: a dict of plain numbers and strings.
     ``idle()``: true if nothing is taken. ``name``: for errors and events. ``reads_failure = True``: ``call.failure`` is
-    to be known in ``exit`` also where no retry asks for it; ``reads_quota = True``: so is ``call.quota``.
+    to be known in ``exit`` also where no retry asks for it; ``reads_quota = True``: so is ``call.quota``, and with
+    ``reads_report = True`` ``call.report``.
     """
 
     @property

@@ -106,6 +106,10 @@ class ShadowState:
         return getattr(self.inner, "reads_quota", False)
 
     @property
+    def reads_report(self) -> bool:
+        return getattr(self.inner, "reads_report", False)
+
+    @property
     def reads_failure(self) -> bool:
         return getattr(self.inner, "reads_failure", False)
 

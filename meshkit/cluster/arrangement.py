@@ -104,7 +104,7 @@ class Arrangement:
         self._tiers = {priority: self._tiers[priority] for priority in sorted(self._tiers)}
         for priority, tier in self._tiers.items():
             known = before.get(priority)
-            tier.all = known.all if known is not None else Group(self._balancer)
+            tier.all = known.all if known is not None else Group(self._balancer, self._random)
             tier.all.members = tier.members
             if self._localities is not None:
                 for member in tier.members:
@@ -112,7 +112,7 @@ class Arrangement:
                     group = tier.groups.get(place)
                     if group is None:
                         group = known.groups.get(place) if known is not None else None
-                        group = tier.groups[place] = group or Group(self._balancer)
+                        group = tier.groups[place] = group or Group(self._balancer, self._random)
                         group.members = []
                     group.members.append(member)
 
@@ -149,16 +149,16 @@ class Arrangement:
         for tier in self._tiers.values():
             for group in tier.used():
                 more |= group.arrange(anew, idle=more)
-        self._point()
+        self._point(behind=more)
         return more
 
-    def _point(self) -> None:
+    def _point(self, behind: bool) -> None:
         """Where a pick begins: at the only group there is, or with the choice of one."""
         usable = [group for tier in self._tiers.values() for group in tier.used() if group.usable]
         if not usable:
             self.pick, self.why = self._nobody, self._reason()
         elif len(self._tiers) == 1 and self._order[0].split is None:
-            self.pick = usable[0].pick.pick
+            self.pick = usable[0].choose if behind else usable[0].pick.pick
         else:
             self.pick = self._across
 
@@ -172,7 +172,7 @@ class Arrangement:
         if first.split is not None and first.split.shares:
             group = first.groups[first.split.choose(point // 100 % 2**20 / 2**20)]
         if group.usable:
-            member = group.pick.pick(call, now)
+            member = group.choose(call, now)
         if member is None or call.avoid:
             tried = set(map(id, call.avoid))
             for tier in (first, *self._order):
@@ -180,7 +180,7 @@ class Arrangement:
                     if member is not None and id(member.endpoint) not in tried:
                         return member
                     if group.usable:
-                        member = group.pick.pick(call, now)
+                        member = group.choose(call, now)
         return member if member is not None else self._nobody(call, now)
 
     def _nobody(self, call: Call, now: float) -> Member:

@@ -7,10 +7,11 @@ changes that come faster than tables can be made delay the new table, and never 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..balance import Balancer, Member
+from ..call import Call
 
 __all__ = ["Group"]
 
@@ -18,10 +19,11 @@ __all__ = ["Group"]
 class Group:
     """Members of one priority and one locality."""
 
-    __slots__ = ("_arranged", "_balancer", "_behind", "_work", "members", "pick", "usable", "whole")
+    __slots__ = ("_arranged", "_balancer", "_behind", "_random", "_work", "members", "pick", "usable", "whole")
 
-    def __init__(self, balancer: Balancer) -> None:
+    def __init__(self, balancer: Balancer, random: Callable[[], float]) -> None:
         self._balancer = balancer
+        self._random = random
         self.whole: bool = getattr(balancer, "whole", False)
         self.members: list[Member] = []
         """All that have a weight."""
@@ -33,6 +35,13 @@ class Group:
         self._behind = True
         """Whether the pick is of other members, or of the same ones as they were."""
         self._work: Iterator[Any] | None = None
+
+    def choose(self, call: Call, now: float) -> Member:
+        """Pick one, also while the pick is of members that have gone meanwhile, all of them perhaps. There are usable
+        ones.
+        """
+        member: Member = self.pick.pick(call, now)
+        return member if member.up else self.usable[int(self._random() * len(self.usable))]
 
     def arrange(self, anew: bool, *, idle: bool) -> bool:
         """See to it that the pick is made of the members there are now; ``anew``: also if they are the same, because

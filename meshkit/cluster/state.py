@@ -50,10 +50,11 @@ class ClusterState:
         "_next_warming",
         "_pick",
         "_pipeline",
-        "_ramp",
         "_rng",
         "_sets",
+        "_slow",
         "_stale",
+        "_warming",
         "admission",
         "askers",
         "balancer",
@@ -84,8 +85,9 @@ class ClusterState:
         if self._detector is not None:
             self._detector.changed = self.changed
         self.reads_failure = self._detector is not None
-        self._ramp = spec.slow_start and spec.slow_start.start(rng)
-        if self._ramp is not None and getattr(self.balancer, "whole", False):
+        self._slow = spec.slow_start
+        self._warming: dict[Member, None] = {}
+        if self._slow is not None and getattr(self.balancer, "whole", False):
             fix = "leave it out: a table has no weights that move, or give another balancer"
             raise ConfigError.of("Cluster", "slow_start", spec.slow_start, fix)
         self._next_detection = AT_ONCE if self._detector is not None else inf
@@ -157,19 +159,19 @@ class ClusterState:
             member = known.pop(endpoint.address, None)
             if member is None:
                 member = self._member(endpoint, begin)
-                if now is not None and begin and self._ramp is not None and member.well:
-                    self._ramp.enter(member, now)
-                    self._next_warming = now
+                if now is not None and begin and member.well:
+                    self._enter(member, now)
             elif member.endpoint != endpoint:
                 member.endpoint = endpoint
                 self._weigh(member, endpoint.weight)
                 self._anew = True
+                if member in self._warming:
+                    self._next_warming = AT_ONCE
             self._known[endpoint.address] = member
         self.members = list(self._known.values())
         for member in known.values():
             member.up = False
-            if self._ramp is not None:
-                self._ramp.leave(member)
+            self._warming.pop(member, None)
         self._leaving = [member for member in (*self._leaving, *known.values()) if not _idle(member)]
         if self._detector is not None:
             self._detector.size = len(self.members)
@@ -223,19 +225,28 @@ class ClusterState:
     def _turn(self, member: Member, now: float) -> None:
         """It is well now and was not, or the other way round."""
         first, member.well = member.well is None, not member.well
-        if self._ramp is not None and not first:
-            if member.well:
-                self._ramp.enter(member, now)
-            else:
-                self._ramp.leave(member)
+        if member.well and not first:
+            self._enter(member, now)
+        else:
+            self._warming.pop(member, None)
+
+    def _enter(self, member: Member, now: float) -> None:
+        """It is in service from now on."""
+        member.since = now
+        if self._slow is not None:
+            self._warming[member] = None
             self._next_warming = now
 
     def _warm(self, now: float) -> None:
         """Give those who warm up their weight."""
-        for member, factor in self._ramp.factors(now):
+        self._next_warming = inf
+        for member in tuple(self._warming):
+            factor, again = self._slow.factor(now, member.since)
             self._weigh(member, member.endpoint.weight * factor)
             self._anew = True
-        self._next_warming = self._ramp.due(now)
+            self._next_warming = min(self._next_warming, again)
+            if factor == 1:
+                del self._warming[member]
 
     def idle(self) -> bool:
         self._leaving = [member for member in self._leaving if not _idle(member)]

@@ -21,8 +21,8 @@ from .body import Body, holding
 from .copies import COPIES
 from .door import HttpxDoor, Judge, Spent, named
 from .library import installed, library_of
+from .notes import notes_for
 from .outgoing import ATTEMPT, DEADLINE, Fields
-from .quota import wants_quota
 
 if TYPE_CHECKING:
     import httpx
@@ -104,7 +104,7 @@ class AsyncMeshTransport(_Async):
             discard=_adiscard,
             address=direct if getattr(inner.handle_async_request, "aims", False) else address,
             enforces_deadline=False,
-            reads_quota=wants_quota(pipeline.states),
+            notes=notes_for(pipeline.states),
             named=named(pipeline.states),
             copies=COPIES,
         )
@@ -181,7 +181,7 @@ class MeshTransport(_Sync):
             discard=_discard,
             address=self._address,
             enforces_deadline=True,
-            reads_quota=wants_quota(pipeline.states),
+            notes=notes_for(pipeline.states),
             named=named(pipeline.states),
         )
         check(door, pipeline.specs)

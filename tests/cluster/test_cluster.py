@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from meshkit import Pipeline, Shared
 from meshkit.balance import InFlight, LeastRequest, PeakEwma, PeakLatency, RoundRobin
 from meshkit.call import Call, Verdict
-from meshkit.cluster import Cluster, ClusterState, Endpoint
+from meshkit.cluster import Cluster, Endpoint
 from meshkit.errors import CircuitOpen, ConfigError, NoEndpoint
-
 
 
 class Nobody:

@@ -11,7 +11,7 @@ import pytest
 from meshkit import Cluster, Fallback, Pipeline, RateLimited, Retry, RoundRobin, Shadow
 from meshkit.call import Call
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
-from meshkit.httpx.quota import note_quota, wants_quota
+from meshkit.httpx.notes import give, note_quota, notes_for
 from meshkit.limit.pace import Pace
 
 
@@ -53,13 +53,16 @@ def test_a_refusals_retry_after_takes_precedence(lib: ModuleType, status: int, r
 
 
 def test_only_where_a_policy_asks() -> None:
-    assert not wants_quota(Pipeline(Retry(on=ConnectionError)).states)
-    assert wants_quota(Pipeline(Retry(on=ConnectionError), Pace()).states)
+    def wants_quota(*policies: Any) -> bool:
+        return note_quota in notes_for(Pipeline(*policies).states)
+
+    assert not wants_quota(Retry(on=ConnectionError))
+    assert wants_quota(Retry(on=ConnectionError), Pace())
     cluster = ["10.0.0.1:80", "10.0.0.2:80"]
-    assert wants_quota(Pipeline(Cluster("c", cluster, balancer=RoundRobin(), pipeline=[Pace()])).states)
-    assert not wants_quota(Pipeline(Cluster("c", cluster, balancer=RoundRobin(), pipeline=[])).states)
-    assert wants_quota(Pipeline(Shadow(Pace())).states)
-    assert wants_quota(Pipeline(Fallback((Pace(), lambda request: None))).states)
+    assert wants_quota(Cluster("c", cluster, balancer=RoundRobin(), pipeline=[Pace()]))
+    assert not wants_quota(Cluster("c", cluster, balancer=RoundRobin(), pipeline=[]))
+    assert wants_quota(Shadow(Pace()))
+    assert wants_quota(Fallback((Pace(), lambda request: None)))
 
 
 @pytest.fixture
@@ -98,3 +101,13 @@ def test_paced_by_a_retry_after(lib: ModuleType) -> None:
         with pytest.raises(RateLimited, match="the upstream asked to wait") as caught:
             client.get("http://a")
         assert caught.value.retry_after == pytest.approx(7, abs=5)
+
+
+def test_cookies_stand_beside_the_upstreams(lib: ModuleType) -> None:
+    made = call(lib.Request("GET", "http://a"))
+    made.cookies = [("mesh", "1", "Path=/"), ("other", "x", ""), ("mesh", "2", "Path=/; HttpOnly")]
+    response = lib.Response(200, headers=[("Set-Cookie", "own=3"), ("ETag", "e")], request=made.request)
+    give(made, response)
+    assert response.headers.get_list("set-cookie") == ["own=3", "mesh=2; Path=/; HttpOnly", "other=x"]
+    assert dict(response.cookies) == {"own": "3", "mesh": "2", "other": "x"}
+    assert response.headers["etag"] == "e"

@@ -1,0 +1,156 @@
+"""What no call waits for is done from when a pipeline can be called until its state is gone, whatever fails."""
+
+import gc
+import os
+import threading
+import weakref
+from functools import partial
+from random import Random
+
+import attrs
+import pytest
+
+from meshkit import Cluster, Endpoint, Pipeline
+from meshkit.errors import DiscoveryError
+from meshkit.runtime import keeper
+from meshkit.runtime.chores import chores_of
+from meshkit.testing.virtual import run, virtual_clock
+
+HERE = (Endpoint("a:80"),)
+THERE = (Endpoint("b:80"),)
+
+
+class Keep(keeper.Keep):
+    """Waits in the time of the loop that runs."""
+
+    def __init__(self):
+        super().__init__(virtual_clock)
+
+
+@attrs.frozen(eq=False)
+class Script:
+    """A source that says one thing after the other: a set, an error, or seconds to wait."""
+
+    steps: tuple
+    asked: list = attrs.field(factory=list)
+
+    async def watch(self):
+        import anyio
+
+        self.asked.append(virtual_clock())
+        for step in iter(partial(next, self.steps, None), None):
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, float):
+                await anyio.sleep(step)
+            else:
+                yield step
+
+
+def followed(*steps):
+    """The hosts there are at each second, and when the source was asked."""
+    source = Script(iter(steps))
+    state = Cluster("orders", source).start(Random(1))
+    state.fold(list)
+    seen = []
+
+    async def main():
+        import anyio
+
+        (chore,) = chores_of(state)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(chore, weakref.ref(state), Keep())
+            for _ in range(12):
+                await anyio.sleep(1.0)
+                seen.append("".join(member.endpoint.host for member in state.members))
+            tasks.cancel_scope.cancel()
+
+    run(main)
+    return "".join(each or "-" for each in seen), source.asked, state
+
+
+def test_a_source_is_followed():
+    assert followed(HERE, 3.5, HERE + THERE, 2.0, THERE)[0] == "aaa" + "abab" + "b" * 7
+
+
+def test_an_error_keeps_the_last_set_and_asks_anew_later_and_later():
+    error = DiscoveryError("down")
+    seen, asked, state = followed(HERE, 1.5, error, error, error, THERE, 100.0)
+    assert seen.startswith("a")
+    assert seen.endswith("b")
+    pauses = [after - before for before, after in zip([1.5, *asked[1:]], asked[1:], strict=False)]
+    assert len(pauses) == 3
+    for pause, longest in zip(pauses, (1.0, 2.0, 4.0), strict=True):
+        assert longest / 2 <= pause <= longest
+    assert state.troubles == [None]
+
+
+def test_the_last_error_is_known_until_the_source_answers():
+    error = DiscoveryError("down")
+    assert followed(HERE, error, error, error, error)[2].troubles == [error]
+
+
+def test_a_source_that_ends_is_not_asked_again():
+    seen, asked, _ = followed(HERE)
+    assert (seen, len(asked)) == ("a" * 12, 1)
+
+
+class Pushing:
+    """A source on the keeper's own loop: `told` is set once it was asked, `over` when it was closed."""
+
+    def __init__(self):
+        self.told, self.over = threading.Event(), threading.Event()
+        self.asked = 0
+
+    async def watch(self):
+        import anyio
+
+        self.asked += 1
+        try:
+            yield HERE
+            self.told.set()
+            await anyio.sleep_forever()
+        finally:
+            self.over.set()
+
+
+def called(pipeline):
+    return pipeline.call(lambda endpoint=None: endpoint.host)
+
+
+def test_it_begins_with_what_can_be_called_and_ends_with_the_state():
+    source = Pushing()
+    pipeline = Pipeline(Cluster("orders", source))
+    assert called(pipeline) == "a", "the first call waits for the first set"
+    assert source.told.wait(10)
+    called(pipeline)
+    assert source.asked == 1
+    state = weakref.ref(pipeline.states[0])
+    del pipeline
+    gc.collect()
+    assert state() is None
+    assert source.over.wait(10)
+
+
+def test_no_thread_for_those_who_have_no_chores(monkeypatch):
+    monkeypatch.setattr(keeper, "_keeper", None)
+    assert Pipeline(Cluster("orders", list(HERE))).call(lambda: 3) == 3
+    assert keeper._keeper is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_child_process_has_a_keeper_of_its_own():
+    source = Pushing()
+    pipeline = Pipeline(Cluster("orders", source))
+    called(pipeline)
+    child = os.fork()
+    if child == 0:
+        ok = source.asked == 1
+        for _ in range(1000):
+            ok = source.asked == 2
+            if ok:
+                break
+            threading.Event().wait(0.01)
+        os._exit(0 if ok and called(pipeline) == "a" else 1)
+    assert os.waitpid(child, 0)[1] == 0
