@@ -46,6 +46,14 @@ def _specs(value: Any) -> tuple[Any, ...]:
     return tuple(spec for each in value for spec in getattr(each, "specs", (each,)))
 
 
+def _checks(value: Any) -> tuple[Any, ...]:
+    checks = tuple(value) if isinstance(value, list | tuple) else (value,)
+    for each in checks:
+        if isinstance(each, type) or not hasattr(each, "protocol"):
+            raise ConfigError.of("Cluster", "checks", each, "give an HttpCheck() or a TcpCheck(), or a list of them")
+    return checks
+
+
 def _spec(example: str) -> Any:
     """What is started with the cluster."""
 
@@ -64,11 +72,11 @@ class Cluster:
     (`meshkit.discover`), or some of each. ``balancer`` picks. ``pipeline`` (a ``Pipeline`` or a sequence of policies,
     outermost first) is started once for each endpoint.
 
-    ``outliers`` ejects those that fail (`OutlierDetection`), ``check`` asks them how they are (`HttpCheck`,
-    `TcpCheck`). ``panic`` is the share of well endpoints below which a priority's are all taken for well; 0: never, and
-    where none is left the call is refused with `NoEndpoint` at once. With ``fails_in_panic`` it is refused instead.
-    ``overprovision`` is by how much more than their share the well ones are trusted with, before the next priority is
-    asked. ``localities`` says which of them to prefer (`ZoneAware` and its like), ``slow_start`` how an endpoint warms
+    ``outliers`` ejects those that fail (`OutlierDetection`), ``checks`` ask them how they are: an `HttpCheck` or a
+    `TcpCheck`, or several. ``panic`` is the share of well endpoints below which a priority's are all taken for well; 0:
+    never, and where none is left the call is refused with `NoEndpoint` at once. With ``fails_in_panic`` it is refused
+    instead. ``overprovision`` is by how much more than their share the well ones are trusted with, before the next
+    priority is asked. ``localities`` says which of them to prefer (`ZoneAware` and its like), ``slow_start`` how an endpoint warms
     up that is new or comes back (`SlowStart`), ``ceilings`` how much may be under way (`Ceilings`). ``patience`` is how
     many seconds a call waits for the first endpoints where a source has yet to name them.
     """
@@ -78,7 +86,7 @@ class Cluster:
     balancer: Any = attrs.field(factory=PeakEwma, kw_only=True, validator=_spec("a balancer, such as PeakEwma()"))
     pipeline: tuple[Any, ...] = attrs.field(default=(), converter=_specs, kw_only=True)
     outliers: Any = attrs.field(default=None, kw_only=True, validator=optional(_spec("an OutlierDetection()")))
-    check: Any = attrs.field(default=None, kw_only=True, validator=optional(_spec("an HttpCheck() or a TcpCheck()")))
+    checks: tuple[Any, ...] = attrs.field(default=(), converter=_checks, kw_only=True)
     panic: float = attrs.field(default=0.5, kw_only=True, validator=ratio(zero=True))
     fails_in_panic: bool = attrs.field(default=False, kw_only=True, validator=flag())
     overprovision: float = attrs.field(default=1.4, kw_only=True, validator=number(1, 100))

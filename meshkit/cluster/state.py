@@ -11,6 +11,7 @@ runs while nobody calls. That there is something to do is one comparison on the 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from math import inf
 from random import Random
@@ -22,7 +23,9 @@ from ..errors import ConfigError
 from ..section import numbered
 from .admission import Admission
 from .arrangement import Arrangement
+from .checkup import unchecked
 from .endpoint import Endpoint
+from .warming import Warming
 
 if TYPE_CHECKING:
     from ..section import Section
@@ -47,18 +50,16 @@ class ClusterState:
         "_leaving",
         "_next_detection",
         "_next_tending",
-        "_next_warming",
         "_pick",
         "_pipeline",
         "_rng",
         "_sets",
-        "_slow",
         "_stale",
         "_warming",
         "admission",
         "askers",
         "balancer",
-        "check",
+        "checks",
         "enter",
         "exit",
         "leave",
@@ -74,7 +75,7 @@ class ClusterState:
         self.name = spec.name
         self.balancer: Any = spec.balancer.start(rng)
         self.askers = getattr(self.balancer, "askers", ())
-        self.check = spec.check
+        self.checks = spec.checks
         self.members: list[Member] = []
         self._pipeline = spec.pipeline
         self._rng = rng
@@ -83,16 +84,14 @@ class ClusterState:
         self._fold: Callable[[list[Any]], Section] | None = None
         self._detector = spec.outliers and spec.outliers.start(rng)
         if self._detector is not None:
-            self._detector.changed = self.changed
+            self._detector.changed = _weakly(self)
         self.reads_failure = self._detector is not None
-        self._slow = spec.slow_start
-        self._warming: dict[Member, None] = {}
-        if self._slow is not None and getattr(self.balancer, "whole", False):
+        self._warming = Warming(spec.slow_start)
+        if spec.slow_start is not None and getattr(self.balancer, "whole", False):
             fix = "leave it out: a table has no weights that move, or give another balancer"
             raise ConfigError.of("Cluster", "slow_start", spec.slow_start, fix)
         self._next_detection = AT_ONCE if self._detector is not None else inf
         self._next_tending = AT_ONCE if hasattr(self.balancer, "tend") else inf
-        self._next_warming = inf
         self._arrangement = Arrangement(
             spec.name,
             self.balancer,
@@ -143,6 +142,11 @@ class ClusterState:
         self.troubles[number] = None
         self._replace(now)
 
+    def passed(self, member: Member, now: float) -> None:
+        """A check has found an ejected member well."""
+        if self._detector is not None:
+            self._detector.passed(member, now)
+
     def changed(self) -> None:
         """Somebody's health is another: who may be picked is found out anew at the next pick."""
         self._stale = True
@@ -160,18 +164,19 @@ class ClusterState:
             if member is None:
                 member = self._member(endpoint, begin)
                 if now is not None and begin and member.well:
-                    self._enter(member, now)
+                    self._warming.enter(member, now)
             elif member.endpoint != endpoint:
                 member.endpoint = endpoint
                 self._weigh(member, endpoint.weight)
                 self._anew = True
-                if member in self._warming:
-                    self._next_warming = AT_ONCE
+                self._warming.again(member)
             self._known[endpoint.address] = member
         self.members = list(self._known.values())
         for member in known.values():
             member.up = False
-            self._warming.pop(member, None)
+            if self._detector is not None:
+                self._detector.forget(member)
+            self._warming.leave(member)
         self._leaving = [member for member in (*self._leaving, *known.values()) if not _idle(member)]
         if self._detector is not None:
             self._detector.size = len(self.members)
@@ -183,8 +188,9 @@ class ClusterState:
     def _member(self, endpoint: Endpoint, later: bool) -> Member:
         states, load = self._states(endpoint.weight)
         member = Member(endpoint, load, states)
-        if self.check is not None:
-            member.checked, member.well = None, False if later else None
+        if self.checks:
+            member.checked = unchecked(self.checks)
+            member.well = True if member.checked else False if later else None
         if self._detector is not None:
             member.states.append(self._detector.gate(member))
         if self._fold is not None:
@@ -210,43 +216,29 @@ class ClusterState:
             self._next_detection = self._detector.tend(self.members, now)
         if self._stale:
             self._stale = False
+            if self._detector is not None:
+                self._next_detection = self._detector.due_at
             for member in self._arrangement.refresh():
                 self._turn(member, now)
-        if now >= self._next_warming:
-            self._warm(now)
+        if now >= self._warming.due_at:
+            for member, factor in self._warming.factors(now):
+                self._weigh(member, member.endpoint.weight * factor)
+                self._anew = True
         if now >= self._next_tending:
             self._next_tending, anew = self.balancer.tend(self.members, now)
             self._anew |= anew
         anew, self._anew = self._anew, False
         more = self._arrangement.arrange(anew)
         self._pick = self._arrangement.pick
-        self._due = AT_ONCE if more else min(self._next_detection, self._next_warming, self._next_tending)
+        self._due = AT_ONCE if more else min(self._next_detection, self._warming.due_at, self._next_tending)
 
     def _turn(self, member: Member, now: float) -> None:
         """It is well now and was not, or the other way round."""
         first, member.well = member.well is None, not member.well
         if member.well and not first:
-            self._enter(member, now)
+            self._warming.enter(member, now)
         else:
-            self._warming.pop(member, None)
-
-    def _enter(self, member: Member, now: float) -> None:
-        """It is in service from now on."""
-        member.since = now
-        if self._slow is not None:
-            self._warming[member] = None
-            self._next_warming = now
-
-    def _warm(self, now: float) -> None:
-        """Give those who warm up their weight."""
-        self._next_warming = inf
-        for member in tuple(self._warming):
-            factor, again = self._slow.factor(now, member.since)
-            self._weigh(member, member.endpoint.weight * factor)
-            self._anew = True
-            self._next_warming = min(self._next_warming, again)
-            if factor == 1:
-                del self._warming[member]
+            self._warming.leave(member)
 
     def idle(self) -> bool:
         self._leaving = [member for member in self._leaving if not _idle(member)]
@@ -268,6 +260,18 @@ class ClusterState:
             }
             for member in self.members
         }
+
+
+def _weakly(state: ClusterState) -> Callable[[], None]:
+    """As `ClusterState.changed`, for members, which must not keep it alive."""
+    there = weakref.ref(state)
+
+    def changed() -> None:
+        cluster = there()
+        if cluster is not None:
+            cluster.changed()
+
+    return changed
 
 
 def _first(source: Any) -> Sequence[Endpoint] | None:

@@ -24,16 +24,22 @@ FIRST, LONGEST = 1.0, 60.0
 def keep(tree: Any) -> None:
     """See to it that the chores of a pipeline's states are done, from now on until the states are collected."""
     for state in within(tree.states):
-        if any(chores_of(state)):
+        chores = tuple(chores_of(state))
+        if chores:
             from .keeper import begin  # a thread and an event loop, for those who need them
 
-            begin(state, tree.clock)
+            begin(state, chores, tree.clock)
 
 
 def chores_of(state: Any) -> Iterator[Callable[..., Any]]:
     """What there is to be done for a state."""
     for number, source in enumerate(getattr(state, "sources", ())):
         yield partial(_follow, number, source)
+    if getattr(state, "checks", ()):
+        yield partial(_check, state.checks)
+    for balancer in _balancers(getattr(state, "balancer", None)):
+        if hasattr(balancer, "errands"):
+            yield partial(_probe, balancer)
 
 
 async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) -> None:
@@ -59,3 +65,51 @@ async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) 
             del cluster
         await keep.sleep(min(pause, longest) * random.uniform(0.5, 1))  # noqa: S311  # jitter, no secret
         pause = min(2 * pause, LONGEST)
+
+
+class _Rounds:
+    """What the loop over the checks is given."""
+
+    def __init__(self, state: weakref.ref[Any], keep: Any) -> None:
+        self._state = state
+        self.lock = keep.lock
+        self.now = keep.now
+        self.sleep = keep.sleep
+        self.rng = random.Random()  # noqa: S311  # jitter, no secret
+
+    def members(self) -> Any:
+        cluster = self._state()
+        return () if cluster is None else cluster.members
+
+    def changed(self) -> None:
+        cluster = self._state()
+        if cluster is not None:
+            cluster.changed()
+
+    def passed(self, member: Any, now: float) -> None:
+        cluster = self._state()
+        if cluster is not None:
+            cluster.passed(member, now)
+
+
+async def _check(checks: Any, state: weakref.ref[Any], keep: Any) -> None:
+    """Ask the endpoints whether they are well."""
+    from ..cluster.rounds import watch_health
+
+    rounds = _Rounds(state, keep)
+    await watch_health(checks, rounds.members, rounds)
+
+
+def _balancers(balancer: Any) -> Iterator[Any]:
+    """A balancer, and those inside it."""
+    if balancer is not None:
+        yield balancer
+        for inner in getattr(balancer, "within", ()):
+            yield from _balancers(inner)
+
+
+async def _probe(balancer: Any, state: weakref.ref[Any], keep: Any) -> None:
+    """Ask the endpoints for their load, as picks want it."""
+    from .probing import probe
+
+    await probe(balancer, keep)

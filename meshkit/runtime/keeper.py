@@ -15,11 +15,10 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..engine import survive
-from .chores import chores_of
 from .lock import LOCK
 
 __all__ = ["Keep", "begin"]
@@ -28,6 +27,9 @@ FIRST, LONGEST = 1.0, 60.0
 """Seconds before a chore that failed is begun again."""
 STEADY = 60.0
 """Seconds after which a chore that failed counts as one that had worked."""
+
+
+Chores = tuple[Callable[..., Coroutine[Any, Any, None]], ...]
 
 
 class Keep:
@@ -59,15 +61,14 @@ class Keeper:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
-    def add(self, state: Any, clock: Callable[[], float]) -> None:
+    def add(self, state: Any, chores: Chores, clock: Callable[[], float]) -> None:
         if state not in self.kept:
             self.kept.add(state)
             number = next(self.numbers)
-            chores = tuple(chores_of(state))
             self.loop.call_soon_threadsafe(self._begin, number, weakref.ref(state), chores, Keep(clock))
             weakref.finalize(state, self.loop.call_soon_threadsafe, self._end, number).atexit = False
 
-    def _begin(self, number: int, state: weakref.ref[Any], chores: Any, keep: Keep) -> None:
+    def _begin(self, number: int, state: weakref.ref[Any], chores: Chores, keep: Keep) -> None:
         self.tasks[number] = [self.loop.create_task(_do(chore, state, keep)) for chore in chores]
 
     def _end(self, number: int) -> None:
@@ -92,26 +93,26 @@ async def _do(chore: Any, state: weakref.ref[Any], keep: Keep) -> None:
 
 
 _keeper: Keeper | None = None
-_kept: weakref.WeakKeyDictionary[Any, Callable[[], float]] = weakref.WeakKeyDictionary()
+_kept: weakref.WeakKeyDictionary[Any, tuple[Chores, Callable[[], float]]] = weakref.WeakKeyDictionary()
 """The states with chores, each with its clock, for a child process."""
 
 
-def begin(state: Any, clock: Callable[[], float]) -> None:
+def begin(state: Any, chores: Chores, clock: Callable[[], float]) -> None:
     """Have the chores of a state done, from now on; if they are already, nothing changes."""
     global _keeper  # noqa: PLW0603  # one for the process
     with LOCK:
         if _keeper is None:
             _keeper = Keeper()
-        _kept[state] = clock
-        _keeper.add(state, clock)
+        _kept[state] = (chores, clock)
+        _keeper.add(state, chores, clock)
 
 
 def _after_fork() -> None:
     global _keeper  # noqa: PLW0603  # as above
     if _keeper is not None:
         _keeper = None
-        for state, clock in list(_kept.items()):
-            begin(state, clock)
+        for state, (chores, clock) in list(_kept.items()):
+            begin(state, chores, clock)
 
 
 if hasattr(os, "register_at_fork"):

@@ -60,8 +60,9 @@ def followed(*steps):
         (chore,) = chores_of(state)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(chore, weakref.ref(state), Keep())
+            second = 1.0
             for _ in range(12):
-                await anyio.sleep(1.0)
+                await anyio.sleep(second)
                 seen.append("".join(member.endpoint.host for member in state.members))
             tasks.cancel_scope.cancel()
 
