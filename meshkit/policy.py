@@ -115,7 +115,11 @@ class Gate(Protocol):
 
 
 class Queue(Gate, Protocol):
-    """A gate whose ``enter`` may answer a `Waiter`."""
+    """A gate whose ``enter`` may answer a `Waiter`.
+
+    Optional: ``outlived``: the kind of `Rejected` that a place given up for want of time comes to, and its reason with
+    a place for the seconds waited; otherwise that is `Overloaded`.
+    """
 
     def leave(self, waiter: Waiter, /) -> None:
         """Give up a place that was not granted. Once, and never for a granted one: that is an entry."""

@@ -38,13 +38,15 @@ class Admission:
 
     __slots__ = ("_patience", "_requests", "_retries", "name", "open", "queue", "requests", "retries")
 
+    outlived = (NoEndpoint, "no endpoint to ask: none is known after %.3g s")
+
     def __init__(self, name: str, ceilings: Ceilings | None, patience: float) -> None:
         self.name = name
         self._requests = None if ceilings is None else ceilings.requests
         self._retries = None if ceilings is None else ceilings.retries
         self._patience = patience
         self.open = False
-        """Whether the first endpoints are known."""
+        """Whether the first endpoints are known, and what their checks say of them, if there are any."""
         self.queue: dict[Waiter, None] = {}
         self.requests = 0
         self.retries: set[Call] = set()

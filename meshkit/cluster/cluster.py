@@ -76,9 +76,10 @@ class Cluster:
     `TcpCheck`, or several. ``panic`` is the share of well endpoints below which a priority's are all taken for well; 0:
     never, and where none is left the call is refused with `NoEndpoint` at once. With ``fails_in_panic`` it is refused
     instead. ``overprovision`` is by how much more than their share the well ones are trusted with, before the next
-    priority is asked. ``localities`` says which of them to prefer (`ZoneAware` and its like), ``slow_start`` how an endpoint warms
-    up that is new or comes back (`SlowStart`), ``ceilings`` how much may be under way (`Ceilings`). ``patience`` is how
-    many seconds a call waits for the first endpoints where a source has yet to name them.
+    priority is asked. ``localities`` says which of them to prefer (`ZoneAware` and its like), ``slow_start`` how an
+    endpoint warms up that is new or comes back (`SlowStart`), ``ceilings`` how much may be under way (`Ceilings`).
+    ``patience`` is how many seconds a call waits for the first endpoint, where a source has yet to name it, or checks
+    to find it well.
     """
 
     name: str

@@ -30,34 +30,33 @@ class Group:
         self.usable: list[Member] = []
         """Those of them that are up."""
         self.pick: Any = None
-        """What picks from them, as they were when it was made; ``None``: there is nobody yet."""
+        """What picks from them, as they were when it was made; ``None``: it is not made yet."""
         self._arranged: list[Member] | None = None
         self._behind = True
         """Whether the pick is of other members, or of the same ones as they were."""
         self._work: Iterator[Any] | None = None
 
     def choose(self, call: Call, now: float) -> Member:
-        """Pick one, also while the pick is of members that have gone meanwhile, all of them perhaps. There are usable
-        ones.
-        """
-        member: Member = self.pick.pick(call, now)
-        return member if member.up else self.usable[int(self._random() * len(self.usable))]
+        """Pick one, also while there is no pick yet, or it is of members that have gone. There are usable ones."""
+        if self.pick is not None:
+            member: Member = self.pick.pick(call, now)
+            if member.up or (self.whole and not member.well):  # not: gone, or drained
+                return member
+        return self.usable[int(self._random() * len(self.usable))]
 
     def arrange(self, anew: bool, *, idle: bool) -> bool:
         """See to it that the pick is made of the members there are now; ``anew``: also if they are the same, because
-        they themselves are not. One slice is done, unless ``idle``; where nothing can serve meanwhile, all of them.
-        Answers whether there is more to do.
+        they themselves are not. One slice is done, unless ``idle``. Answers whether there is more to do.
         """
         wanted = self.members if self.whole else self.usable
         self._behind |= anew or wanted != self._arranged
         if not wanted:
             self._arranged, self._work, self.pick, self._behind = wanted, None, None, False
-        at_once = not self.whole or self.pick is None
         while self._behind or self._work is not None:
             if self._work is None:
                 self._behind, self._arranged = False, wanted
                 self._work = iter(self._balancer.arrange(wanted, self.pick))
-            if idle and not at_once:
+            if idle:
                 return True
             pick = next(self._work)
             if pick is not None:

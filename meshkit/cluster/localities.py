@@ -88,7 +88,6 @@ def _region(locality: Locality) -> str | None:
 
 
 def _by_available(parts: Mapping[Locality, Part], places: Iterable[Locality]) -> Split:
-    """Localities left out of account: every endpoint gets the same."""
     return Split({place: parts[place].available for place in places})
 
 
@@ -140,8 +139,8 @@ class LocalityWeights:
     def admits(self, locality: Locality, /) -> bool:
         return True
 
-    def split(self, parts: Mapping[Locality, Part], /, *, overprovision: int = 140) -> Split:
-        """Where no locality that has a weight has anybody to ask, all get shares by what is available."""
+    def split(self, parts: Mapping[Locality, Part], /, *, overprovision: int = 140) -> Split | None:
+        """``None``: no locality that has a weight has anybody to ask, so all are asked as one."""
         owners: dict[str, list[Locality]] = {}
         for place in parts:
             owner = place if place in self.weights else zone_of(place)
@@ -155,7 +154,7 @@ class LocalityWeights:
                 effective = self.weights[owner] * min(1.0, overprovision / 100 * available / total)
                 for place in places:
                     shares[place] = effective * parts[place].available / available
-        return Split(shares) if any(shares.values()) else _by_available(parts, parts)
+        return Split(shares) if any(shares.values()) else None
 
 
 @attrs.frozen
@@ -181,8 +180,8 @@ class ZoneAware:
     def admits(self, locality: Locality, /) -> bool:
         return True
 
-    def split(self, parts: Mapping[Locality, Part], /, *, overprovision: int = 140) -> Split:
-        """Where zones are left out of account, all get shares by what is available."""
+    def split(self, parts: Mapping[Locality, Part], /, *, overprovision: int = 140) -> Split | None:
+        """``None``: zones are left out of account, and all are asked as one."""
         own = zone_of(self.zone)
         zones = _zones(parts)
         hosts = sum(part.hosts for part in parts.values())
@@ -190,7 +189,7 @@ class ZoneAware:
         callers = {zone: sum(self.callers[place] for place in places) for zone, places in _zones(self.callers).items()}
         few = len(zones) < 2 or (len(callers) < 2 and self.force is None)  # nowhere else to go, or nobody to share with
         if few or hosts < self.min_cluster_size or not callers.get(own) or every <= 0:
-            return _by_available(parts, parts)
+            return None
         amounts = {zone: sum(parts[place].available for place in places) for zone, places in zones.items()}
         forced = self.force is not None and sum(parts[place].hosts for place in zones.get(own, ())) >= self.force
         shares = {own: 1.0} if forced else _shares(own, callers, amounts)
@@ -211,7 +210,7 @@ def _shares(
 ) -> Mapping[str | None, float]:
     """What each zone gets of the calls that are made in the own one."""
     called, every = sum(callers.values()), sum(amounts.values())
-    caller = {zone: int(WHOLE * callers.get(zone, 0) // called) if amount else 0 for zone, amount in amounts.items()}
+    caller = {zone: int(WHOLE * callers.get(zone, 0) // called) for zone in amounts}
     upstream = {zone: int(WHOLE * amount // every) for zone, amount in amounts.items()}
     here, there = caller.get(own, 0), upstream.get(own, 0)
     if there and there >= here:
@@ -242,8 +241,8 @@ class ZoneFirst:
     def admits(self, locality: Locality, /) -> bool:
         return True
 
-    def split(self, parts: Mapping[Locality, Part], /, *, overprovision: int = 140) -> Split:
-        """Of the places that are near enough, by what is available there."""
+    def split(self, parts: Mapping[Locality, Part], /, *, overprovision: int = 140) -> Split | None:
+        """``None``: nobody is near enough, so all are asked as one."""
         zone, region = zone_of(self.zone), _region(self.zone)
         for near in (
             [place for place in parts if zone_of(place) == zone],
@@ -251,7 +250,7 @@ class ZoneFirst:
         ):
             if sum(parts[place].hosts for place in near) >= self.least:
                 return _by_available(parts, near)
-        return _by_available(parts, parts)
+        return None
 
 
 @attrs.frozen
@@ -269,6 +268,6 @@ class ZoneStrict:
         """Whether endpoints there are endpoints at all; to be asked before anything is counted."""
         return zone_of(locality) == zone_of(self.zone)
 
-    def split(self, parts: Mapping[Locality, Part], /, *, overprovision: int = 140) -> Split:
-        """Without shares where nobody in the zone may be asked: then there is no endpoint."""
+    def split(self, parts: Mapping[Locality, Part], /, *, overprovision: int = 140) -> Split | None:
+        """Never ``None``; without shares where nobody in the zone may be asked: then there is no endpoint."""
         return _by_available(parts, filter(self.admits, parts))

@@ -1,8 +1,8 @@
 """Who asks each endpoint when its check is due? One loop for a cluster, as long as that is used.
 
 Checks that are due stand in a queue, and a bounded number of them is under way. The loop wakes when the next is due, at
-most a hundred times an interval, and at least once an interval: then it also looks who has come and who has gone.
-Whoever has come is asked soon; what is answered for whoever has gone is forgotten.
+most a hundred times an interval, and at least each second: then it also looks who has come and who has gone. Whoever
+has come is asked soon; what is answered for whoever has gone is forgotten.
 
 Only asyncio: it runs beside the callers, whatever they are.
 """
@@ -26,6 +26,8 @@ __all__ = ["Keep", "Probe", "watch_health"]
 
 FINEST = 100
 """What is due within a hundredth of an interval is asked together."""
+LOOK = 1.0
+"""Seconds between two looks at who is there, at most: whoever comes gets no calls before its first answer."""
 
 Probe = Callable[[Check, Any], Awaitable[str]]
 """``(check, endpoint)``: asks once, within the check's timeout, and answers what is wrong; empty: nothing."""
@@ -99,13 +101,15 @@ class Rounds:
         """What whoever keeps the cluster has raised: not to be survived in silence."""
         self.quiet = any(check.interval_no_traffic is not None for check in self.checks)
         """No call has gone to the cluster yet, and that matters."""
-        self.longest = min(
+        shortest = min(
             pause
             for check in self.checks
             for pause in (check.interval, check.interval_unhealthy, check.interval_no_traffic)
             if pause is not None
         )
-        """Seconds between two looks: whatever is put off, is put off for longer."""
+        self.nap = min(shortest, LOOK)
+        """Seconds of the longest sleep: nothing that is put off meanwhile is due before its end."""
+        self.grain = shortest / FINEST
 
     async def walk(self) -> None:
         keep = self.keep
@@ -124,8 +128,8 @@ class Rounds:
                     task = asyncio.create_task(self._ask(self.waiting.popleft()))
                     self.asking.add(task)
                     task.add_done_callback(self._ended)
-                wait = self.due[0][0] - now if self.due else self.longest
-                await keep.sleep(min(max(wait, self.longest / FINEST), self.longest))
+                wait = self.due[0][0] - now if self.due else self.nap
+                await keep.sleep(min(max(wait, self.grain), self.nap))
         finally:
             tasks = [*self.asking]
             for task in tasks:

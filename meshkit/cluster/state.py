@@ -12,7 +12,7 @@ runs while nobody calls. That there is something to do is one comparison on the 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from ..balance import Member
 from ..call import Call
 from ..errors import ConfigError
-from ..section import numbered
+from ..observe.events import StateChanged
 from .admission import Admission
 from .arrangement import Arrangement
 from .checkup import unchecked
 from .endpoint import Endpoint
+from .membership import Membership
 from .warming import Warming
 
 if TYPE_CHECKING:
@@ -46,15 +47,14 @@ class ClusterState:
         "_detector",
         "_due",
         "_fold",
-        "_known",
-        "_leaving",
+        "_membership",
         "_next_detection",
         "_next_tending",
         "_pick",
         "_pipeline",
         "_rng",
-        "_sets",
         "_stale",
+        "_turned",
         "_warming",
         "admission",
         "askers",
@@ -79,15 +79,13 @@ class ClusterState:
         self.members: list[Member] = []
         self._pipeline = spec.pipeline
         self._rng = rng
-        self._known: dict[str, Member] = {}
-        self._leaving: list[Member] = []
         self._fold: Callable[[list[Any]], Section] | None = None
         self._detector = spec.outliers and spec.outliers.start(rng)
         if self._detector is not None:
             self._detector.changed = _weakly(self)
         self.reads_failure = self._detector is not None
         self._warming = Warming(spec.slow_start)
-        if spec.slow_start is not None and getattr(self.balancer, "whole", False):
+        if spec.slow_start is not None and getattr(_innermost(self.balancer), "whole", False):
             fix = "leave it out: a table has no weights that move, or give another balancer"
             raise ConfigError.of("Cluster", "slow_start", spec.slow_start, fix)
         self._next_detection = AT_ONCE if self._detector is not None else inf
@@ -104,23 +102,28 @@ class ClusterState:
         self._pick = self._arrangement.pick
         self._due = AT_ONCE
         self._stale = self._anew = False
-
         fixed = [each for each in spec.endpoints if isinstance(each, Endpoint)]
         self.sources = tuple(each for each in spec.endpoints if not isinstance(each, Endpoint))
         """The sources of endpoints that are to be followed."""
         self.troubles: list[Exception | None] = [None] * len(self.sources)
         """The last error of each source, if it has not answered since."""
-        self._sets: list[Sequence[Endpoint] | None] = [fixed, *(_first(source) for source in self.sources)]
+        sets = [fixed, *(_first(source) for source in self.sources)]
+        self._membership = Membership(sets, self._member)
         self.admission = Admission(spec.name, spec.ceilings, spec.patience)
-        gated = spec.ceilings is not None or None in self._sets
+        gated = bool(spec.ceilings or spec.checks) or None in sets
         self.enter = self.admission.enter if gated else None
         self.exit = self.admission.exit if gated else None
         self.leave = self.admission.leave
         self.pattern: list[Any] = []
         """What an endpoint's pipeline is made of, for those who ask while there is none."""
-        self._replace(None)
+        for _ in self._replace(None):
+            pass
+        self._open()
         if not self.members:
             self.pattern = self._states()[0]
+        self._arrangement.refresh()
+        while self._arrangement.arrange(anew=False):
+            pass
 
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
         self._fold = fold
@@ -131,16 +134,25 @@ class ClusterState:
         """The section of the endpoint picked, which is then ``call.endpoint``. Raises `NoEndpoint` if there is none."""
         if now >= self._due:
             self._tend(now)
+            if call.events is not None:
+                call.events += (_moved(self.name, member, now) for member in self._turned)
         member = self._pick(call, now)
         member.picks += 1
         call.endpoint = member.endpoint
         return member.section
 
-    def update(self, number: int, endpoints: Sequence[Endpoint], now: float) -> None:
-        """What the source of that number says there is now, all of it."""
-        self._sets[1 + number] = tuple(endpoints)
+    def update(self, number: int, endpoints: Sequence[Endpoint], now: float) -> Iterator[None]:
+        """What the source of that number says there is now, all of it. Cut into slices of a millisecond or so, between
+        which others may call; the set changes in one of them, and calls that wait for the first one are let in at last.
+        """
+        self._membership.sets[1 + number] = tuple(endpoints)
         self.troubles[number] = None
-        self._replace(now)
+        yield from self._replace(now)
+        yield
+        while self._due == AT_ONCE:
+            self._tend(now)
+            yield
+        self._open()
 
     def passed(self, member: Member, now: float) -> None:
         """A check has found an ejected member well."""
@@ -151,50 +163,51 @@ class ClusterState:
         """Somebody's health is another: who may be picked is found out anew at the next pick."""
         self._stale = True
         self._due = AT_ONCE
+        if not self.admission.open:
+            self._open()
 
-    def _replace(self, now: float | None) -> None:
-        """Put together what the sources say. ``now`` is ``None`` for those who are there from the beginning."""
-        sets = [each for each in self._sets if each is not None]
-        known, self._known = self._known, {}
-        begin = bool(known)
-        for endpoint in (endpoint for each in sets for endpoint in each):
-            if endpoint.address in self._known:
-                continue  # of two sources the first one's counts
-            member = known.pop(endpoint.address, None)
-            if member is None:
-                member = self._member(endpoint, begin)
-                if now is not None and begin and member.well:
-                    self._warming.enter(member, now)
-            elif member.endpoint != endpoint:
-                member.endpoint = endpoint
-                self._weigh(member, endpoint.weight)
-                self._anew = True
-                self._warming.again(member)
-            self._known[endpoint.address] = member
-        self.members = list(self._known.values())
-        for member in known.values():
-            member.up = False
-            if self._detector is not None:
-                self._detector.forget(member)
-            self._warming.leave(member)
-        self._leaving = [member for member in (*self._leaving, *known.values()) if not _idle(member)]
-        if self._detector is not None:
-            self._detector.size = len(self.members)
-        self._arrangement.regroup(self.members)
-        self.changed()
-        if not self.admission.open and (self.members or len(sets) == len(self._sets)):
+    def _open(self) -> None:
+        """Let calls in, once there is somebody to ask, or nothing left to be found out."""
+        if self.admission.open or not (self.members or None not in self._membership.sets):
+            return
+        if any(member.checked for member in self.members) or all(member.checked is False for member in self.members):
             self.admission.begin()
 
-    def _member(self, endpoint: Endpoint, later: bool) -> Member:
+    def _replace(self, now: float | None) -> Iterator[None]:
+        """Go by what the sources say. ``now`` is ``None`` for those who are there from the beginning."""
+        for change in self._membership.replace():
+            if change is None:
+                yield
+                continue
+            for member in change.altered:
+                self._weigh(member, member.endpoint.weight)
+                self._warming.again(member)
+                self._anew = True
+            for member in change.come:
+                if self._fold is not None:
+                    member.section = self._fold(member.states)
+                if now is not None and self.members and member.well:
+                    self._warming.enter(member, now)
+            for member in change.gone:
+                member.up = False
+                self._warming.leave(member)
+                if self._detector is not None:
+                    self._detector.forget(member)
+            self.members = self._membership.members
+            if self._detector is not None:
+                self._detector.size = len(self.members)
+            self._arrangement.regroup(self.members)
+            self._stale = True
+            self._due = AT_ONCE
+
+    def _member(self, endpoint: Endpoint) -> Member:
         states, load = self._states(endpoint.weight)
         member = Member(endpoint, load, states)
         if self.checks:
             member.checked = unchecked(self.checks)
-            member.well = True if member.checked else False if later else None
+            member.well = True if member.checked else False if self.members else None
         if self._detector is not None:
             member.states.append(self._detector.gate(member))
-        if self._fold is not None:
-            member.section = self._fold(member.states)
         return member
 
     def _states(self, weight: float = 1) -> tuple[list[Any], Any]:
@@ -212,13 +225,15 @@ class ClusterState:
 
     def _tend(self, now: float) -> None:
         """Do what has become due, each thing at its own time, and note when the next one is."""
+        self._turned = []
         if now >= self._next_detection:
             self._next_detection = self._detector.tend(self.members, now)
         if self._stale:
             self._stale = False
             if self._detector is not None:
                 self._next_detection = self._detector.due_at
-            for member in self._arrangement.refresh():
+            self._turned = self._arrangement.refresh()
+            for member in self._turned:
                 self._turn(member, now)
         if now >= self._warming.due_at:
             for member, factor in self._warming.factors(now):
@@ -241,25 +256,19 @@ class ClusterState:
             self._warming.leave(member)
 
     def idle(self) -> bool:
-        self._leaving = [member for member in self._leaving if not _idle(member)]
-        return not self._leaving and self.admission.idle() and all(map(_idle, self.members))
+        return self.admission.idle() and self._membership.idle()
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        """For each endpoint: its share of all picks so far, what its load measure knows, and its policies by name."""
-        total = sum(member.picks for member in self.members) or 1
-        return {
-            str(member.endpoint): {
-                "picks": member.picks,
-                "share": member.picks / total,
-                **(member.load.snapshot(now) if member.load is not None else {}),
-                **{
-                    name: state.snapshot(now)
-                    for name, state in numbered(member.states)
-                    if state is not member.load and hasattr(state, "snapshot")
-                },
-            }
-            for member in self.members
-        }
+        """For each endpoint: whether it is up, its share of all picks so far, what its load measure knows, and its
+        policies by name.
+        """
+        return self._membership.snapshot(now)
+
+
+def _innermost(balancer: Any) -> Any:
+    while within := getattr(balancer, "within", ()):
+        balancer = within[0]
+    return balancer
 
 
 def _weakly(state: ClusterState) -> Callable[[], None]:
@@ -279,5 +288,6 @@ def _first(source: Any) -> Sequence[Endpoint] | None:
     return None if first is None else first()
 
 
-def _idle(member: Member) -> bool:
-    return all(state.idle() for state in member.states if hasattr(state, "idle"))
+def _moved(name: str, member: Member, now: float) -> StateChanged:
+    before, after = ("out", "in") if member.well else ("in", "out")
+    return StateChanged(now, name, member.endpoint, before, after)

@@ -15,6 +15,7 @@ from .back import fall, release
 __all__ = ["admit", "advance", "elsewhere", "gather", "outlived", "patience"]
 
 IGNORED = Verdict.IGNORED
+WAITED = (Overloaded, "no permit within %.3g s")
 
 
 def gather(call: Call, gates: Iterable[Any]) -> None:
@@ -205,12 +206,14 @@ def admit(call: Call, waiter: Waiter, now: float) -> Section | None:
 
 
 def outlived(call: Call, waited: float, now: float) -> Section:
-    """A place was given up for want of time: nothing was sent, so it is `Overloaded`.
+    """A place was given up for want of time: nothing was sent, so it is `Overloaded`, or what the queue calls it.
 
     Answers where to go instead, or raises it.
     """
-    name = named(call.rest[1].__self__)
-    rejection = Overloaded("no permit within %.3g s", waited, policy=name)
+    gate = call.rest[1].__self__
+    name = named(gate)
+    kind, reason = getattr(gate, "outlived", WAITED)
+    rejection = kind(reason, waited, policy=name)
     if call.events is not None:  # no gate's own, so no watching gate sees it
         call.events.append(RejectedCall(now, name, call.endpoint, rejection))
     section = elsewhere(call, rejection, now)

@@ -22,6 +22,7 @@ from typing import Any
 from ..call import Call, Failure, Verdict
 from ..deadline import impatient
 from ..errors import ConfigError, MeshError, Rejected, TimedOut
+from ..fields.pairs import cookie, parameter
 from ..fields.retry_after import parse, parse_ms
 from ..function import cost_of, judged
 from ..options import is_function
@@ -29,7 +30,7 @@ from ..policy import awaits
 from ..section import within
 from .copies import Copies, alike
 from .library import Library, library_of
-from .quota import note_quota
+from .notes import Note, give
 from .wire import stale
 
 __all__ = ["HttpxDoor", "Judge", "Spent", "named"]
@@ -38,7 +39,9 @@ SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdic
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """RFC 9110, 9.2.2."""
 
-FACTS = ("scheme", "host", "origin", "method", "path", "header:<name>", "extension:<name>")
+PLAIN = ("scheme", "host", "origin", "method", "path", "uri")
+NAMED = ("header", "cookie", "query", "extension")
+FACTS = (*PLAIN, *(f"{kind}:<name>" for kind in NAMED))
 
 DIGITS = re.compile("[0-9]+")
 
@@ -56,7 +59,7 @@ class HttpxDoor:
     __slots__ = (
         "_judge",
         "_named",
-        "_reads_quota",
+        "_notes",
         "_spent",
         "address",
         "copies",
@@ -81,14 +84,14 @@ class HttpxDoor:
         discard: Callable[[Any], Any],
         address: Callable[[Call], Any] | None,
         enforces_deadline: bool,
-        reads_quota: bool = False,
+        notes: tuple[Note, ...] = (),
         named: frozenset[int] = frozenset(),
         copies: Copies | None = None,
     ) -> None:
         self._judge = judge
         self._named = named
         """Statuses that a retry or a fallback asks for."""
-        self._reads_quota = reads_quota
+        self._notes = notes
         if spent is not None and spent != "bytes" and (not is_function(spent) or awaits(spent)):
             fix = 'write "bytes", or give a plain function of the response'
             raise ConfigError.of("meshkit.httpx", "spent", spent, fix)
@@ -104,8 +107,11 @@ class HttpxDoor:
     def judge(self, call: Call, response: Any, error: BaseException | None, /) -> Verdict:
         if error is not None and isinstance(error, MeshError):
             library_of(call.request).adopt(error, call.request)
-        if self._reads_quota and error is None:
-            note_quota(call, response)
+        if self._notes and error is None:
+            for note in self._notes:
+                note(call, response)
+        if call.cookies is not None and error is None:
+            give(call, response)
         if self._spent is not None and error is None:
             call.spent = cost_of(self._spent, response)
         if self._judge is not None:
@@ -163,8 +169,9 @@ class HttpxDoor:
         return alike(self, call.request, own)
 
     def fact(self, call: Call, name: str, /) -> Any:
-        """``"scheme"``, ``"host"``, ``"origin"``, ``"method"``, ``"path"`` (decoded, without the query),
-        ``"header:<name>"`` and ``"extension:<name>"`` (``None`` where there is none).
+        """``"scheme"``, ``"host"``, ``"origin"``, ``"method"``, ``"path"`` (decoded, without the query), ``"uri"`` (the
+        path with the query, as sent), ``"header:<name>"``, ``"cookie:<name>"``, ``"query:<name>"`` (decoded) and
+        ``"extension:<name>"`` (``None`` where there is none).
 
         They are those of the request as the caller wrote it. Raises `ConfigError` for another name.
         """
@@ -180,9 +187,15 @@ class HttpxDoor:
             return url.scheme
         if name == "origin":
             return f"{url.scheme}://{url.netloc.decode('ascii')}"
+        if name == "uri":
+            return url.raw_path.decode("ascii")
         kind, _, which = name.partition(":")
         if kind == "header" and which:
             return request.headers.get(which)
+        if kind == "cookie" and which:
+            return cookie(request.headers.get_list("cookie"), which)
+        if kind == "query" and which:
+            return parameter(url.query.decode("ascii"), which)
         if kind == "extension" and which:
             return request.extensions.get(which)
         raise _unknown(name)
@@ -190,7 +203,7 @@ class HttpxDoor:
     def knows(self, name: str, /) -> None:
         """Raises `ConfigError` for what `fact` does not answer."""
         kind, _, which = name.partition(":")
-        if name not in FACTS[:-2] and not (which and kind in ("header", "extension")):
+        if name not in PLAIN and not (which and kind in NAMED):
             raise _unknown(name)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -48,14 +49,20 @@ async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) 
     longest = getattr(source, "retry_within", LONGEST)
     while state() is not None:
         try:
-            async for endpoints in source.watch():
-                cluster = state()
-                if cluster is None:
-                    return
-                with keep.lock:
-                    cluster.update(number, endpoints, keep.now())
-                del cluster
-                pause = FIRST
+            async with aclosing(source.watch()) as sets:
+                async for endpoints in sets:
+                    cluster = state()
+                    if cluster is None:
+                        return
+                    slices = cluster.update(number, endpoints, keep.now())
+                    del cluster
+                    while True:
+                        with keep.lock:
+                            if next(slices, slices) is slices:
+                                break
+                        await keep.sleep(0)
+                    del slices
+                    pause = FIRST
             return  # the last set holds for good
         except Exception as error:
             survive(error)

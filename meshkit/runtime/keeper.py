@@ -16,6 +16,8 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
+from contextvars import Context
+from functools import partial
 from typing import Any
 
 from ..engine import survive
@@ -65,7 +67,9 @@ class Keeper:
         if state not in self.kept:
             self.kept.add(state)
             number = next(self.numbers)
-            self.loop.call_soon_threadsafe(self._begin, number, weakref.ref(state), chores, Keep(clock))
+            # In a context of its own: a caller's deadline is not the keeper's, nor is the library its loop is of.
+            start = partial(self._begin, number, weakref.ref(state), chores, Keep(clock))
+            self.loop.call_soon_threadsafe(start, context=Context())
             weakref.finalize(state, self.loop.call_soon_threadsafe, self._end, number).atexit = False
 
     def _begin(self, number: int, state: weakref.ref[Any], chores: Chores, keep: Keep) -> None:

@@ -10,7 +10,7 @@ from meshkit.errors import NoEndpoint, Overloaded
 from meshkit.policy import Waiter
 from meshkit.runtime.lock import LOCK
 
-from .test_state import Told, those
+from .test_state import Told, those, update
 
 SUCCESS = Verdict.SUCCESS
 
@@ -110,7 +110,7 @@ async def test_a_call_waits_for_the_first_endpoints(anyio_backend):
         await anyio.wait_all_tasks_blocked()
         assert answers == []
         with LOCK:
-            pipeline.states[1].update(0, those("a"), pipeline.clock())
+            update(pipeline.states[1], those("a"), pipeline.clock())
     assert answers == ["a"] * 3
     assert pipeline.idle()
 

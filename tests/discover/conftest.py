@@ -1,0 +1,3 @@
+from .watching import naps
+
+__all__ = ["naps"]

@@ -1,0 +1,135 @@
+"""A source that is told, by any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from meshkit.cluster.endpoint import Endpoint
+from meshkit.discover import Pushed
+from meshkit.errors import ConfigError
+
+A, B = "10.0.0.7:80", "10.0.0.8:80"
+
+
+async def collect(source: Pushed, found: list[list[str]], last: list[str]) -> None:
+    async with aclosing(source.watch()) as sets:
+        async for endpoints in sets:
+            found.append([str(each) for each in endpoints])
+            if found[-1] == last:
+                break
+
+
+async def until(condition: Any) -> None:
+    while not condition():  # nothing rings
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_each_push_is_the_whole_set() -> None:
+    source, found = Pushed(), []
+    assert source.first() is None
+    async with anyio.create_task_group() as group:
+        group.start_soon(collect, source, found, [])
+        for number, some in enumerate([[A], [A, B], [B]], start=1):
+            await until(lambda: source._bells)
+            source.push(some)
+            await until(lambda number=number: len(found) == number)
+        source.push([Endpoint(B)])  # no change
+        await until(lambda: source._bells)
+        source.push([])
+    assert found == [[A], [A, B], [B], []]
+    assert source.first() == ()
+    assert not source._bells
+
+
+async def test_whoever_comes_later_is_told_the_present() -> None:
+    source = Pushed([A])
+    source.push([B])
+    for _ in range(2):
+        async with aclosing(source.watch()) as sets:
+            assert await anext(sets) == (Endpoint(B),)
+
+
+async def test_of_many_pushes_the_last_is_told() -> None:
+    source, found = Pushed([A]), []
+    async with aclosing(source.watch()) as sets:
+        await anext(sets)
+        for port in range(1, 100):
+            source.push([f"10.0.0.7:{port}"])
+        found = await anext(sets)
+    assert [str(each) for each in found] == ["10.0.0.7:99"]
+
+
+async def test_from_other_threads() -> None:
+    """Several push at once, several watch; each watcher ends with the last set and sees no older one after a newer."""
+    source = Pushed()
+    watched: list[list[list[str]]] = [[], [], []]
+    count = 300
+
+    def push(first: int) -> None:
+        for number in range(first, first + count):
+            source.push([f"10.0.0.7:{number}"])
+
+    def push_all() -> None:
+        threads = [threading.Thread(target=push, args=(first,)) for first in (1, 10_001)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        source.push([B])
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            for found in watched:
+                group.start_soon(collect, source, found, [B])
+            await anyio.to_thread.run_sync(push_all)
+    for found in watched:
+        ports = [int(each[0].rpartition(":")[2]) for each in found[:-1]]
+        for of_one in ([port for port in ports if port < 10_000], [port for port in ports if port > 10_000]):
+            assert of_one == sorted(set(of_one))
+        assert found[-1] == [B]
+    assert not source._bells
+
+
+async def test_cancelled() -> None:
+    source = Pushed()
+    async with anyio.create_task_group() as group:
+        group.start_soon(collect, source, [], [])
+        await until(lambda: source._bells)
+        group.cancel_scope.cancel()
+    assert not source._bells
+    source.push([A])
+
+
+def test_a_loop_that_is_gone_hinders_nobody() -> None:
+    source = Pushed()
+    loop = asyncio.new_event_loop()
+    sets = source.watch()
+    waiting = sets.__anext__()
+    loop.call_soon(loop.stop)
+    task = loop.create_task(waiting)  # type: ignore[arg-type]
+    loop.run_forever()
+    assert len(source._bells) == 1
+    loop.close()
+    thread = threading.Thread(target=source.push, args=([A],))
+    thread.start()
+    thread.join()
+    assert source.first() == (Endpoint(A),)
+    task._log_destroy_pending = False  # it is destroyed on purpose
+
+
+def test_what_cannot_be_changes_nothing() -> None:
+    source = Pushed([A])
+    for wrong in ("10.0.0.7:80", ["10.0.0.7"], [A, A], None):
+        with pytest.raises(ConfigError):
+            source.push(wrong)  # type: ignore[arg-type]
+    assert source.first() == (Endpoint(A),)
+    assert repr(source) == "Pushed(['10.0.0.7:80'])"
+    assert repr(Pushed()) == "Pushed(None)"
+    assert Pushed() != Pushed()
