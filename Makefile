@@ -4,6 +4,7 @@
 #   make test                 the suite, on each CPython      make docs                 build the site into site/
 #   make lint                 ruff, mypy                      make names                pin the public names anew
 #   make soak                 200,000 requests, and all that can go wrong with them
+#   make simulate             draw anew which balancer does what, on virtual time
 #
 # PYTHON=python3.12 chooses the interpreter of .venv, TESTS="tests/limit -x" what `make test` gives to pytest,
 # SOAK="--requests 20000 --seed 7" what `make soak` does.
@@ -16,7 +17,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench soak docs names clean
+.PHONY: demo test lint bench soak simulate docs names clean
 
 demo: .venv/.demo
 	$(BIN)/python -m examples.demo
@@ -35,6 +36,9 @@ bench: .venv/.bench
 
 soak: .venv/.test
 	$(BIN)/python -m tests.upstream.soak $(SOAK)
+
+simulate: .venv/.demo
+	$(BIN)/python -m examples.simulate
 
 # Not --quiet: mkdocs would then not count the warnings that make it fail.
 docs: .venv/.docs

@@ -23,7 +23,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from ..call import Call, Failure, Verdict
-from ..fields import set_cookie
 from .end import begun, ended
 
 __all__ = ["Exchange", "Message", "Receive", "Send", "closed"]
@@ -147,11 +146,7 @@ class Exchange:
         if call.marks is not None:
             begun(call)
         if door.announces is not None:
-            headers = headers + door.announces(call, now, door.wall())
-            message = {**message, "headers": headers}
-        if call.cookies is not None:
-            cookies = [(set_cookie.NAME, line) for line in set_cookie.lines(call.cookies)]
-            message = {**message, "headers": headers + cookies}
+            message = {**message, "headers": headers + door.announces(call, now, door.wall())}
         return message
 
     def _last(self, kind: str, message: Message) -> bool:

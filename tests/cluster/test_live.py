@@ -12,6 +12,7 @@ import pytest
 
 from meshkit import Cluster, NoEndpoint, Pipeline, Retry, RoundRobin
 from meshkit.balance.prequal import Prequal
+from meshkit.balance.sticky import Sticky
 from meshkit.cluster.checks import HttpCheck, TcpCheck
 from meshkit.cluster.outliers import OutlierDetection
 from meshkit.discover.file import File
@@ -138,3 +139,14 @@ def test_an_outlier_is_out_after_its_failures(servers):
         pipeline = made._transport.pipeline
         picks = {name: each["picks"] for name, each in pipeline.snapshot()["orders"].items()}
         assert picks[f"127.0.0.1:{servers[0].server_port}"] == 2
+
+
+def test_a_session_stays_with_its_cookie(servers):
+    for mode in ("balanced", "persistent"):
+        cluster = Cluster("orders", [*map(url, servers)], balancer=Sticky(RoundRobin(), mode=mode))
+        with client(Retry(on="connect-failure"), cluster) as made:
+            first = int(made.get("/").text)
+            assert "meshkit" in made.cookies
+            assert answers(made, 12) == {first: 12}
+            made.cookies.clear()
+            assert len({int(made.get("/").text) for _ in range(3) if not made.cookies.clear()}) == 3
