@@ -1,7 +1,7 @@
 """``python -m benchmarks [GROUP ...] [--only GROUP] [--quick] [--json FILE] [--markdown FILE] [--uvloop]``.
 
-Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, cluster, client,
-memory, import. All of them take about seven minutes, with ``--quick`` about two; most of that is ``client``.
+Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, cluster, hashing,
+update, client, memory, import. All of them take about eight minutes, with ``--quick`` about two; most of it ``client``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from . import (
     concurrency,
     floors,
     footprint,
+    hashing,
     hedge,
     limit,
     report,
@@ -28,6 +29,7 @@ from . import (
     share,
     shed,
     stack,
+    update,
     window,
     wire,
     wire_bodies,
@@ -37,7 +39,8 @@ from .measure import FULL, QUICK
 from .rows import Line
 
 ROOMS = (
-    *(floors, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, cluster, client),
+    *(floors, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi),
+    *(cluster, hashing, update, client),
     *(wire, wire_bodies, wire_idle),
     footprint,
 )

@@ -19,8 +19,9 @@ def pick_and_report(endpoints: int) -> Callable[[], Any]:
 
     success = Verdict.SUCCESS
     balancer = PeakEwma().start(Random(1))
-    balancer.arrange([Member(Endpoint(f"10.0.{n // 250}.{n % 250}:80"), balancer.load(1)) for n in range(endpoints)])
-    pick = balancer.pick
+    members = [Member(Endpoint(f"10.0.{n // 250}.{n % 250}:80"), balancer.load(1)) for n in range(endpoints)]
+    *_, arranged = balancer.arrange(members, None)
+    pick = arranged.pick
     now = 0.0
     call = Call(None, None, now)
 

@@ -27,11 +27,13 @@ import time
 from collections.abc import Callable
 from math import inf
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from ..call import Call, Failure, Verdict
 from ..engine import survive
 from ..errors import ConfigError, Rejected
+from ..fields.pairs import cookie, parameter
 from ..function import judged
 from .client import Clients, network_of
 
@@ -44,7 +46,9 @@ Judge = Callable[[Any, BaseException | None], Verdict | None]
 """``(exchange, error)`` to a verdict: asked when an answer begins (``exchange.status``, ``exchange.headers``), and
 again if the app raises. ``None`` leaves it to the table above."""
 
-FACTS = ("client", "client-network", "host", "method", "path", "scheme", "user", "header:<name>", "state:<name>")
+ALONE = ("client", "client-network", "host", "method", "path", "scheme", "uri", "user")
+UNDER_A_NAME = ("header", "cookie", "query", "state")
+FACTS = (*ALONE, *(f"{kind}:<name>" for kind in UNDER_A_NAME))
 PLAIN = (str, int, bytes, tuple, UUID)
 NAMED = ("identity", "pk", "id", "username", "display_name")
 EARLY = 1e-6
@@ -184,9 +188,15 @@ class AsgiDoor:
             return scope.get("scheme", "http")
         if name == "user":
             return user(scope.get("user"))
+        if name == "uri":
+            return uri(scope)
         kind, _, which = name.partition(":")
         if kind == "header" and which:
             return field(scope, which.lower().encode("latin-1", "replace"))
+        if kind == "cookie" and which:
+            return cookie(lines(scope, b"cookie"), which)
+        if kind == "query" and which:
+            return parameter(scope.get("query_string", b"").decode("latin-1"), which)
         if kind == "state" and which:
             return (scope.get("state") or NONE).get(which)
         raise _unknown(name)
@@ -194,7 +204,7 @@ class AsgiDoor:
     def knows(self, name: str, /) -> None:
         """Raises `ConfigError` for what is none of `FACTS`."""
         kind, _, which = name.partition(":")
-        if name not in FACTS[:-2] and not (which and kind in ("header", "state")):
+        if name not in ALONE and not (which and kind in UNDER_A_NAME):
             raise _unknown(name)
 
 
@@ -204,8 +214,20 @@ def _unknown(name: str) -> ConfigError:
 
 def field(scope: Any, name: bytes) -> str | None:
     """The field's value, its lines joined in order."""
-    lines = [value for each, value in scope["headers"] if each == name]
-    return b", ".join(lines).decode("latin-1") if lines else None
+    found = lines(scope, name)
+    return ", ".join(found) if found else None
+
+
+def lines(scope: Any, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for each, value in scope["headers"] if each == name]
+
+
+def uri(scope: Any) -> str:
+    """The path with the query, as sent; where the server tells no more than the decoded path, that one encoded."""
+    raw = scope.get("raw_path")
+    path = raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"], safe="/!$&'()*+,;=:@~")
+    query = scope.get("query_string", b"").decode("latin-1")
+    return f"{path}?{query}" if query else path
 
 
 def user(value: Any) -> Any:

@@ -35,7 +35,7 @@ from typing import Any
 import attrs
 
 from ..call import Call, Verdict
-from ..options import count, seconds
+from ..options import count, no_decorator, seconds
 from .choices import Choices
 
 __all__ = ["PeakEwma", "PeakLatency"]
@@ -59,6 +59,8 @@ class PeakEwma:
     decay: float = attrs.field(default=10.0, validator=seconds())
     choices: int = attrs.field(default=2, validator=count(1, 64))
     penalty: float = attrs.field(default=1.0, validator=seconds())
+
+    __call__ = no_decorator
 
     def start(self, rng: Random, /) -> Choices:
         return Choices(partial(PeakLatency, decay=self.decay, penalty=self.penalty), self.choices, rng)

@@ -23,8 +23,8 @@ from .balancer import Member
 
 __all__ = ["SLICE", "Smooth"]
 
-SLICE = 1024
-"""Members that are looked at in a millisecond, on a slow machine."""
+SLICE = 512
+"""Members that are looked at in half a millisecond or so."""
 
 _phase = itemgetter(0)
 
@@ -34,16 +34,31 @@ class _Lane:
 
     __slots__ = ("credit", "members", "places", "turn", "weight")
 
-    def __init__(self, weight: float, entries: list[tuple[float, int, Member]], total: float) -> None:
+    def __init__(self, weight: float, members: list[Member], places: list[int], turn: int, credit: float) -> None:
         self.weight = weight
-        entries.sort(key=_phase)
-        late = bisect_right(entries, entries[0][0] + 0.5, key=_phase)
-        self.turn = len(entries) - late
-        owed = self.turn - sum(map(_phase, entries))
-        self.credit = round(owed * total / len(entries), 6)  # whole weights have whole credits again
-        entries = [*entries[late:], *entries[:late]]
-        self.members = [member for _, _, member in entries]
-        self.places = [place for _, place, _ in entries]
+        self.members = members
+        self.places = places
+        self.turn = turn
+        self.credit = credit
+
+
+def _lane(weight: float, entries: list[tuple[float, int, Member]], total: float) -> Generator[None, None, _Lane]:
+    """A lane of (phase, place, member); whose phase is more than a half above the least has had its turn."""
+    entries.sort(key=_phase)
+    large = len(entries) > SLICE
+    if large:
+        yield
+    late = bisect_right(entries, entries[0][0] + 0.5, key=_phase)
+    turn = len(entries) - late
+    owed = turn - sum(map(_phase, entries))
+    credit = round(owed * total / len(entries), 6)  # whole weights have whole credits again
+    entries = [*entries[late:], *entries[:late]]
+    if large:
+        yield
+    members = [member for _, _, member in entries]
+    if large:
+        yield
+    return _Lane(weight, members, [place for _, place, _ in entries], turn, credit)
 
 
 class Smooth:
@@ -51,9 +66,9 @@ class Smooth:
 
     __slots__ = ("lanes", "only", "total")
 
-    def __init__(self, lanes: dict[float, list[tuple[float, int, Member]]], total: float) -> None:
+    def __init__(self, lanes: list[_Lane], total: float) -> None:
         self.total = total
-        self.lanes = tuple(_Lane(weight, entries, total) for weight, entries in lanes.items())
+        self.lanes = lanes
         self.only = self.lanes[0] if len(self.lanes) == 1 else None
 
     @classmethod
@@ -63,8 +78,9 @@ class Smooth:
         """``before``: the order until now, whichever; ``None``: the first in order is drawn."""
         lanes: dict[float, list[tuple[float, int, Member]]] = {}
         rest = dict(zip(members, weights, strict=True))
-        place = -1
+        last = -1
         for n, (member, phase, place) in enumerate(before.phases() if before is not None else (), 1):
+            last = max(last, place)
             weight = rest.pop(member, 0.0)
             if weight:
                 lanes.setdefault(weight, []).append((phase, place, member))
@@ -73,10 +89,15 @@ class Smooth:
         new = list(rest)
         first = int(random() * len(new)) if before is None else 0
         for n, member in enumerate([*new[first:], *new[:first]], 1):
-            lanes.setdefault(rest[member], []).append((0.0, place + n, member))
+            lanes.setdefault(rest[member], []).append((0.0, last + n, member))
             if not n % SLICE:
                 yield
-        return cls(lanes, sum(weights))
+        total = sum(weights)
+        made = []
+        for weight, entries in lanes.items():
+            made.append((yield from _lane(weight, entries, total)))
+            yield
+        return cls(made, total)
 
     def next(self) -> Member:
         lane = self.only or self._richest()

@@ -23,6 +23,7 @@ from .door import HttpxDoor, Judge, Spent, named
 from .library import installed, library_of
 from .notes import notes_for
 from .outgoing import ATTEMPT, DEADLINE, Fields
+from .whole import fetch, fetching
 
 if TYPE_CHECKING:
     import httpx
@@ -44,6 +45,8 @@ else:
 __all__ = ["AsyncMeshTransport", "MeshTransport"]
 
 NONE: dict[str, Any] = {}
+LARGEST = 2**30
+"""Bytes of a body that is read as a whole."""
 SLACK = 0.002
 """Seconds by which a timer of the operating system may be early."""
 
@@ -60,6 +63,10 @@ class AsyncMeshTransport(_Async):
     A call with a deadline sends on what remains of it, in the field named ``deadline``; an attempt that is not the
     first sends its number in the field named ``attempt``. ``None``: neither.
 
+    An answer is judged when its head is there, and from then on it is the caller's. With ``whole`` its body is read
+    before that, if it is no longer than so many bytes and no event stream: a connection that is lost in the midst of
+    one is then an attempt that failed, and may be repeated.
+
     Raises what ``inner`` raises, unchanged, and the pipeline's own errors, which are the library's as well: a
     `Rejected` is a ``TransportError``, a `TimedOut` a ``TimeoutException``. What cannot be built is a `ConfigError`.
     """
@@ -73,6 +80,7 @@ class AsyncMeshTransport(_Async):
         spent: Spent | None = None,
         deadline: str | None = DEADLINE,
         attempt: str | None = ATTEMPT,
+        whole: int = 0,
     ) -> None:
         from ..runtime.tasks import bind  # asyncio and anyio are loaded by those who await
         from .async_body import AsyncBody
@@ -109,7 +117,9 @@ class AsyncMeshTransport(_Async):
             copies=COPIES,
         )
         check(door, pipeline.specs)
-        self._invoke = bind(pipeline, door, inner.handle_async_request)
+        _check_whole("AsyncMeshTransport", whole)
+        send = inner.handle_async_request
+        self._invoke = bind(pipeline, door, fetching(send, whole) if whole else send)
 
     async def handle_async_request(self, request: Any) -> Any:
         """One call. The response's permits are held until its body is closed."""
@@ -163,6 +173,7 @@ class MeshTransport(_Sync):
         spent: Spent | None = None,
         deadline: str | None = DEADLINE,
         attempt: str | None = ATTEMPT,
+        whole: int = 0,
     ) -> None:
         from ..runtime.threads import bind
 
@@ -172,6 +183,8 @@ class MeshTransport(_Sync):
         check_sync(pipeline.specs, bounds_attempts=True)
         self.pipeline = pipeline
         self.inner = inner
+        _check_whole("MeshTransport", whole)
+        self._whole = whole
         self._clock = pipeline.clock
         self._fields = Fields("MeshTransport", deadline, attempt)
         door = HttpxDoor(
@@ -215,17 +228,21 @@ class MeshTransport(_Sync):
 
     def _send(self, request: Any, call: Call) -> Any:
         if call.deadline is None:
-            return self.inner.handle_request(request)
+            return self._ask(request)
         began = self._clock()
         if began >= call.deadline:
             raise expired(call, call.began_at, began)
         try:
-            return self.inner.handle_request(request)
+            return self._ask(request)
         except library_of(request).TimeoutException as error:
             now = self._clock()
             if now < call.deadline - SLACK:
                 raise  # one of the client's own timeouts was shorter
             raise expired(call, began, now) from error
+
+    def _ask(self, request: Any) -> Any:
+        response = self.inner.handle_request(request)
+        return fetch(response, self._whole) if self._whole else response
 
     def close(self) -> None:
         """Close ``inner``."""
@@ -252,6 +269,12 @@ def _check(policy: str, pipeline: Any, inner: Any, method: str) -> None:
         raise ConfigError.of(policy, "pipeline", pipeline, "give a Pipeline, such as Pipeline(Timeout(2.0))")
     if isinstance(inner, type) or not callable(getattr(inner, method, None)) or _is_other(inner, method):
         raise ConfigError.of(policy, "inner", inner, f"give a transport, an object with the method {method}")
+
+
+def _check_whole(policy: str, whole: Any) -> None:
+    if isinstance(whole, bool) or not isinstance(whole, int) or not 0 <= whole <= LARGEST:
+        fix = f"give a number of bytes up to {LARGEST}, such as 65536; 0: its head is an answer"
+        raise ConfigError.of(policy, "whole", whole, fix)
 
 
 def _is_other(inner: Any, method: str) -> bool:

@@ -52,6 +52,22 @@ def test_the_facts_of_a_request() -> None:
     assert facts(scope, "state:tenant", "state:other") == ["t1", None]
 
 
+def test_the_uri_the_query_and_the_cookies_of_a_request() -> None:
+    scope = http("/a b/caf\xe9", headers=[("cookie", "a=1; sid=x"), ("cookie", 'q="y z"')])
+    scope["query_string"] = b"q=1&q=2&n=a+%C3%A9&flag"
+    scope.pop("raw_path", None)
+    assert facts(scope, "uri") == ["/a%20b/caf%C3%A9?q=1&q=2&n=a+%C3%A9&flag"]
+    scope["raw_path"] = b"/a%20b/caf%c3%a9"
+    assert facts(scope, "uri") == ["/a%20b/caf%c3%a9?q=1&q=2&n=a+%C3%A9&flag"]  # as sent
+    scope["raw_path"] = b"/a%20b?q=1"  # a server that puts the query there too
+    scope["query_string"] = b"q=1"
+    assert facts(scope, "uri", "query:q", "query:n") == ["/a%20b?q=1", "1", None]
+    assert facts(scope, "cookie:sid", "cookie:q", "cookie:a", "cookie:none") == ["x", "y z", "1", None]
+    bare = http("/")
+    del bare["query_string"]
+    assert facts(bare, "uri", "query:q", "cookie:sid") == ["/", None, None]
+
+
 def test_where_there_is_nothing_there_is_none() -> None:
     scope = websocket(client=None)
     assert facts(scope, "client", "client-network", "host", "user", "state:tenant") == [None] * 5
@@ -73,9 +89,9 @@ def test_a_subscriber_has_a_network() -> None:
 @pytest.mark.parametrize(
     ("name", "known"),
     [
-        *((name, True) for name in ("client", "client-network", "path", "method", "host", "scheme", "user")),
-        *((name, True) for name in ("header:X-Tag", "state:tenant")),
-        *((name, False) for name in ("ip", "header:", "state:", "headers", "query", "")),
+        *((name, True) for name in ("client", "client-network", "path", "method", "host", "scheme", "uri", "user")),
+        *((name, True) for name in ("header:X-Tag", "state:tenant", "query:q", "cookie:sid")),
+        *((name, False) for name in ("ip", "header:", "state:", "query:", "cookie:", "headers", "query", "")),
     ],
 )
 def test_what_it_knows_is_what_it_tells(name: str, known: bool) -> None:

@@ -240,6 +240,12 @@ FACTS = [
     ("origin", "https://shop.example:8443"),
     ("method", "POST"),
     ("path", "/a b"),
+    ("uri", "/a%20b?q=1&q=2&n=a+%C3%A9"),
+    ("query:q", "1"),
+    ("query:n", "a é"),
+    ("query:none", None),
+    ("cookie:sid", "s=1"),
+    ("cookie:SID", None),
     ("header:x-api-key", "k1"),
     ("header:X-API-Key", "k1"),
     ("header:x-none", None),
@@ -252,14 +258,14 @@ FACTS = [
 def test_facts(lib: ModuleType, name: str, value: Any) -> None:
     request = lib.Request(
         "POST",
-        "https://user:pass@Shop.example:8443/a%20b?q=1",
-        headers={"X-API-Key": "k1"},
+        "https://user:pass@Shop.example:8443/a%20b?q=1&q=2&n=a+%C3%A9",
+        headers=[("X-API-Key", "k1"), ("Cookie", "a=1"), ("Cookie", 'b="2"; sid=s=1')],
         extensions={"tenant": 7},
     )
     assert door().fact(call(request), name) == value
 
 
-@pytest.mark.parametrize("name", ["hots", "header:", "header", "query:q", ""])
+@pytest.mark.parametrize("name", ["hots", "header:", "header", "query:", "query", "cookie:", "uri:x", ""])
 def test_an_unknown_fact_says_which_there_are(lib: ModuleType, name: str) -> None:
     with pytest.raises(ConfigError, match="header:<name>"):
         door().fact(call(lib.Request("GET", "http://a")), name)

@@ -214,7 +214,7 @@ async def test_the_transport_of_the_other_colour(lib: ModuleType) -> None:
 @pytest.mark.parametrize("transport", [MeshTransport, AsyncMeshTransport])
 def test_a_name_that_no_request_has_is_an_error_before_any_request(lib: ModuleType, transport: Any) -> None:
     for name in ("user", "header:", "headers:x", "url.host"):
-        said = f"RateLimit: cost={name!r}: name one of scheme, host, origin, method, path, header:<name>,"
+        said = f"RateLimit: cost={name!r}: name one of scheme, host, origin, method, path, uri, header:<name>,"
         with pytest.raises(ConfigError, match=said):
             transport(Pipeline(Shadow(RateLimit("1/s", cost=name))), site(lib))
     for name in ("scheme", "host", "origin", "method", "path", "header:x-user", "extension:user"):
