@@ -5,7 +5,6 @@ A pick is what happens under the lock: the key's hash is at hand by then. What t
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from operator import attrgetter
 from random import Random
@@ -57,10 +56,11 @@ class Picks:
         return await self.row().measure(effort)
 
     def row(self) -> Row:
-        from meshkit.balance.hashed import Hashed
+        from meshkit import balance
+        from meshkit.balance import Hashed
         from meshkit.call import Call
 
-        table = getattr(importlib.import_module(f"meshkit.balance.{self.table.lower()}"), self.table)(**self.options)
+        table = getattr(balance, self.table)(**self.options)
         balancer = Hashed(attrgetter("request"), table, bound=self.bound).start(Random(1))
         *_, arranged = balancer.arrange(members(balancer, self.endpoints), None)
         calls = [Call(None, key, 0.0) for key in KEYS]
@@ -104,13 +104,13 @@ def uhashring(endpoints: int) -> Callable[[Any], Any]:
 
 def key() -> Callable[[Any], Any]:
     """What the asker does, once a key is told."""
-    from meshkit.balance.hashed import Hashed
+    from meshkit.balance import Hashed
 
     return Hashed(attrgetter("request")).start(Random(1)).facts  # type: ignore[no-any-return]
 
 
 def build(weighted: bool) -> Callable[[], Any]:
-    from meshkit.balance.hashed import Hashed
+    from meshkit.balance import Hashed
 
     balancer = Hashed("path").start(Random(1))
     some = members(balancer, 1000, weighted)

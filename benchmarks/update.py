@@ -97,15 +97,13 @@ class Update:
 
 
 def maglev(size: int) -> Any:
-    from meshkit.balance.hashed import Hashed
-    from meshkit.balance.maglev import Maglev
+    from meshkit.balance import Hashed, Maglev
 
     return Hashed("path", Maglev(size=size))
 
 
 def ring() -> Any:
-    from meshkit.balance.hashed import Hashed
-    from meshkit.balance.ring import Ring
+    from meshkit.balance import Hashed, Ring
 
     return Hashed("path", Ring(least=160 * ENDPOINTS))
 

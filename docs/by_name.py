@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/balancers-by-name.md`` from ``meshkit.balance.vocabulary``: ``python docs/by_name.py``."""
+"""Writes ``docs/reference/balancers-by-name.md`` from the vocabulary of `meshkit.balance`: ``python docs/by_name.py``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from meshkit.balance.vocabulary import VENDORS, named
+from meshkit.balance import VENDORS, named
 
 PAGE = Path(__file__).with_name("reference") / "balancers-by-name.md"
 GIVEN = {"key": "header:x-user", "maxconn": 100, "name": "x-user", "selectors": [["stage"]]}
@@ -28,7 +28,7 @@ HEAD = """# Balancers by name
 
 ```python
 from meshkit import Cluster
-from meshkit.balance.vocabulary import named
+from meshkit.balance import named
 
 cluster = Cluster("shop", ["10.0.0.1:80", "10.0.0.2:80"], balancer=named("haproxy", "leastconn"))
 assert named("haproxy", "random(3)") == named("envoy", "LEAST_REQUEST", choice_count=3, active_request_bias=None)

@@ -77,7 +77,7 @@ class Page(html.parser.HTMLParser):
 
 def test_it_ends_with_a_table_and_a_report(tmp_path: Path) -> None:
     report = tmp_path / "deep" / "report.html"
-    with demo(tmp_path, "--seconds", 3, "--rate", 20, "--report", report) as process:
+    with demo(tmp_path, "--seconds", 2, "--rate", 20, "--report", report) as process:
         said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, said
     rows = {line[:18].strip(): line[18:].split() for line in said.splitlines()}
@@ -87,8 +87,8 @@ def test_it_ends_with_a_table_and_a_report(tmp_path: Path) -> None:
     assert report.as_uri() in said
     page = Page(report.read_text("utf-8"))
     assert page.open == page.links == []
-    assert page.found["table"] == 4
-    assert page.found["svg"] == 17
+    assert page.found["table"] == 5
+    assert page.found["svg"] == 20
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")

@@ -28,7 +28,7 @@ MAY_IMPORT = {"call", "policy", "errors", "options", "sketch", "condition", "fac
 """What a policy room may import of meshkit besides itself."""
 DIVERTS = {"fault": {"section"}}
 """A fault sends the call to a section of its own."""
-WHEELS = {"meshkit.balance.hashes": {"xxhash"}}
+WHEELS = {"meshkit.balance.hashing.hashes": {"xxhash"}}
 """Optional ones that only compute."""
 IMPURE = {
     "aiohttp", "anyio", "asyncio", "concurrent", "contextvars", "httpcore", "httpx", "httpx2", "io", "logging",

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from ..balance.probes import PATH, written
+from ..balance.report.probes import PATH, written
 from ..errors import ConfigError
 from .exchange import Message, Receive, Send
 

@@ -75,7 +75,6 @@ class Membership:
         self.leaving = [member for member in self.leaving if not idle(member)]
         return not self.leaving and all(map(idle, self.members))
 
-
     def snapshot(self, now: float) -> dict[str, Any]:
         total = sum(member.picks for member in self.members) or 1
         picture: dict[str, Any] = {}

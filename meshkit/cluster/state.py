@@ -201,7 +201,7 @@ class ClusterState:
             self._due = AT_ONCE
 
     def _member(self, endpoint: Endpoint) -> Member:
-        states, load = self._states(endpoint.weight)
+        states, load = self._states(endpoint.weight or 1)
         member = Member(endpoint, load, states)
         if self.checks:
             member.checked = unchecked(self.checks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..balance.probes import read
+from ..balance.report.probes import read
 from ..upstream import Limits, Origin, Pool
 
 __all__ = ["probe"]

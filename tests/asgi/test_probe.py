@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshkit.asgi.probe import ENOUGH, KEPT, Probe, Rif, bucket
-from meshkit.balance.probes import PATH, read
+from meshkit.balance.report.probes import PATH, read
 from meshkit.errors import ConfigError
 
 from .stand_ins import GONE, LAST, MORE, START, Client, Clock, answering, ask, http, websocket

@@ -8,7 +8,7 @@ from random import Random
 import attrs
 
 from meshkit.balance import Member
-from meshkit.balance.hashed import Hashed
+from meshkit.balance.hashing.hashed import Hashed
 from meshkit.call import Call
 
 M64 = 2**64 - 1

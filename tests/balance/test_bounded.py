@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshkit.balance.bounded import BoundedLoad, Crowd
-from meshkit.balance.hashed import Hashed
-from meshkit.balance.maglev import Maglev
-from meshkit.balance.modulo import Modulo, NginxHash
-from meshkit.balance.rendezvous import Rendezvous
-from meshkit.balance.ring import Ketama, Ring
+from meshkit.balance.hashing.bounded import BoundedLoad, Crowd
+from meshkit.balance.hashing.hashed import Hashed
+from meshkit.balance.hashing.maglev import Maglev
+from meshkit.balance.hashing.modulo import Modulo, NginxHash
+from meshkit.balance.hashing.rendezvous import Rendezvous
+from meshkit.balance.hashing.ring import Ketama, Ring
 from meshkit.call import Call, Verdict
 from meshkit.errors import ConfigError
 

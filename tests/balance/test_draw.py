@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshkit.balance import Member
-from meshkit.balance.draw import RandomChoice
+from meshkit.balance.turns.draw import RandomChoice
 from meshkit.call import Call
 from meshkit.errors import ConfigError
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshkit.balance.hashed import Hashed
-from meshkit.balance.hashes import xxh64
-from meshkit.balance.keys import Combined, Hash
-from meshkit.balance.maglev import Maglev
-from meshkit.balance.modulo import Modulo, NginxHash, NginxIpHash
-from meshkit.balance.rendezvous import Rendezvous
-from meshkit.balance.ring import Ketama, NginxConsistent, Ring
+from meshkit.balance.hashing.hashed import Hashed
+from meshkit.balance.hashing.hashes import xxh64
+from meshkit.balance.hashing.keys import Combined, Hash
+from meshkit.balance.hashing.maglev import Maglev
+from meshkit.balance.hashing.modulo import Modulo, NginxHash, NginxIpHash
+from meshkit.balance.hashing.rendezvous import Rendezvous
+from meshkit.balance.hashing.ring import Ketama, NginxConsistent, Ring
 from meshkit.call import Call
 from meshkit.errors import ConfigError
 

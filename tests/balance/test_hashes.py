@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit.balance import hashes
+from meshkit.balance.hashing import hashes
 
 VECTORS = json.loads(Path(__file__).with_name("hashes.json").read_text("utf-8"))
 HAPROXY = VECTORS["haproxy"]["rows"]

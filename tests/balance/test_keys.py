@@ -2,9 +2,9 @@
 
 import pytest
 
-from meshkit.balance.hashed import Hashed
-from meshkit.balance.hashes import xxh64
-from meshkit.balance.keys import Combined, Domain, FirstOf, Hash, Key, Network, RdpCookie, Uri, reading, text
+from meshkit.balance.hashing.hashed import Hashed
+from meshkit.balance.hashing.hashes import xxh64
+from meshkit.balance.hashing.keys import Combined, Domain, FirstOf, Hash, Key, Network, RdpCookie, Uri, reading, text
 from meshkit.call import Call
 from meshkit.errors import ConfigError
 from meshkit.fact import check

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshkit.balance import InFlight, LeastRequest, Member
-from meshkit.balance.first import First, Places
-from meshkit.balance.least import Least
-from meshkit.balance.least_connections import Connections, LeastConnections
-from meshkit.balance.least_response_time import ResponseTime
+from meshkit.balance.load.first import First, Places
+from meshkit.balance.load.least import Least
+from meshkit.balance.load.least_connections import Connections, LeastConnections
+from meshkit.balance.load.least_response_time import ResponseTime
 from meshkit.call import Call, Verdict
 from meshkit.errors import ConfigError
 

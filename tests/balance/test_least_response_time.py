@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from meshkit.balance.least_response_time import LeastResponseTime, ResponseTime
+from meshkit.balance.load.least_response_time import LeastResponseTime, ResponseTime
 from meshkit.call import Call, Verdict
 from meshkit.errors import ConfigError
 

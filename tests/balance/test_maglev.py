@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshkit.balance.hashes import xxh64
-from meshkit.balance.maglev import Maglev
+from meshkit.balance.hashing.hashes import xxh64
+from meshkit.balance.hashing.maglev import Maglev
 from meshkit.errors import ConfigError
 
 from .tables import addresses, calling, keyed, made, started

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit.balance import hashes
-from meshkit.balance.modulo import Modulo, NginxHash, NginxIpHash, laid_out, whole
+from meshkit.balance.hashing import hashes
+from meshkit.balance.hashing.modulo import Modulo, NginxHash, NginxIpHash, laid_out, whole
 from meshkit.errors import ConfigError
 
 from .tables import addresses, calling, keyed, made, names, started

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshkit.balance import LeastRequest, Member, RoundRobin
-from meshkit.balance.override import Override
+from meshkit.balance.around.override import Override
 from meshkit.call import Call
 from meshkit.cluster import Endpoint
 from meshkit.errors import ConfigError, NoEndpoint
@@ -262,7 +262,7 @@ async def name(call):
         ({"also": ("ejected", "gone")}, "also"),
         ({"strict": 1}, "strict"),
     ],
-    ids=str,
+    ids=lambda value: str(value).partition(" at 0x")[0],
 )
 def test_what_cannot_be_built(options, message):
     with pytest.raises(ConfigError, match=message):

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshkit.balance import Member
-from meshkit.balance.prequal import UNDER_WAY, Prequal, reuse
-from meshkit.balance.probes import RECENT, Answer, Pool, best, read, worst, written
+from meshkit.balance.report.prequal import UNDER_WAY, Prequal, reuse
+from meshkit.balance.report.probes import RECENT, Answer, Pool, best, read, worst, written
 from meshkit.call import Call
 from meshkit.errors import ConfigError
 

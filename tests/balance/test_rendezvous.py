@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit.balance.hashes import xxh64
-from meshkit.balance.rendezvous import Rendezvous, log, mixed
+from meshkit.balance.hashing.hashes import xxh64
+from meshkit.balance.hashing.rendezvous import Rendezvous, log, mixed
 
 from .tables import M64, addresses, keyed, made, names, shares
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshkit.balance import Member
-from meshkit.balance.dynamic_ratio import DynamicRatio, free
-from meshkit.balance.observed import Observed, Predictive
-from meshkit.balance.rated import Rated, WeightedByReports, capacity
-from meshkit.balance.reported import LeastReported, Reported, reported
+from meshkit.balance.report.dynamic_ratio import DynamicRatio, free
+from meshkit.balance.report.observed import Observed, Predictive
+from meshkit.balance.report.rated import Rated, WeightedByReports, capacity
+from meshkit.balance.report.reported import LeastReported, Reported, reported
 from meshkit.call import Call, Verdict
 from meshkit.errors import ConfigError
 
@@ -29,8 +29,9 @@ def answered(report):
 
 
 def answer(load, now, report, verdict=Verdict.SUCCESS):
-    call = answered(report)
+    call = answered({"x": 9.0})  # of an earlier attempt, at another endpoint
     load.enter(call, now)
+    call.report = report
     load.exit(call, now, now, verdict)
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshkit.balance.hashes import crc32, murmur64a, xxh64
-from meshkit.balance.ring import Ketama, NginxConsistent, Ring
+from meshkit.balance.hashing.hashes import crc32, murmur64a, xxh64
+from meshkit.balance.hashing.ring import Ketama, NginxConsistent, Ring
 from meshkit.errors import ConfigError
 
 from .tables import M64, addresses, calling, keyed, made, names, shares, started

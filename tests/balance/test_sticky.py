@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from meshkit import Cluster as RealCluster
 from meshkit import Endpoint
 from meshkit.balance import LeastRequest, Member, PeakEwma, RoundRobin
-from meshkit.balance.prequal import Prequal
-from meshkit.balance.sessions import SLOTS, Table
-from meshkit.balance.sticky import Sticky
+from meshkit.balance.around.sessions import SLOTS, Table
+from meshkit.balance.around.sticky import Sticky
+from meshkit.balance.report.prequal import Prequal
 from meshkit.call import Call
 from meshkit.errors import ConfigError
 from meshkit.fact import check

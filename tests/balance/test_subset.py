@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshkit.balance import LeastRequest, Member, RoundRobin
-from meshkit.balance.criteria import parsed
-from meshkit.balance.subset import Selector, Subset, merged
+from meshkit.balance.around.criteria import parsed
+from meshkit.balance.around.subset import Selector, Subset, merged
 from meshkit.call import Call
 from meshkit.errors import ConfigError, NoEndpoint
 

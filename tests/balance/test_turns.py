@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshkit.balance import Member, RoundRobin
-from meshkit.balance.stride import WHOLE, Stride, scaled
+from meshkit.balance.turns.stride import WHOLE, Stride, scaled
 from meshkit.call import Call
 from meshkit.errors import ConfigError
 

@@ -8,15 +8,15 @@ import pytest
 
 from meshkit import Endpoint
 from meshkit.balance import LeastRequest, Member, PeakEwma, RoundRobin
-from meshkit.balance.dynamic_ratio import DynamicRatio
-from meshkit.balance.first import First
-from meshkit.balance.hashed import Hashed
-from meshkit.balance.keys import FirstOf, Uri
-from meshkit.balance.least_connections import LeastConnections
-from meshkit.balance.maglev import Maglev
-from meshkit.balance.modulo import Modulo
-from meshkit.balance.ring import NginxConsistent, Ring
-from meshkit.balance.vocabulary import VENDORS, named
+from meshkit.balance.hashing.hashed import Hashed
+from meshkit.balance.hashing.keys import FirstOf, Uri
+from meshkit.balance.hashing.maglev import Maglev
+from meshkit.balance.hashing.modulo import Modulo
+from meshkit.balance.hashing.ring import NginxConsistent, Ring
+from meshkit.balance.load.first import First
+from meshkit.balance.load.least_connections import LeastConnections
+from meshkit.balance.report.dynamic_ratio import DynamicRatio
+from meshkit.balance.words.vocabulary import VENDORS, named
 from meshkit.call import Call
 from meshkit.errors import ConfigError
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from meshkit import Cluster, NoEndpoint, Pipeline, Retry, RoundRobin
-from meshkit.balance.prequal import Prequal
-from meshkit.balance.sticky import Sticky
+from meshkit.balance.around.sticky import Sticky
+from meshkit.balance.report.prequal import Prequal
 from meshkit.cluster.checks import HttpCheck, TcpCheck
 from meshkit.cluster.outliers import OutlierDetection
 from meshkit.discover.file import File

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ..plot import Figure
 from .at_the_door import AtTheDoor
+from .come_and_go import ComeAndGo
 from .four_upstreams import FourUpstreams
 from .one_argument import OneArgument
 from .rate_limited import RateLimited
@@ -47,4 +48,4 @@ class Scene(Protocol):
         """For the report."""
 
 
-SCENES: tuple[type[Scene], ...] = (FourUpstreams, RateLimited, AtTheDoor, OneArgument)
+SCENES: tuple[type[Scene], ...] = (FourUpstreams, ComeAndGo, RateLimited, AtTheDoor, OneArgument)

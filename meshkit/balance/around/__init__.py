@@ -1,0 +1,1 @@
+"""A balancer around a balancer."""

@@ -1,0 +1,1 @@
+"""A key of the call x a table that says whose it is."""

@@ -1,0 +1,234 @@
+"""Where is a key in a table that everybody is in equally often? Maglev hashing.
+
+    offset = xxHash64(key of the endpoint, seed 0) mod M          permutation[j] = (offset + j * skip) mod M
+    skip   = xxHash64(key of the endpoint, seed 1) mod (M - 1) + 1
+
+The endpoints, sorted by key, take turns: each takes the first slot of its permutation that is still free, until all M
+are taken; one of weight w sits out turns so that it has w / (largest weight) of them. A call's slot is
+``xxHash64(key) mod M``: one division, whatever the number of endpoints. Equal weights have equal shares, to one slot.
+When one endpoint leaves, its slots go to the others, and a few others change hands as well: some per cent of them with
+M = 100 N, fewer with a larger M. A ring moves nothing else, and is far less even.
+
+A call that an endpoint has turned away, or whose endpoint is not up, looks at ``hash xor (2^64 - k)``, k = 1, 2, ...
+
+Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer" (NSDI 2016), listing 1. Seeds, order,
+weights and the second look are Envoy's (``maglev_lb.cc``), to the slot.
+
+How it is made: a turn costs M / (free slots) looks on average, for the last slot M. So the last few hundred are found
+the other way round: a free slot s is number ``(s - offset) / skip mod M`` of a permutation; the smallest one is next.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Iterator, Sequence
+from heapq import merge
+from math import ceil, isqrt
+from typing import Any
+
+import attrs
+
+from ...errors import ConfigError
+from ..balancer import RUN, Member
+from .hashes import FAST, xxh64
+
+__all__ = ["Maglev", "MaglevTable"]
+
+M64 = 2**64 - 1
+WORK = 8_000
+"""Looks into the table that take about half a millisecond."""
+TURN = 6
+"""What a turn costs besides, in looks."""
+HASHED = 500 if FAST else 25
+"""Endpoints hashed in a slice."""
+
+
+SORTED = 1000
+"""Endpoints sorted, or merged, in a slice."""
+
+
+def _key(member: Member) -> str:
+    return member.endpoint.hash_key  # type: ignore[no-any-return]
+
+
+def _prime(spec: Any, attribute: Any, value: Any) -> None:
+    fix = "give a prime from 2 to 5000011, at least 100 times the number of endpoints: 65537, 1000003"
+    if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= 5_000_011:
+        raise ConfigError.of("Maglev", "size", value, fix)
+    if any(value % divisor == 0 for divisor in range(2, isqrt(value) + 1)):
+        raise ConfigError.of("Maglev", "size", value, fix)
+
+
+@attrs.frozen
+class Maglev:
+    """A table of ``size`` slots, a prime: 1 % more or less load for an endpoint where it is 100 times their number."""
+
+    size: int = attrs.field(default=65537, validator=_prime)
+
+    place = staticmethod(xxh64)
+
+    @staticmethod
+    def take(number: int) -> int:
+        return number & M64
+
+    def build(self, members: Sequence[Member], before: Any) -> Generator[None, None, MaglevTable]:
+        runs = []
+        for start in range(0, len(members), SORTED):
+            runs.append(sorted(members[start : start + SORTED], key=_key))
+            yield
+        ordered, signature = [], []
+        for n, member in enumerate(merge(*runs, key=_key), 1):
+            ordered.append(member)
+            signature.append((member.endpoint.hash_key, member.weight))
+            if not n % SORTED:
+                yield
+        if before is not None and before.signature == signature:
+            return MaglevTable(ordered, signature, before.slots)
+        slots = yield from _filled(self.size, signature)
+        return MaglevTable(ordered, signature, slots)
+
+
+class MaglevTable:
+    """The slots, and whose they are."""
+
+    __slots__ = ("members", "signature", "size", "slots")
+
+    def __init__(self, members: list[Member], signature: list[tuple[str, float]], slots: array[int]) -> None:
+        self.members = members
+        self.signature = signature
+        self.slots = slots
+        self.size = len(slots)
+
+    def first(self, place: int) -> Member:
+        return self.members[self.slots[place % self.size]]
+
+    def quick(self, asker: Any, further: Callable[[Any, Any], Member]) -> Callable[[Any, float], Member]:
+        """`first` and the pick around it in one function: the dearest part of a pick is calling."""
+        members, slots, size = self.members, self.slots, self.size
+
+        def pick(call: Any, now: float, /) -> Member:
+            place = call.facts[asker]
+            if place is not None and not call.avoid:
+                member: Member = members[slots[place % size]]
+                if member.up:
+                    return member
+            return further(place, call)
+
+        return pick
+
+    def walk(self, place: int) -> Iterator[Member]:
+        members, slots, size = self.members, self.slots, self.size
+        yield members[slots[place % size]]
+        for again in range(1, RUN):
+            yield members[slots[(place ^ M64 + 1 - again) % size]]
+
+
+def _filled(size: int, signature: list[tuple[str, float]]) -> Generator[None, None, array[int]]:
+    """The number of the endpoint in each slot."""
+    count = len(signature)
+    at, skip = [], []
+    for n, (key, _) in enumerate(signature, 1):
+        at.append(xxh64(key) % size)
+        skip.append(xxh64(key, 1) % (size - 1) + 1)
+        if not n % HASHED:
+            yield
+    turns = _Turns([weight for _, weight in signature])
+    yield
+    slots = array("H" if count <= 2**16 else "I", [0]) * size
+    taken = bytearray(size)
+    yield
+    free, few = size, isqrt(size)
+    while free > few:
+        takers = turns.next()
+        done = 0
+        while done < len(takers) and free > few:
+            some = takers[done : done + min(free - few, int(WORK / (TURN + size / free)) + 1)]
+            done += len(some)
+            for n in some:
+                slot = at[n]
+                step = skip[n]
+                while taken[slot]:
+                    slot += step
+                    if slot >= size:
+                        slot -= size
+                taken[slot] = 1
+                slots[slot] = n
+                at[n] = slot
+            free -= len(some)
+            turns.taken(some)
+            yield
+    rest = _zeros(taken)
+    takers = takers[done:]
+    inverse: dict[int, int] = {}
+    work = 0
+    while rest:
+        for n in takers:
+            if n not in inverse:
+                inverse[n] = pow(skip[n], -1, size)
+            start, turned = at[n], inverse[n]
+            nearest = min([(slot - start) * turned % size for slot in rest])
+            at[n] = slot = (start + nearest * skip[n]) % size
+            rest.remove(slot)
+            slots[slot] = n
+            if not rest:
+                break
+            work += TURN + 2 * len(rest)
+            if work > WORK:
+                work = 0
+                yield
+        turns.taken(takers)
+        takers = turns.next()
+    return slots
+
+
+class _Turns:
+    """Who takes a slot in which turn: ``turn * share >= owed``, as doubles have it, with the largest share owed more
+    each time.
+    """
+
+    __slots__ = ("due", "most", "owed", "share", "turn")
+
+    def __init__(self, weights: list[float]) -> None:
+        total = sum(weights)
+        self.share = [weight / total for weight in weights]
+        self.most = max(self.share)
+        self.owed = [0.0] * len(weights)
+        self.due = {1: list(range(len(weights)))}
+        """By number of the turn."""
+        self.turn = 0
+
+    def next(self) -> list[int]:
+        takers: list[int] = []
+        while not takers:
+            self.turn += 1
+            takers = self.due.pop(self.turn, [])
+        takers.sort()
+        return takers
+
+    def taken(self, takers: list[int]) -> None:
+        share, owed, most, turn = self.share, self.owed, self.most, self.turn + 1
+        later = self.due.setdefault(turn, [])
+        for n in takers:
+            debt = owed[n] = owed[n] + most
+            if turn * share[n] >= debt:
+                later.append(n)
+            else:
+                self.due.setdefault(_next(share[n], debt, turn), []).append(n)
+
+
+def _zeros(taken: bytearray) -> list[int]:
+    found, at = [], taken.find(0)
+    while at >= 0:
+        found.append(at)
+        at = taken.find(0, at + 1)
+    return found
+
+
+def _next(share: float, owed: float, turn: int) -> int:
+    """The first turn from this one on with ``turn * share >= owed``."""
+    found = max(turn, ceil(owed / share))
+    while found > turn and (found - 1) * share >= owed:
+        found -= 1
+    while found * share < owed:
+        found += 1
+    return found

@@ -1,0 +1,1 @@
+"""What the endpoints say of their load."""

@@ -1,0 +1,1 @@
+"""In turn, or by lot: what looks at no load."""
