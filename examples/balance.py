@@ -20,23 +20,14 @@ import httpx
 from meshkit import Cluster, Pipeline, Retry, Timeout
 from meshkit.cluster import OutlierDetection
 from meshkit.discover import File
-from meshkit.httpx import AsyncMeshTransport, PoolTransport
+from meshkit.httpx import AsyncMeshTransport
 
 
 def client_over(path: Path) -> httpx.AsyncClient:
     servers = Cluster("orders", File(path, interval=0.1), outliers=OutlierDetection())
     pipeline = Pipeline(Timeout(10.0), Retry("connect-failure, reset"), servers)
-    transport = AsyncMeshTransport(pipeline, Whole())
+    transport = AsyncMeshTransport(pipeline, whole=65536)  # a server may be killed while it answers
     return httpx.AsyncClient(transport=transport, base_url="http://orders")
-
-
-class Whole(PoolTransport):
-    """An answer counts when its body is there. A client gets it when its head is, and then it is too late to retry."""
-
-    async def handle_async_request(self, *request) -> httpx.Response:
-        answer = await super().handle_async_request(*request)
-        await answer.aread()
-        return answer
 
 
 class Server:

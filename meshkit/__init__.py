@@ -7,8 +7,8 @@
     @payments
     async def charge(order: str) -> str: ...
 
-The doors for HTTP clients are in `meshkit.httpx`, the one for servers in `meshkit.asgi`; whole stacks of policies in
-`meshkit.presets`; deadlines that travel in `meshkit.deadline`; all events in `meshkit.observe.events`; and what tests
+The doors for HTTP clients are in `meshkit.httpx`, the one for servers in `meshkit.asgi`; all balancers in
+`meshkit.balance`, sources of endpoints in `meshkit.discover`; whole stacks of policies in `meshkit.presets`; deadlines that travel in `meshkit.deadline`; all events in `meshkit.observe.events`; and what tests
 need in `meshkit.testing`.
 """
 
@@ -19,12 +19,13 @@ if typing.TYPE_CHECKING:
     from .balance import LeastRequest, PeakEwma, RoundRobin
     from .breaker import CircuitBreaker
     from .call import Call, Failure, Verdict
-    from .cluster import Cluster, Endpoint
+    from .cluster import Ceilings, Cluster, Endpoint, HttpCheck, OutlierDetection, SlowStart, TcpCheck
     from .errors import (
         AttemptTimedOut,
         CircuitOpen,
         ConfigError,
         DeadlineExceeded,
+        DiscoveryError,
         MeshError,
         NoEndpoint,
         Overloaded,
@@ -64,6 +65,7 @@ __all__ = [
     "AttemptEnded",
     "AttemptTimedOut",
     "Call",
+    "Ceilings",
     "CircuitBreaker",
     "CircuitOpen",
     "Cluster",
@@ -73,6 +75,7 @@ __all__ = [
     "Constant",
     "DeadlineExceeded",
     "Decorrelated",
+    "DiscoveryError",
     "Endpoint",
     "Exponential",
     "Failure",
@@ -84,11 +87,13 @@ __all__ = [
     "Gradient2",
     "Hedge",
     "Hedged",
+    "HttpCheck",
     "LeastRequest",
     "Limiter",
     "LoadShed",
     "MeshError",
     "NoEndpoint",
+    "OutlierDetection",
     "Overloaded",
     "Pace",
     "PeakEwma",
@@ -104,8 +109,10 @@ __all__ = [
     "Shared",
     "SingleFlight",
     "SlidingWindow",
+    "SlowStart",
     "StaleIfError",
     "StateChanged",
+    "TcpCheck",
     "Throttle",
     "TimedOut",
     "Timeout",
@@ -120,12 +127,13 @@ _HOMES = {
     ".balance": ("LeastRequest", "PeakEwma", "RoundRobin"),
     ".breaker": ("CircuitBreaker",),
     ".call": ("Call", "Failure", "Verdict"),
-    ".cluster": ("Cluster", "Endpoint"),
+    ".cluster": ("Ceilings", "Cluster", "Endpoint", "HttpCheck", "OutlierDetection", "SlowStart", "TcpCheck"),
     ".errors": (
         "AttemptTimedOut",
         "CircuitOpen",
         "ConfigError",
         "DeadlineExceeded",
+        "DiscoveryError",
         "MeshError",
         "NoEndpoint",
         "Overloaded",

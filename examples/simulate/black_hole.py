@@ -1,6 +1,6 @@
 """Who falls for a server that fails at once? It is never busy, so it looks like the best of all.
 
-10 servers of 4 workers, 50 ms a call (exponential), 4 clients, at half of what they can do. From second 10 on one of
+10 servers of 4 workers, 50 ms a call (exponential), 4 clients, at half of what they can do. From second 5 on one of
 them answers every attempt with an error, after a millisecond.
 """
 
@@ -19,7 +19,7 @@ from .contenders import percent, row
 
 NAME = "black-hole"
 SERVERS, WORKERS, WORK, CLIENTS, LOAD = 10, 4, 0.05, 4, 0.5
-FROM, SECONDS = 10.0, 40.0
+FROM, SECONDS = 5.0, 25.0
 BALANCERS: dict[str, Any] = {
     "round robin": RoundRobin(),
     "least request": LeastRequest(),

@@ -50,6 +50,8 @@ class Arrangement:
 
     __slots__ = (
         "_balancer",
+        "_drained",
+        "_far",
         "_key",
         "_localities",
         "_name",
@@ -81,6 +83,7 @@ class Arrangement:
         self._localities = localities
         self._options = (round(100 * overprovision), round(100 * panic), fails)
         self._random = random
+        self._drained = self._far = 0
         self._tiers: dict[int, Tier] = {}
         self._order: tuple[Tier, ...] = ()
         self._spread: Any = None
@@ -93,10 +96,15 @@ class Arrangement:
     def regroup(self, members: Sequence[Member]) -> None:
         """These are the members from now on; or their weights, priorities or localities are others."""
         before, self._tiers = self._tiers, {}
+        self._drained = self._far = 0
         for member in members:
             endpoint = member.endpoint
             member.up = False
-            if endpoint.weight and (self._localities is None or self._localities.admits(endpoint.locality)):
+            if not endpoint.weight:
+                self._drained += 1
+            elif self._localities is not None and not self._localities.admits(endpoint.locality):
+                self._far += 1
+            else:
                 tier = self._tiers.get(endpoint.priority)
                 if tier is None:
                     tier = self._tiers[endpoint.priority] = Tier()
@@ -188,15 +196,16 @@ class Arrangement:
 
     def _reason(self) -> str:
         members = [member for tier in self._tiers.values() for member in tier.members]
-        if not members:
-            return "no endpoint to ask: the cluster has none"
         counts = {
+            "drained": self._drained,
+            "in another zone": self._far,
             "ejected": sum(member.ejected for member in members),
             "found ill": sum(member.checked is False for member in members),
             "not heard of yet": sum(member.checked is None for member in members),
         }
+        every = len(members) + self._drained + self._far
         told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-        return f"no endpoint to ask: of {len(members)}, {told}"
+        return f"no endpoint to ask: of {every}, {told}" if every else "no endpoint to ask: the cluster has none"
 
 
 def _part(group: Group) -> Part:

@@ -25,6 +25,7 @@ from ..errors import ConfigError
 from ..options import flag, no_decorator, number, optional, ratio, seconds
 from .admission import Ceilings
 from .endpoint import Endpoint
+from .slow_start import SlowStart
 from .state import ClusterState
 
 __all__ = ["Cluster"]
@@ -64,6 +65,14 @@ def _spec(example: str) -> Any:
     return check
 
 
+def _kind(kind: type, example: str) -> Any:
+    def check(spec: Any, attribute: Any, value: Any) -> None:
+        if not isinstance(value, kind):
+            raise ConfigError.of("Cluster", attribute.name, value, f"give {example}")
+
+    return check
+
+
 @attrs.frozen
 class Cluster:
     """The endpoints that serve a kind of call, and how one is picked. Raises `ConfigError`.
@@ -92,9 +101,11 @@ class Cluster:
     fails_in_panic: bool = attrs.field(default=False, kw_only=True, validator=flag())
     overprovision: float = attrs.field(default=1.4, kw_only=True, validator=number(1, 100))
     localities: Any = attrs.field(default=None, kw_only=True, validator=optional(_spec("a ZoneAware(...)")))
-    slow_start: Any = attrs.field(default=None, kw_only=True)
+    slow_start: SlowStart | None = attrs.field(
+        default=None, kw_only=True, validator=optional(_kind(SlowStart, "SlowStart(30.0)"))
+    )
     ceilings: Ceilings | None = attrs.field(
-        default=None, kw_only=True, validator=attrs.validators.optional(attrs.validators.instance_of(Ceilings))
+        default=None, kw_only=True, validator=optional(_kind(Ceilings, "Ceilings(requests=100)"))
     )
     patience: float = attrs.field(default=5.0, kw_only=True, validator=seconds(zero=True))
 

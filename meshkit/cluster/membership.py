@@ -82,6 +82,7 @@ class Membership:
             name = str(member.endpoint)
             picture[name if name not in picture else member.endpoint.address] = {
                 "up": member.up,
+                "weight": member.weight if member.endpoint.weight else 0,
                 "picks": member.picks,
                 "share": member.picks / total,
                 **(member.load.snapshot(now) if member.load is not None else {}),

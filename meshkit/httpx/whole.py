@@ -30,6 +30,7 @@ def reads(response: Any, most: int) -> bool:
 
 def fetching(send: Callable[..., Awaitable[Any]], most: int) -> Callable[..., Awaitable[Any]]:
     """``send``, whose answers are there with their bodies."""
+    from ..runtime.waiting import close  # asyncio and anyio are loaded by those who await
 
     async def fetched(*args: Any) -> Any:
         response = await send(*args)
@@ -44,13 +45,20 @@ def fetching(send: Callable[..., Awaitable[Any]], most: int) -> Callable[..., Aw
                         response.stream = _of(response, _AsyncRest, "AsyncByteStream")(parts, rest, stream)
                         return response
             except BaseException:
-                await stream.aclose()
+                await close(_end, (rest, stream))
                 raise
             await stream.aclose()
             _there(response, b"".join(parts))
         return response
 
     return fetched
+
+
+async def _end(reading: tuple[Any, Any]) -> None:
+    rest, stream = reading
+    if hasattr(rest, "aclose"):
+        await rest.aclose()
+    await stream.aclose()
 
 
 def fetch(response: Any, most: int) -> Any:
@@ -121,4 +129,4 @@ class _AsyncRest:
             yield part
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await _end((self._rest, self._stream))

@@ -246,11 +246,11 @@ class Walk:
         if self.earlier is None:
             if self.inner:
                 call.marks, call.deadline = self.outer, self.outer[3]
-            self.result, self.error = None, rejection
-            if call.failed is not None:
-                self.error = first(call) or rejection
             if call.held is not self.base:
                 release(call, self.base, now, IGNORED)
+            self.result, self.error = None, rejection
+            if call.failed is not None:
+                self.error = first(call) or rejection  # what stands instead was refused as well
             self.then(self, None, self.error)
             return
         # A further attempt was refused. The call was sent, so it ends as the attempt before did.

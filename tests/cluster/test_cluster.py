@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from meshkit import Pipeline, Shared
 from meshkit.balance import InFlight, LeastRequest, PeakEwma, PeakLatency, RoundRobin
 from meshkit.call import Call, Verdict
-from meshkit.cluster import Cluster, Endpoint
+from meshkit.cluster import Cluster, Endpoint, HttpCheck, OutlierDetection
 from meshkit.errors import CircuitOpen, ConfigError, NoEndpoint
 
 
@@ -206,16 +206,28 @@ def test_all_that_begins_ends_and_then_it_is_idle(balancer, steps):
 
 def test_snapshot():
     state = started(2, balancer=RoundRobin())
-    assert state.snapshot(0.0) == {f"10.0.0.{k}:443": {"up": True, "picks": 0, "share": 0.0} for k in range(2)}
+    assert state.snapshot(0.0) == {
+        f"10.0.0.{k}:443": {"up": True, "weight": 1, "picks": 0, "share": 0.0} for k in range(2)
+    }
     for _ in range(4):
         state.pick(call(), 0.0)
-    assert state.snapshot(0.0) == {f"10.0.0.{k}:443": {"up": True, "picks": 2, "share": 0.5} for k in range(2)}
+    assert state.snapshot(0.0) == {
+        f"10.0.0.{k}:443": {"up": True, "weight": 1, "picks": 2, "share": 0.5} for k in range(2)
+    }
     measured = started(1)
     load = measured.members[0].load
     load.enter(call(), 0.0)
     load.exit(call(), 0.0, 0.25, Verdict.SUCCESS)
     assert measured.snapshot(0.25) == {
-        "10.0.0.0:443": {"up": True, "picks": 0, "share": 0.0, "in_flight": 0, "latency": 0.25, "cost": 0.25}
+        "10.0.0.0:443": {
+            "up": True,
+            "weight": 1,
+            "picks": 0,
+            "share": 0.0,
+            "in_flight": 0,
+            "latency": 0.25,
+            "cost": 0.25,
+        }
     }
 
 
@@ -282,3 +294,23 @@ def test_the_measure_is_fed_by_the_calls():
     assert sum(endpoint["share"] for endpoint in shown.values()) == 1
     assert pipeline.idle()
     assert isinstance(LeastRequest().start(Random(1)).load(1), InFlight)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("slow_start", 30.0),
+        ("ceilings", 100),
+        ("checks", "/health"),
+        ("checks", [HttpCheck]),
+        ("outliers", OutlierDetection),
+        ("localities", "eu-1"),
+        ("panic", 50),
+        ("fails_in_panic", 1),
+        ("overprovision", 0.5),
+        ("patience", -1.0),
+    ],
+)
+def test_what_makes_no_cluster(option, value):
+    with pytest.raises(ConfigError, match=f"^Cluster: {option}="):
+        Cluster("orders", ["a:80"], **{option: value})

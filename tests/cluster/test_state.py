@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from meshkit import CircuitBreaker, LeastRequest, PeakEwma, Pipeline, RoundRobin
 from meshkit.call import Call, Verdict
-from meshkit.cluster import Cluster, Endpoint
-from meshkit.cluster.localities import LocalityWeights, ZoneStrict
-from meshkit.cluster.slow_start import SlowStart
+from meshkit.cluster import Cluster, Endpoint, LocalityWeights, SlowStart, ZoneStrict
 from meshkit.errors import ConfigError, NoEndpoint
 from meshkit.observe.events import StateChanged
 
@@ -124,7 +122,7 @@ def test_weight_0_drains():
     update(state, [Endpoint("a:80", weight=0), Endpoint("b:80")], 1.0)
     assert picked(state) == {"b": 60}
     update(state, [Endpoint("a:80", weight=0), Endpoint("b:80", weight=0)], 2.0)
-    with pytest.raises(NoEndpoint):
+    with pytest.raises(NoEndpoint, match="of 2, 2 drained"):
         pick(state)
 
 
@@ -198,7 +196,7 @@ def test_localities_by_weight_and_strictly():
     assert picked(strict).keys() == {"a", "b"}
     turn(strict, "a", ejected=True)
     turn(strict, "b", ejected=True)
-    with pytest.raises(NoEndpoint):
+    with pytest.raises(NoEndpoint, match="of 4, 2 in another zone, 2 ejected"):
         pick(strict)
 
 

@@ -21,6 +21,7 @@ from meshkit import (
     ConfigError,
     Constant,
     DeadlineExceeded,
+    Endpoint,
     MeshError,
     NoEndpoint,
     Overloaded,
@@ -239,8 +240,7 @@ def test_names_of_the_classes_a_reader_sees(lib: ModuleType) -> None:
 
 
 def test_an_empty_cluster(lib: ModuleType) -> None:
-    pipeline = Pipeline(Cluster("c", ["10.0.0.1:80"]))
-    pipeline.states[0].members.clear()
+    pipeline = Pipeline(Cluster("c", [Endpoint("10.0.0.1:80", weight=0)]))
     client = lib.Client(transport=MeshTransport(pipeline, Inner(lambda request: lib.Response(200))))
     with client, pytest.raises(NoEndpoint):
         client.get("http://a")

@@ -9,9 +9,23 @@ from random import Random
 import pytest
 
 from examples.simulate.supermarket import bins, formula, waits
-from meshkit import Cluster, ConfigError, Hedge, Overloaded, Pipeline, Retry, StateChanged, Timeout
+from meshkit import (
+    CircuitBreaker,
+    Cluster,
+    ConcurrencyLimit,
+    ConfigError,
+    Fallback,
+    Hedge,
+    Overloaded,
+    Pipeline,
+    Retry,
+    StateChanged,
+    Timeout,
+)
 from meshkit.balance import LeastRequest, Prequal, RoundRobin
 from meshkit.simulate import (
+    GOOD,
+    RESET,
     ProcessorSharing,
     Server,
     Shell,
@@ -161,8 +175,6 @@ def test_probes_are_carried_out():
 
 
 def test_listeners_hear_what_happens():
-    from meshkit import CircuitBreaker
-
     simulation = Simulation(seed=1)
     for _ in range(3):
         simulation.server(constant(0.01))
@@ -178,7 +190,22 @@ def test_listeners_hear_what_happens():
 
 
 def test_a_refusal_is_counted_by_its_kind():
-    from meshkit import ConcurrencyLimit
-
     _, tally = played(1, policies=(ConcurrencyLimit(1),), clients=1)
     assert set(tally.errors) == {Overloaded.__name__}
+
+
+def test_a_fallback_takes_over():
+    """Two calls find out that the upstream is gone; the breaker then answers for the others, at once."""
+    timeline = Timeline()
+    policies = (Timeout(1.0), Fallback(value=GOOD), CircuitBreaker(failures=2))
+    shell = Shell(
+        Pipeline(*policies, clock=timeline, seed=1),
+        timeline,
+        lambda attempt: timeline.after(0.25, attempt.answer, RESET),
+    )
+    ended = []
+    for k in range(4):
+        timeline.at(float(k), lambda _: shell.start(None, lambda walk, *how: ended.append((timeline.now, *how))))
+    timeline.run()
+    assert ended == [(0.25, GOOD, None), (1.25, GOOD, None), (2.0, GOOD, None), (3.0, GOOD, None)]
+    assert shell.tree.idle()
