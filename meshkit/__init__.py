@@ -8,8 +8,8 @@
     async def charge(order: str) -> str: ...
 
 The doors for HTTP clients are in `meshkit.httpx`, the one for servers in `meshkit.asgi`; all balancers in
-`meshkit.balance`, sources of endpoints in `meshkit.discover`; whole stacks of policies in `meshkit.presets`; deadlines that travel in `meshkit.deadline`; all events in `meshkit.observe.events`; and what tests
-need in `meshkit.testing`.
+`meshkit.balance`, sources of endpoints in `meshkit.discover`; whole stacks of policies in `meshkit.presets`; deadlines
+that travel in `meshkit.deadline`; all events in `meshkit.observe.events`; and what tests need in `meshkit.testing`.
 """
 
 import importlib
