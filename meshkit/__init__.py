@@ -12,8 +12,9 @@ The doors for HTTP clients are in `meshkit.httpx`, the one for servers in `meshk
 that travel in `meshkit.deadline`; all events in `meshkit.observe.events`; and what tests need in `meshkit.testing`.
 """
 
-import importlib
 import typing
+
+from .lazy import lazily as _lazily
 
 if typing.TYPE_CHECKING:
     from .balance import LeastRequest, PeakEwma, RoundRobin
@@ -178,17 +179,5 @@ _HOMES = {
         "StaleIfError",
     ),
 }
-"""Where each name lives. A name is loaded when it is first asked for: a program pays for what it uses."""
 
-
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            value: object = getattr(importlib.import_module(home, __name__), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = _lazily(__name__, _HOMES)

@@ -24,7 +24,7 @@ POLICY_ROOMS = {"limit", "breaker", "retry", "timeout", "balance", "route", "fal
 CONTRACT = {"call", "policy", "errors", "engine", "options", "section", "fields", "sketch", "condition", "fact"}
 PURE = POLICY_ROOMS | CONTRACT
 DOORS = {"httpx", "asgi", "grpc", "gateway"}
-MAY_IMPORT = {"call", "policy", "errors", "options", "sketch", "condition", "fact"}
+MAY_IMPORT = {"call", "policy", "errors", "options", "sketch", "condition", "fact", "lazy"}
 """What a policy room may import of meshkit besides itself."""
 DIVERTS = {"fault": {"section"}}
 """A fault sends the call to a section of its own."""

@@ -1,7 +1,8 @@
 """The upstream: its endpoints, how they are, and which of them serves a call."""
 
-import importlib
 import typing
+
+from ..lazy import lazily as _lazily
 
 if typing.TYPE_CHECKING:
     from .admission import Ceilings
@@ -49,17 +50,5 @@ _HOMES = {
     ".state": ("ClusterState",),
     ".strikes": ("Strikes",),
 }
-"""Where each name lives. A name is loaded when it is first asked for: a program pays for what it uses."""
 
-
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            value: object = getattr(importlib.import_module(home, __name__), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = _lazily(__name__, _HOMES)

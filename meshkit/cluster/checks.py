@@ -1,7 +1,7 @@
 """How is an endpoint asked whether it is well?
 
 `HttpCheck` and `TcpCheck` say what to ask, how often, and how many answers it takes; `checkup` is the machine that
-counts them, `rounds` the loop that asks.
+counts them, `meshkit.runtime.rounds` the loop that asks.
 
 Between the end of one check and the beginning of the next pass ``interval`` seconds, or ``interval_unhealthy`` after a
 bad answer, or ``interval_no_traffic`` as long as no call has gone to the cluster; and up to ``jitter`` of that more, at

@@ -101,7 +101,7 @@ class _Rounds:
 
 async def _check(checks: Any, state: weakref.ref[Any], keep: Any) -> None:
     """Ask the endpoints whether they are well."""
-    from ..cluster.rounds import watch_health
+    from .rounds import watch_health
 
     rounds = _Rounds(state, keep)
     await watch_health(checks, rounds.members, rounds)

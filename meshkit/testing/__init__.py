@@ -14,8 +14,9 @@ laws                `check`: the law suite over a policy of ours or yours; asks 
 name is loaded when it is first asked for: the plugin stands in every session of pytest, and must cost it nothing.
 """
 
-import importlib
 import typing
+
+from ..lazy import lazily as _lazily
 
 if typing.TYPE_CHECKING:
     from .attempts import Attempt, assert_attempts
@@ -57,15 +58,4 @@ _HOMES = {
     ".virtual": ("VirtualLoop", "run", "virtual_clock"),
 }
 
-
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            found: object = getattr(importlib.import_module(home, __name__), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = _lazily(__name__, _HOMES)

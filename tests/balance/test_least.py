@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from meshkit.balance import InFlight, LeastRequest, Member
 from meshkit.balance.load.first import First, Places
 from meshkit.balance.load.least import Least
-from meshkit.balance.load.least_connections import Connections, LeastConnections
+from meshkit.balance.load.least_connections import LeastConnections
 from meshkit.balance.load.least_response_time import ResponseTime
 from meshkit.call import Call, Verdict
 from meshkit.errors import ConfigError
@@ -23,7 +23,7 @@ from .test_choices import shares_are_equal
 CALL = Call(None, None, 0.0)
 MEASURES = [
     InFlight,
-    Connections,
+    partial(InFlight, more=0),
     partial(Places, places=2),
     partial(ResponseTime, samples=3),
     partial(ResponseTime, samples=2, ahead=False),
@@ -86,7 +86,7 @@ def test_it_is_always_the_cheapest_of_those_not_to_be_avoided(trace, measure, ti
 
 def test_what_is_thrown_away_is_thrown_away():
     """The heap stays as long as there are members, to a factor, however often costs go up and down."""
-    balancer = Least(Connections, "turns", Random(1))
+    balancer = Least(partial(InFlight, more=0), "turns", Random(1))
     members = members_of(balancer, [1] * 10)
     pick = arranged(balancer, members)
     rng, under_way = Random(2), []
@@ -100,7 +100,7 @@ def test_what_is_thrown_away_is_thrown_away():
 
 
 def test_a_load_knows_only_the_picks_that_still_are():
-    balancer = Least(Connections, "turns", Random(1))
+    balancer = Least(partial(InFlight, more=0), "turns", Random(1))
     members = members_of(balancer, [1, 1])
     pick = arranged(balancer, members)
     for _ in range(5):

@@ -12,16 +12,16 @@ tie smooth turns; here turns by deadline, of the same shares), Kong's ``least-co
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
-from typing import Any
 
 import attrs
 
-from ...call import Call, Verdict
 from ...options import no_decorator
 from .least import Least
+from .least_request import InFlight
 
-__all__ = ["Connections", "LeastConnections"]
+__all__ = ["LeastConnections"]
 
 
 @attrs.frozen(kw_only=True)
@@ -31,29 +31,4 @@ class LeastConnections:
     __call__ = no_decorator
 
     def start(self, rng: Random, /) -> Least:
-        return Least(Connections, "turns", rng)
-
-
-class Connections:
-    """How many attempts are under way at one endpoint, without the one that is being placed."""
-
-    __slots__ = ("in_flight", "weight")
-
-    def __init__(self, weight: float = 1.0) -> None:
-        self.weight = weight
-        self.in_flight = 0
-
-    def cost(self, now: float, /) -> float:
-        return self.in_flight / self.weight
-
-    def enter(self, call: Call, now: float, /) -> None:
-        self.in_flight += 1
-
-    def exit(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
-        self.in_flight -= 1
-
-    def idle(self) -> bool:
-        return self.in_flight == 0
-
-    def snapshot(self, now: float, /) -> dict[str, Any]:
-        return {"in_flight": self.in_flight}
+        return Least(partial(InFlight, more=0), "turns", rng)

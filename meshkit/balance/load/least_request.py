@@ -68,16 +68,17 @@ class LeastRequest:
 
 
 class InFlight:
-    """How many attempts are under way at one endpoint."""
+    """How many attempts are under way at one endpoint, and ``more``: the one that is being placed."""
 
-    __slots__ = ("in_flight", "weight")
+    __slots__ = ("in_flight", "more", "weight")
 
-    def __init__(self, weight: float = 1.0) -> None:
+    def __init__(self, weight: float = 1.0, *, more: int = 1) -> None:
         self.weight = weight
+        self.more = more
         self.in_flight = 0
 
     def cost(self, now: float, /) -> float:
-        return (self.in_flight + 1) / self.weight
+        return (self.in_flight + self.more) / self.weight
 
     def enter(self, call: Call, now: float, /) -> None:
         self.in_flight += 1

@@ -14,7 +14,7 @@ import pytest
 from meshkit.balance import Member
 from meshkit.cluster import Endpoint
 from meshkit.cluster.checks import HttpCheck, TcpCheck
-from meshkit.cluster.rounds import watch_health
+from meshkit.runtime.rounds import watch_health
 from meshkit.testing import VirtualLoop
 
 pytestmark = pytest.mark.parametrize("anyio_backend", [("asyncio", {"loop_factory": VirtualLoop})], ids=["virtual"])

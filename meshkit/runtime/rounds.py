@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .checkup import Check, Checkup, checkups
+from ..cluster.checkup import Check, Checkup, checkups
 
 if TYPE_CHECKING:
     from ..balance import Member
