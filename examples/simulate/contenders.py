@@ -6,7 +6,7 @@ from typing import Any
 
 from meshkit.balance import LeastRequest, PeakEwma, Prequal, RandomChoice, RoundRobin, WeightedByReports
 
-__all__ = ["LOCAL", "TOLD", "all_for", "percent", "row", "shown"]
+__all__ = ["ALL", "LOCAL", "TOLD", "percent", "row", "shown"]
 
 LOCAL: dict[str, Any] = {
     "random": RandomChoice(),
@@ -19,10 +19,7 @@ TOLD = ("round robin by reports", "Prequal")
 """They are told by the servers."""
 
 
-def all_for(servers: int) -> dict[str, Any]:
-    """Everybody. Prequal's pool holds a quarter of the servers, and 16 at most: see the page."""
-    prequal = Prequal(pool=min(16, max(3, servers // 4)))
-    return {**LOCAL, **dict(zip(TOLD, (WeightedByReports(), prequal), strict=True))}
+ALL: dict[str, Any] = {**LOCAL, **dict(zip(TOLD, (WeightedByReports(), Prequal()), strict=True))}
 
 
 def row(*cells: object) -> str:

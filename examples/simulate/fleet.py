@@ -14,7 +14,7 @@ from meshkit.simulate import ProcessorSharing, Simulation, exponential
 
 from ..demo.plot import Figure, Series
 from .chart import Across, chart, milliseconds, style
-from .contenders import all_for, row, shown
+from .contenders import ALL, row, shown
 
 NAME = "fleet"
 SERVERS, WORK, LOAD = 50, 0.05, 0.8
@@ -41,7 +41,7 @@ def seen(name: str, balancer: Any, clients: int, seconds: float = 60.0) -> Seen:
 
 
 def play() -> list[Seen]:
-    known = all_for(SERVERS)
+    known = ALL
     return [seen(name, known[name], clients) for name in NAMES for clients in CLIENTS]
 
 

@@ -148,5 +148,5 @@ def figure(found: tuple[list[Table], list[Asked]]) -> Figure:
         Series(name, mark, [(each.size, each.above) for each in found[0] if each.name == name])
         for name, mark in (("Maglev", "healthy"), ("ring", "plain"))
     ]
-    title = "The fullest of 1,000 endpoints, above the average, by slots or points"
+    title = "The fullest of 1,000, above the average, by slots or points"
     return chart(title, series, across, plain(0, 1.5, 0.5, "{:.0%}".format))

@@ -13,7 +13,7 @@ from meshkit.simulate import ProcessorSharing, Simulation, constant, normal, qua
 
 from ..demo.plot import Figure, Series
 from .chart import chart, milliseconds, nines, style
-from .contenders import LOCAL, all_for, percent, row, shown
+from .contenders import ALL, LOCAL, percent, row, shown
 
 NAME = "slow-server"
 SERVERS, RATE, SECONDS = 11, 1000.0, 60.0
@@ -52,7 +52,7 @@ def slowed(name: str, balancer: Any) -> Slowed:
 
 
 def play() -> list[Slowed]:
-    known = all_for(SERVERS)
+    known = ALL
     return [slowed(name, known[name]) for name in (*LOCAL, "Prequal")]
 
 

@@ -16,7 +16,7 @@ from meshkit.simulate import ProcessorSharing, Simulation, antagonists, normal, 
 
 from ..demo.plot import Figure, Series
 from .chart import Across, chart, milliseconds, plain, style
-from .contenders import LOCAL, TOLD, all_for, percent, row, shown
+from .contenders import ALL, LOCAL, TOLD, percent, row, shown
 
 NAME = "testbed"
 SERVERS, CLIENTS, PROMISED, WORK = 40, 100, 2.0, 0.08
@@ -60,7 +60,7 @@ def tried(name: str, balancer: Any, load: float, seconds: float = SECONDS) -> Tr
 
 
 def play() -> list[Tried]:
-    return [tried(name, balancer, load) for load in LOADS for name, balancer in all_for(SERVERS).items()]
+    return [tried(name, balancer, load) for load in LOADS for name, balancer in ALL.items()]
 
 
 def table(found: list[Tried]) -> list[str]:

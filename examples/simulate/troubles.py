@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from meshkit import Cluster, Timeout
 from meshkit.simulate import ProcessorSharing, Simulation, antagonists, cold, fail, flap, lognormal, pareto, slow
 
-from .contenders import LOCAL, TOLD, all_for, percent, row, shown
+from .contenders import ALL, LOCAL, TOLD, percent, row, shown
 
 NAME = "troubles"
 SERVERS, WORKERS, MEAN, CLIENTS, LOAD = 20, 2, 0.05, 10, 0.6
@@ -71,7 +71,7 @@ def fared(name: str, balancer: Any, trouble: str, seconds: float = SECONDS) -> F
 
 
 def play() -> list[Fared]:
-    return [fared(name, balancer, trouble) for trouble in TROUBLES for name, balancer in all_for(SERVERS).items()]
+    return [fared(name, balancer, trouble) for trouble in TROUBLES for name, balancer in ALL.items()]
 
 
 def table(found: list[Fared]) -> list[str]:

@@ -167,7 +167,7 @@ def test_a_call_sent_counts_as_in_flight_until_the_next_answer():
 
 
 def test_an_answer_expires():
-    balancer, pick, field = asking(5, expiry=1.0, removals=0)
+    balancer, pick, field = asking(20, expiry=1.0, removals=0, slack=50.0)
     tell(balancer, pick, 10.0, dict.fromkeys(field[:2], (0, 0.1)))
     tell(balancer, pick, 10.5, dict.fromkeys(field[2:5], (0, 0.1)))
     pick.pick(CALL, 10.999)
@@ -179,7 +179,7 @@ def test_an_answer_expires():
 
 
 def test_an_answer_is_used_up():
-    balancer, pick, field = asking(32, removals=0.0, slack=2.5)  # 3.5 / 1.5: 2 or 3 uses
+    balancer, pick, field = asking(32, removals=0.0, slack=4.6)  # 5.6 / 2.25: 2 or 3 uses
     tell(balancer, pick, 0.0, {member: (0, 0.1 + k) for k, member in enumerate(field[:3])})
     first = pick.pool.answers[0]
     uses = int(first.uses)
@@ -566,3 +566,14 @@ def test_options_are_checked(options):
 
 def test_it_measures_nothing_itself():
     assert Prequal().start(Random(1)).load(1.0) is None
+
+
+@pytest.mark.parametrize(("endpoints", "size"), [(2, 3), (12, 3), (20, 5), (63, 15), (64, 16), (1000, 16)])
+def test_of_few_endpoints_a_quarter_is_kept(endpoints, size):
+    assert asking(endpoints)[1].pool.size == size
+    balancer, pick, field = asking(100)
+    tell(balancer, pick, 0.0, dict.fromkeys(field[:10], (0, 0.1)))
+    assert len(pick.pool.answers) == 10
+    fewer = arranged(balancer, field[:endpoints], pick) if endpoints <= 100 else pick
+    assert fewer.pool is pick.pool
+    assert [each.member for each in fewer.pool.answers] == field[:10][-size:]

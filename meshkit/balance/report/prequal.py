@@ -9,7 +9,9 @@ An answer may decide ``reuse`` times, rounded up or down at random so that it is
     reuse = max(1, (1 + slack) / ((1 - pool / endpoints) x probes - removals))
 
 The divisor is how much the pool gains with each pick: of the endpoints probed the share ``pool / endpoints`` is in it
-already. Where it gains nothing an answer may be used until it expires.
+already. Where it gains nothing an answer may be used until it expires. Of a pool as large as the cluster that would be
+each of them, and all would go by what was so a second ago: with fewer than 64 endpoints the pool has room for a
+quarter of them, and for three at least.
 
 An endpoint is known here by what it says, so its weight is not looked at: a larger one answers sooner. A failure is
 known as little: what fails at once looks quick, unless its own answers count failures as slow, as those of
@@ -37,6 +39,8 @@ from .probes import FEWEST, PATH, Answer, Pool, best
 
 __all__ = ["Errands", "Prequal", "Probed", "reuse"]
 
+SHARE, LEAST = 4, 3
+"""The pool has at most one place in four of the endpoints, and at least three."""
 UNDER_WAY = 64
 """Probes that may be asked for and not answered, of all picks of a balancer."""
 LOST = 10.0
@@ -62,8 +66,8 @@ def _path(spec: Any, attribute: Any, value: Any) -> None:
 class Prequal:
     """Picks the endpoint that says it is quick and not too busy, as it was asked a moment ago.
 
-    ``probes`` endpoints are probed for each pick, less than 1 being one in several. ``pool`` answers are kept, for
-    ``expiry`` seconds at most; ``removals`` go with each pick. An answer whose requests in flight are above the
+    ``probes`` endpoints are probed for each pick, less than 1 being one in several. ``pool`` answers are kept at most,
+    for ``expiry`` seconds at most; ``removals`` go with each pick. An answer whose requests in flight are above the
     ``quantile`` of all is hot: 0 looks only at requests in flight, 1 only at latency. ``slack`` is what an answer may
     be used more often than it takes to keep the pool filled. ``path`` is where endpoints answer probes.
     """
@@ -105,7 +109,9 @@ class Errands:
 
     def arrange(self, members: Sequence[Member], before: Any, /) -> Iterator[Any]:
         spec = self.spec
-        pool = before.pool if isinstance(before, Probed) else Pool(spec.pool, spec.expiry, spec.quantile)
+        size = min(spec.pool, max(LEAST, len(members) // SHARE))
+        pool = before.pool if isinstance(before, Probed) else Pool(size, spec.expiry, spec.quantile)
+        pool.resize(size)
         yield Probed(self, members, pool)
 
     def answered(self, member: Member, rif: float, latency: float, now: float, /) -> None:
@@ -148,7 +154,7 @@ class Probed:
         self.members = members
         self.pool = pool
         """The same as that of the pick before: what is known stays known."""
-        self.reuse = reuse(spec.pool, len(members), spec.probes, spec.removals, spec.slack)
+        self.reuse = reuse(pool.size, len(members), spec.probes, spec.removals, spec.slack)
         self._errands = errands
         self._own = frozenset(members)
         self._due = 0.0

@@ -132,6 +132,11 @@ class Pool:
         """Removals that are owed: a part of one, between picks."""
         self._worst_next = True
 
+    def resize(self, size: int) -> None:
+        """Have room for so many from now on: the oldest leave."""
+        self.size = size
+        del self.answers[: max(0, len(self.answers) - size)]
+
     def add(self, member: Member, rif: float, latency: float, now: float, uses: float) -> None:
         answers = self.answers
         for place, each in enumerate(answers):
