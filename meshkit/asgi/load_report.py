@@ -162,7 +162,7 @@ class _Rates:
 
     def read(self, now: float) -> tuple[float, float]:
         self._turn(now)
-        elapsed = max(now - self._since, 1.0)  # a first call is not ten a second
+        elapsed = max(now - self._since, min(self._window, 1.0))  # a first call is not ten a second
         return (self._counts[0] + self._before[0]) / elapsed, (self._counts[1] + self._before[1]) / elapsed
 
     def _turn(self, now: float) -> None:

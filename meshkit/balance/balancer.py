@@ -40,10 +40,13 @@ class Member:
 
     __slots__ = (
         "checked",
+        "checkups",
         "ejected",
         "endpoint",
         "load",
         "picks",
+        "present",
+        "proven",
         "section",
         "since",
         "states",
@@ -61,13 +64,19 @@ class Member:
         self.states = list(states)
         """The endpoint's own pipeline, outermost first, the load included."""
         self.picks = 0
-        self.weight: float = endpoint.weight
-        """As it is now: the endpoint's own, less while it warms up; 0: it is drained, and gets no further attempt."""
+        self.weight: float = endpoint.weight or 1
+        """As it is now: the endpoint's own, less while it warms up. That it is drained says its endpoint's alone."""
         self.up = True
         """Whether it may be picked: present, not ejected, not found ill, its weight not 0."""
         self.well: bool | None = True
         """Neither ejected nor found ill; ``None``: nobody knows yet, and it was there from the beginning. `up` says
         more: in panic, all are."""
+        self.present = True
+        """Whether it is in the set of endpoints; its weight may be 0."""
+        self.proven = True
+        """Whether it was ever well: until its checks have found it so, it does not count as a part of the cluster."""
+        self.checkups: list[Any] = []
+        """What each check knows of it."""
         self.ejected = False
         """By outlier detection."""
         self.checked: bool | None = True

@@ -23,6 +23,10 @@ from .localities import Locality, Part, Split
 __all__ = ["Arrangement"]
 
 
+MIX = 0x9E3779B97F4A7C15
+"""The golden ratio's: what a table makes of the same number is to have nothing to do with it (Knuth, 6.4)."""
+
+
 class Tier:
     """The endpoints of one priority."""
 
@@ -124,27 +128,38 @@ class Arrangement:
                         group.members = []
                     group.members.append(member)
 
-    def refresh(self) -> list[Member]:
-        """Find out who may be picked. Answers those that are well and were not, or the other way round."""
+    def refresh(self) -> list[tuple[Member, bool | None]]:
+        """Find out who may be picked. Answers those that are well and were not, or the other way round, each with what
+        it was before.
+        """
         overprovision, threshold, fails = self._options
-        turned, levels = [], []
+        turned: list[tuple[Member, bool | None]] = []
+        levels = []
         for tier in self._tiers.values():
-            healthy = 0
+            healthy = unproven = 0
             for member in tier.members:
                 well = not member.ejected and member.checked is True
+                if well is not member.well and not (member.well is None and member.checked is None):
+                    turned.append((member, member.well))
+                    member.well = well
                 healthy += well
-                if well is not member.well:
-                    turned.append(member)
-            levels.append(Level(len(tier.members), healthy))
+                if well:
+                    member.proven = True
+                elif not member.proven:
+                    unproven += 1
+            levels.append(Level(len(tier.members), healthy, excluded=unproven))
         if levels:
             self._spread = spread(levels, overprovision=overprovision, panic=threshold)
             self._order = tuple(self._tiers.values())
-            for tier, panic in zip(self._order, self._spread.panic, strict=True):
+            for tier, level, panic in zip(self._order, levels, self._spread.panic, strict=True):
+                some_proven = level.excluded < level.hosts
                 for member in tier.members:
-                    member.up = not fails if panic else not member.ejected and member.checked is True
+                    asked = member.proven or not some_proven if panic else member.well is True
+                    member.up = asked and not (panic and fails)
                 for group in (tier.all, *tier.groups.values()):
                     group.usable = [member for member in group.members if member.up]
-                if self._localities is not None:
+                tier.split = None
+                if self._localities is not None and not panic:
                     parts = {place: _part(group) for place, group in tier.groups.items()}
                     tier.split = self._localities.split(parts, overprovision=overprovision)
         return turned
@@ -157,23 +172,22 @@ class Arrangement:
         for tier in self._tiers.values():
             for group in tier.used():
                 more |= group.arrange(anew, idle=more)
-        self._point(behind=more)
+        self._point()
         return more
 
-    def _point(self, behind: bool) -> None:
+    def _point(self) -> None:
         """Where a pick begins: at the only group there is, or with the choice of one."""
         usable = [group for tier in self._tiers.values() for group in tier.used() if group.usable]
         if not usable:
             self.pick, self.why = self._nobody, self._reason()
         elif len(self._tiers) == 1 and self._order[0].split is None:
-            self.pick = usable[0].choose if behind else usable[0].pick.pick
+            self.pick = usable[0].pick.pick if usable[0].settled else usable[0].choose
         else:
             self.pick = self._across
 
     def _across(self, call: Call, now: float) -> Member:
         point = call.facts[self._key] if self._key is not None and call.facts is not None else None
-        if point.__class__ is not int:
-            point = int(self._random() * 2**32)
+        point = point * MIX % 2**61 if isinstance(point, int) else int(self._random() * 2**32)
         first = self._order[choose(self._spread, point)[0]]
         member: Member | None = None
         group = first.all
@@ -184,7 +198,7 @@ class Arrangement:
         if member is None or call.avoid:
             tried = set(map(id, call.avoid))
             for tier in (first, *self._order):
-                for group in tier.used():
+                for group in (*tier.used(), tier.all):  # at last also in localities that have no share
                     if member is not None and id(member.endpoint) not in tried:
                         return member
                     if group.usable:

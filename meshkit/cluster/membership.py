@@ -82,9 +82,11 @@ class Membership:
             name = str(member.endpoint)
             picture[name if name not in picture else member.endpoint.address] = {
                 "up": member.up,
+                "well": member.well,
                 "weight": member.weight if member.endpoint.weight else 0,
                 "picks": member.picks,
                 "share": member.picks / total,
+                **({"checks": [each.snapshot(now) for each in member.checkups]} if member.checkups else {}),
                 **(member.load.snapshot(now) if member.load is not None else {}),
                 **{
                     name: state.snapshot(now)

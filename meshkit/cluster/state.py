@@ -189,7 +189,7 @@ class ClusterState:
                 if now is not None and self.members and member.well:
                     self._warming.enter(member, now)
             for member in change.gone:
-                member.up = False
+                member.up = member.present = False
                 self._warming.leave(member)
                 if self._detector is not None:
                     self._detector.forget(member)
@@ -206,6 +206,7 @@ class ClusterState:
         if self.checks:
             member.checked = unchecked(self.checks)
             member.well = True if member.checked else False if self.members else None
+            member.proven = bool(member.checked)
         if self._detector is not None:
             member.states.append(self._detector.gate(member))
         return member
@@ -219,22 +220,22 @@ class ClusterState:
         return states, load
 
     def _weigh(self, member: Member, weight: float) -> None:
-        member.weight = weight
-        if member.load is not None and weight:
-            member.load.weight = weight
+        if weight:  # whoever is drained may still be in a table that is being made, and in the way of nobody's division
+            member.weight = weight
+            if member.load is not None:
+                member.load.weight = weight
 
     def _tend(self, now: float) -> None:
         """Do what has become due, each thing at its own time, and note when the next one is."""
-        self._turned = []
+        self._turned: list[Member] = []
         if now >= self._next_detection:
             self._next_detection = self._detector.tend(self.members, now)
         if self._stale:
             self._stale = False
             if self._detector is not None:
                 self._next_detection = self._detector.due_at
-            self._turned = self._arrangement.refresh()
-            for member in self._turned:
-                self._turn(member, now)
+            for member, before in self._arrangement.refresh():
+                self._turn(member, before, now)
         if now >= self._warming.due_at:
             for member, factor in self._warming.factors(now):
                 self._weigh(member, member.endpoint.weight * factor)
@@ -247,10 +248,11 @@ class ClusterState:
         self._pick = self._arrangement.pick
         self._due = AT_ONCE if more else min(self._next_detection, self._warming.due_at, self._next_tending)
 
-    def _turn(self, member: Member, now: float) -> None:
-        """It is well now and was not, or the other way round."""
-        first, member.well = member.well is None, not member.well
-        if member.well and not first:
+    def _turn(self, member: Member, before: bool | None, now: float) -> None:
+        """It is well now and was not, or the other way round; or somebody knows at last."""
+        if before is not None:
+            self._turned.append(member)
+        if member.well and before is not None:
             self._warming.enter(member, now)
         else:
             self._warming.leave(member)

@@ -9,6 +9,7 @@ followed; what has changed is read when it has not changed again for one interva
     changed, but not since then   read it, and tell if the endpoints are others
     changed ten times in a row    a new file each time: read it; the same one: an error
     gone, too large, not read     an error: the consumer keeps the set it has
+    fewer endpoints than `least`  the same: a file cut short, or emptied, is more often a slip than a wish
 
 So a file renamed over it, the swapped ``..data`` link of a Kubernetes ConfigMap, and one rewritten in place are all the
 same, and half a file is no set, even where half a list still reads as one. Nothing is asked of the operating system but
@@ -30,7 +31,7 @@ from ..cluster.endpoint import Endpoint
 from ..errors import ConfigError, DiscoveryError
 from ..options import count, no_decorator, seconds
 from .listing import FORMATS, endpoints_from
-from .source import locality_word, located
+from .source import MOST_ENDPOINTS, locality_word, located
 
 __all__ = ["File"]
 
@@ -69,13 +70,15 @@ class File:
     """The endpoints that a file lists: ``File("/etc/payments/endpoints.json")``. Raises `ConfigError`.
 
     ``format`` is "json", "toml" or "txt", by default what the path ends in; `endpoints_from` shows them. ``interval``
-    is how often it is looked at, in seconds: a change is seen within two. ``priority`` is added to each endpoint's own,
-    ``locality`` is of those that say none. A file of more than 10 MB or 100,000 endpoints is refused.
+    is how often it is looked at, in seconds: a change is seen within two. ``least`` is how many endpoints it must list; with
+    0 an empty file says that there is nobody. ``priority`` is added to each endpoint's own, ``locality`` is of those that
+    say none. A file of more than 10 MB or 100,000 endpoints is refused.
     """
 
     path: str = attrs.field(converter=_path)
     format: str = attrs.field(default=None, kw_only=True)
     interval: float = attrs.field(default=1.0, kw_only=True, validator=seconds())
+    least: int = attrs.field(default=1, kw_only=True, validator=count(0, MOST_ENDPOINTS))
     priority: int = attrs.field(default=0, kw_only=True, validator=count(0, 127))
     locality: str | None = attrs.field(default=None, kw_only=True, validator=locality_word)
 
@@ -158,6 +161,9 @@ class File:
             raise self._error(f"line {line} is no UTF-8: save it as that") from None
         except ConfigError as error:
             raise DiscoveryError(str(error), source=self) from error  # it names the path, and the line
+        if len(listed) < self.least:
+            many = f"{len(listed)} endpoint{'s' if len(listed) != 1 else ''}"
+            raise self._error(f"it lists {many}, fewer than least={self.least}: if they are all, give least={len(listed)}")
         try:
             return located(listed, self.priority, self.locality)
         except ConfigError as error:

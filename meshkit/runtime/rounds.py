@@ -146,7 +146,7 @@ class Rounds:
             now = self.keep.now()
             for member in present:
                 if member not in self.known:
-                    self.known[member] = checkups(self.checks, member, now, self.keep.rng)
+                    self.known[member] = member.checkups = checkups(self.checks, member, now, self.keep.rng)
                     for checkup in self.known[member]:
                         checkup.changed = self.keep.changed
                         checkup.passed = self.keep.passed

@@ -40,6 +40,8 @@ class Upstream:
         self._clock = clock
         self.attempts: list[Attempt] = []
         """All that came, in order."""
+        self.books = [self.attempts]
+        """Where an attempt is written down: here, and by `Upstreams`, which has those of all."""
         self.play(*script, then=then)
 
     def play(self, *script: Any, then: str = "repeat") -> None:
@@ -93,12 +95,15 @@ class Upstream:
         number = len(self.attempts) + 1
         if played >= len(self._script) and self._then == "fail":
             step = Raised(AssertionError(f"the upstream was asked more often than scripted: {played + 1} times"))
-            self.attempts.append(Attempt(number, self.clock(), request, "not scripted"))
-            return self.attempts[-1], 0.0, step
+            return self._written(Attempt(number, self.clock(), request, "not scripted")), 0.0, step
         step = self._script[min(played, len(self._script) - 1)]
-        attempt = Attempt(number, self.clock(), request, step)
-        self.attempts.append(attempt)
+        attempt = self._written(Attempt(number, self.clock(), request, step))
         return attempt, *resolve(step, self.clock)
+
+    def _written(self, attempt: Attempt) -> Attempt:
+        for book in self.books:
+            book.append(attempt)
+        return attempt
 
     async def spend(self, attempt: Attempt | None, seconds: float) -> None:
         """Let time pass on the loop; who gives up meanwhile is written down."""

@@ -207,12 +207,12 @@ def test_all_that_begins_ends_and_then_it_is_idle(balancer, steps):
 def test_snapshot():
     state = started(2, balancer=RoundRobin())
     assert state.snapshot(0.0) == {
-        f"10.0.0.{k}:443": {"up": True, "weight": 1, "picks": 0, "share": 0.0} for k in range(2)
+        f"10.0.0.{k}:443": {"up": True, "well": True, "weight": 1, "picks": 0, "share": 0.0} for k in range(2)
     }
     for _ in range(4):
         state.pick(call(), 0.0)
     assert state.snapshot(0.0) == {
-        f"10.0.0.{k}:443": {"up": True, "weight": 1, "picks": 2, "share": 0.5} for k in range(2)
+        f"10.0.0.{k}:443": {"up": True, "well": True, "weight": 1, "picks": 2, "share": 0.5} for k in range(2)
     }
     measured = started(1)
     load = measured.members[0].load
@@ -221,6 +221,7 @@ def test_snapshot():
     assert measured.snapshot(0.25) == {
         "10.0.0.0:443": {
             "up": True,
+            "well": True,
             "weight": 1,
             "picks": 0,
             "share": 0.0,

@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit import CircuitBreaker, LeastRequest, PeakEwma, Pipeline, RoundRobin
+from meshkit import CircuitBreaker, Constant, LeastRequest, PeakEwma, Pipeline, Retry, RoundRobin
+from meshkit.balance import Hashed, Maglev, Modulo, NginxIpHash, Ring, Sticky, Subset
 from meshkit.call import Call, Verdict
-from meshkit.cluster import Cluster, Endpoint, LocalityWeights, SlowStart, ZoneStrict
+from meshkit.cluster import (
+    Cluster,
+    Endpoint,
+    HttpCheck,
+    LocalityWeights,
+    SlowStart,
+    ZoneAware,
+    ZoneFirst,
+    ZoneStrict,
+)
 from meshkit.errors import ConfigError, NoEndpoint
 from meshkit.observe.events import StateChanged
 
@@ -368,3 +378,194 @@ def test_listeners_hear_who_goes_out_and_comes_back():
         pipeline.call(lambda: None)
     told = [(event.policy, str(event.endpoint), event.before, event.after) for event in heard]
     assert told == [("orders", "a:80", "in", "out"), ("orders", "a:80", "out", "in")]
+
+
+HOME = {"first": ZoneFirst("eu/a"), "aware": ZoneAware("eu/a", {"eu/a": 1, "eu/b": 1}, min_cluster_size=1)}
+
+
+@pytest.mark.parametrize("away", [1, 2, 3])
+@pytest.mark.parametrize("localities", HOME.values(), ids=HOME)
+def test_a_call_that_all_at_home_have_failed_goes_to_another_zone(localities, away):
+    home, other = those("a", "b", locality="eu/a"), those(*"xyz"[:away], locality="eu/b")
+    pipeline = Pipeline(
+        Retry(ConnectionError, backoff=Constant(0.0), budget=None),
+        Cluster("orders", [*home, *other], balancer=RoundRobin(), localities=localities),
+        seed=1,
+    )
+    asked = Counter()
+
+    @pipeline
+    def ask(endpoint=None):
+        asked[endpoint.host] += 1
+        if endpoint.host in "ab":
+            raise ConnectionError
+
+    for _ in range(50):
+        ask()
+    assert sum(asked[host] for host in "xyz") == 50
+
+
+def test_a_zone_whose_endpoints_are_out_has_no_share():
+    home, away = those("a", "b", locality="eu/a"), those("x", "y", "z", locality="eu/b")
+    state = started([*home, *away], localities=ZoneFirst("eu/a"))
+    assert picked(state).keys() == {"a", "b"}
+    turn(state, "a", ejected=True)
+    turn(state, "b", ejected=True)
+    assert picked(state).keys() == {"x", "y", "z"}
+
+
+def checked(*addresses, **options):
+    state = started(those(*addresses), checks=HttpCheck(), **options)
+    for host in addresses:
+        turn(state, host, checked=True)
+    return state
+
+
+def test_newcomers_do_not_count_until_their_checks_have_passed():
+    state = checked("a", "b")
+    assert picked(state).keys() == {"a", "b"}
+    update(state, those("a", "b", "c", "d", "e"), 1.0)
+    assert picked(state).keys() == {"a", "b"}, "not even in panic, which this is none"
+    for host in "cde":
+        turn(state, host, checked=False)
+    assert picked(state).keys() == {"a", "b"}
+    turn(state, "c", checked=True)
+    assert picked(state).keys() == {"a", "b", "c"}
+    for host in "ab":
+        turn(state, host, checked=False)
+    assert picked(state).keys() == {"a", "b", "c"}, "one of three that were ever well: panic, but not for the others"
+
+
+def test_where_nobody_was_ever_well_panic_asks_all():
+    state = started(those("a", "b"), checks=HttpCheck())
+    assert picked(state).keys() == {"a", "b"}
+    none = started(those("a", "b"), checks=HttpCheck(), panic=0.0)
+    with pytest.raises(NoEndpoint, match="of 2, 2 not heard of yet"):
+        pick(none)
+
+
+def test_nobody_is_told_of_who_was_ill_from_the_beginning():
+    pipeline = Pipeline(Cluster("orders", Told(tuple(those("a", "b"))), checks=HttpCheck(), balancer=RoundRobin()))
+    heard = []
+    pipeline.listen(lambda event: heard.append(event) if type(event) is StateChanged else None)
+    state = pipeline.states[0]
+    for host, well in (("a", False), ("b", True), ("a", True), ("b", False)):
+        turn(state, host, checked=well)
+        state.pick(call := Call(None, None, 0.0), 0.0)
+        call.events = []
+        turn(state, host, checked=well)
+        pipeline.call(lambda: None)
+    assert [member(state, host).well for host in "ab"] == [True, False]
+    assert not [event for event in heard if event.before == event.after]
+
+
+class Failing(Table):
+    """It cannot make a table of more than two."""
+
+    def arrange(self, members, before):
+        if len(members) > 2:
+            yield None
+            raise ZeroDivisionError
+        yield Made(list(members))
+
+
+@attrs.frozen
+class Fails:
+    def start(self, rng):
+        return Failing()
+
+
+def test_a_balancer_that_fails_loses_no_call():
+    state = started(those("a", "b"), balancer=Fails())
+    update(state, those("a", "b", "c"), 1.0)
+    assert {pick(state, 2.0) for _ in range(20)} == {"a"}, "the pick is what it was"
+    update(state, those("b", "c", "d"), 3.0)
+    assert {pick(state, 4.0) for _ in range(20)} == {"b"}
+    update(state, those("c", "d", "e"), 5.0)
+    assert {pick(state, 6.0) for _ in range(200)} == {"c", "d", "e"}, "nobody of it is left: by lot"
+    update(state, those("d", "e"), 7.0)
+    assert pick(state, 8.0) == "d"
+    nothing = started(those("a", "b", "c"), balancer=Fails())
+    assert {pick(nothing) for _ in range(200)} == {"a", "b", "c"}
+
+
+def test_drained_while_its_table_is_made():
+    state = started(those("a", "b", "c"), balancer=Hashed("who", Maglev(size=251)))
+    slices = state.update(0, those("a", "b", "c", "d"), 1.0)
+    next(slices)
+    update(state, [*those("a", "b"), Endpoint("c:80", weight=0), *those("d")], 1.0)
+    for key in range(200):
+        call = Call(None, None, 2.0)
+        call.facts = {state.askers[0]: key * 7919}
+        state.pick(call, 2.0)
+        assert call.endpoint.host in {"a", "b", "d"}
+
+
+def keyed(state, key):
+    call = Call(None, None, 0.0)
+    call.facts = {state.askers[0]: key}
+    state.pick(call, 0.0)
+    return call.endpoint.host
+
+
+@pytest.mark.parametrize("table", [Modulo("crc32"), Maglev(size=1009), NginxIpHash(), Ring()])
+def test_a_key_has_one_endpoint_in_all_groups_and_every_endpoint_has_keys(table):
+    near, far = those(*(f"a{n}" for n in range(100))), those(*(f"b{n}" for n in range(100)), priority=1)
+    state = started([*near, *far], balancer=Hashed("who", table))
+    for n in range(60):
+        turn(state, f"a{n}", ejected=True)
+    keys = [state.balancer.facts(asking) for asking in map(Asked, range(12_000))]
+    first = [keyed(state, key) for key in keys]
+    assert first[:300] == [keyed(state, key) for key in keys[:300]]
+    counts = Counter(first)
+    assert sum(counts[f"a{n}"] == 0 for n in range(60, 100)) == 0
+    assert sum(counts[f"b{n}"] == 0 for n in range(100)) <= 5 or isinstance(table, Ring)
+
+
+class Asked:
+    """As much of a call as a key is asked of."""
+
+    def __init__(self, number):
+        self.door = self
+        self.number = number
+
+    def fact(self, call, name):
+        return f"10.{self.number // 256 % 256}.{self.number % 256}.7"
+
+
+def test_what_a_subset_means_is_nobody_elses():
+    """Of a drained tenant, while thousands of others are there, and the arrangement is still the old one."""
+    tenants = [Endpoint(f"t{n}:80", tags={"tenant": n}) for n in range(40)]
+    balancer = Subset(RoundRobin(), selectors=["tenant"], key={"tenant": 5}, fallback="none")
+    state = started(tenants, balancer=balancer)
+    call = Call(None, None, 0.0)
+    call.facts = {asker: asker.facts(call) for asker in state.askers}
+    drained = [each if each.host != "t5" else attrs.evolve(each, weight=0) for each in tenants]
+    hosts = Counter()
+    for endpoints in (drained, [each for each in tenants if each.host != "t5"]):
+        for _ in state.update(0, endpoints, 1.0):
+            try:
+                state.pick(call, 1.0)
+                hosts[call.endpoint.host] += 1
+            except NoEndpoint:
+                hosts["nobody"] += 1
+    assert hosts.keys() <= {"t5", "nobody"}
+    with pytest.raises(NoEndpoint):
+        state.pick(call, 2.0)
+
+
+@pytest.mark.parametrize("more", [{}, {"priority": 1}, {"locality": "eu/b"}])
+def test_a_drained_endpoint_keeps_its_sessions_wherever_it_stands(more):
+    localities = LocalityWeights({"eu/a": 1, "eu/b": 1}) if "locality" in more else None
+    endpoints = [*those("a", "b", locality="eu/a"), *those("c", **more)]
+    state = started(endpoints, balancer=Sticky(RoundRobin(), key="who"), localities=localities)
+    call = Call(None, None, 0.0)
+    call.facts = dict.fromkeys(state.askers, "ann")
+    state.pick(call, 0.0)
+    home = call.endpoint.host
+    update(state, [attrs.evolve(each, weight=0 if each.host == home else 1) for each in endpoints], 1.0)
+    asked = Counter()
+    for step in range(100):
+        state.pick(call, 3.0 + step)
+        asked[call.endpoint.host] += 1
+    assert asked == {home: 100}

@@ -55,7 +55,7 @@ def replaced(path: Path, text: str) -> Callable[[], None]:
 @pytest.mark.parametrize("change", [written, replaced])
 async def test_a_change_is_told_when_it_has_come_to_rest(naps: Naps, path: Path, change: Any) -> None:
     naps.then = [nothing, change(path, f"{A}\n{B}\n"), nothing, nothing, change(path, ""), nothing]
-    assert await told(File(path, interval=0.5)) == [[A], [A, B], []]
+    assert await told(File(path, interval=0.5, least=0)) == [[A], [A, B], []]
     assert naps.lengths == [0.5] * 7
 
 
@@ -246,6 +246,42 @@ async def test_one_that_vanishes(naps: Naps, path: Path) -> None:
     assert await told(source) == [[B]]
 
 
+EMPTY = [("txt", ""), ("txt", "# nobody\n\n"), ("json", "[]"), ("json", '{"endpoints": []}'), ("toml", "endpoints = []")]
+
+
+@pytest.mark.parametrize(("suffix", "text"), EMPTY)
+async def test_one_that_lists_nobody(naps: Naps, path: Path, suffix: str, text: str) -> None:
+    """It was cut short more often than it is meant: whoever means it says so."""
+    path = path.with_suffix(f".{suffix}")
+    listed = {"txt": A, "json": f'["{A}"]', "toml": f'endpoints = ["{A}"]'}[suffix]
+    written(path, listed)()
+    os.utime(path, (YEARS_AGO, YEARS_AGO))
+    source, found = File(path), []
+    naps.then = [written(path, text), nothing]
+    with pytest.raises(DiscoveryError) as caught:
+        await told(source, found)
+    assert str(caught.value) == f"{path}: it lists 0 endpoints, fewer than least=1: if they are all, give least=0"
+    assert caught.value.source is source
+    assert found == [[A]]
+    with pytest.raises(DiscoveryError, match="it lists 0 endpoints"):
+        source.first()
+    assert File(path, least=0).first() == ()
+
+
+async def test_one_that_lists_too_few(naps: Naps, path: Path) -> None:
+    source, found = File(path, least=2), []
+    with pytest.raises(DiscoveryError, match=r"it lists 1 endpoint, fewer than least=2: if they are all, give least=1"):
+        source.first()
+    replaced(path, f"{A}\n{B} weight=0\n")()
+    naps.then = [nothing, replaced(path, f"{C}\n"), nothing, nothing]
+    with pytest.raises(DiscoveryError, match="it lists 1 endpoint"):
+        await told(source, found)
+    assert found == [[A, B]]
+    replaced(path, f"{B}\n{C}\n")()
+    naps.then = [nothing]
+    assert await told(source) == [[B, C]]
+
+
 def test_what_is_no_file(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DiscoveryError, match="it is no regular file"):
         File(tmp_path, format="txt").first()
@@ -324,6 +360,10 @@ async def test_cancelled_between_two_looks(path: Path) -> None:
         (7, {}, "File: path=7"),
         ("a.txt", {"interval": 0}, "File: interval=0"),
         ("a.txt", {"interval": float("inf")}, "File: interval=inf"),
+        ("a.txt", {"least": -1}, "File: least=-1"),
+        ("a.txt", {"least": 100_001}, "File: least=100001"),
+        ("a.txt", {"least": 1.0}, "File: least=1.0"),
+        ("a.txt", {"least": True}, "File: least=True"),
         ("a.txt", {"priority": 128}, "File: priority=128"),
         ("a.txt", {"locality": 7}, "File: locality=7"),
     ],

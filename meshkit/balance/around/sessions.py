@@ -142,7 +142,7 @@ class Sessions:
         """By session, where a key names it: the endpoint's name, and when it was last asked for; the latest last."""
 
     def _tend(self, members: Sequence[Member], now: float) -> tuple[float, bool]:
-        self.drained = {self._name(each.endpoint.hash_key): each for each in members if not each.weight}
+        self.drained = {self._name(each.endpoint.hash_key): each for each in members if not each.endpoint.weight}
         due, changed = self.inner.tend(members, now) if hasattr(self.inner, "tend") else (now + LOOKS, False)
         return min(due, now + LOOKS), changed
 
@@ -161,7 +161,7 @@ class Sessions:
         pick.tag = blake2b(repr(place).encode(), digest_size=2).hexdigest()
         if last is not None:
             for name, member in last.members.items():
-                if not member.weight and name not in pick.members:
+                if not member.endpoint.weight and name not in pick.members:
                     self.drained[name] = member
             yield from pick.inner.follow(last.inner)
         if self.spec.mode == "balanced":
@@ -228,7 +228,7 @@ class Kept:
             member = self.inner.pick(call, now)
             self._begin(call, session, member, now)
             return member
-        well = held.up or (not held.weight and not held.ejected and held.checked is not False)
+        well = held.up or (not held.endpoint.weight and not held.ejected and held.checked is not False)
         failed = bool(call.avoid) and any(each is held.endpoint for each in call.avoid)
         if failed or not well:
             member = self.inner.pick(call, now)

@@ -58,7 +58,7 @@ class LeastRequest:
     """
 
     choices: int | str = attrs.field(default=2, validator=choices_or_all)
-    bias: float | None = attrs.field(default=None, validator=optional(number(0.0, 100.0)))
+    bias: float | None = attrs.field(default=None, validator=optional(number(0.0, 10.0)))
 
     __call__ = no_decorator
 

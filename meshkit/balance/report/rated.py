@@ -31,6 +31,7 @@ from .reported import UTILIZATION, Reported, as_names, names, reported
 
 __all__ = ["Rated", "WeightedByReports", "as_known", "capacity"]
 
+MOST = 1e12
 SHORTEST = 0.1
 """Seconds between two looks at the ratings, at least: gRFC A58."""
 
@@ -91,7 +92,9 @@ class WeightedByReports:
 
 
 def capacity(report: Any, *, utilization: tuple[str, ...] = UTILIZATION, penalty: float = 1.0) -> float:
-    """``calls / (utilization + errors / calls * penalty)``; 0 without calls or utilization."""
+    """``calls / (utilization + errors / calls * penalty)``; 0 without calls or utilization. An endpoint may say what it
+    likes: no more than 10^12.
+    """
     calls = report.get("rps_fractional", 0.0)
     load = reported(report, utilization)
     if calls <= 0 or load <= 0:
@@ -99,7 +102,7 @@ def capacity(report: Any, *, utilization: tuple[str, ...] = UTILIZATION, penalty
     errors = report.get("eps", 0.0)
     if errors > 0:
         load += errors / calls * penalty
-    return calls / load  # type: ignore[no-any-return]
+    return min(calls / load, MOST)  # type: ignore[no-any-return]
 
 
 def as_known(members: Sequence[Member], now: float) -> Iterator[float]:

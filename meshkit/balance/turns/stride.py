@@ -38,7 +38,7 @@ def scaled(weights: Sequence[float]) -> Generator[None, None, list[int]]:
     most = min(max(weights), HEAVIEST * mean)
     scale = WHOLE / most
     average = int(scale * mean + 0.5)
-    least = max(1, int(average * LIGHTEST + 0.5))
+    least = max(1, int(WHOLE * LIGHTEST))
     shares: list[int] = []
     for begin in range(0, len(weights), SLICE):
         if begin:
