@@ -57,7 +57,7 @@ class Cluster:
     def arrange(self):
         """As after a change: a whole balancer is given those with a weight."""
         for k, group in enumerate(self.groups):
-            there = [member for member in group if member.weight]
+            there = [member for member in group if member.endpoint.weight]
             self.picks[k] = arranged(self.balancer, there, self.picks[k]) if there else None
 
     def call(self, now=0.0, **request):
@@ -267,7 +267,6 @@ def test_the_inner_balancer_picks_of_those_that_are_up(inner):
 
 def drain(cluster, member, now):
     member.endpoint = Endpoint(member.endpoint.address, weight=0)
-    member.weight = 0
     member.up = False
     cluster.arrange()
     if hasattr(cluster.balancer, "tend"):
@@ -289,7 +288,7 @@ def test_a_drained_endpoint_keeps_its_sessions_and_gets_no_new_ones():
 def test_a_drained_endpoint_is_known_before_anybody_tends():
     cluster = Cluster(Sticky(RoundRobin(), mode="persistent"), members(*HOSTS))
     member, cookie = cluster.ask()
-    member.weight, member.up = 0, False
+    member.endpoint, member.up = Endpoint(member.endpoint.address, weight=0), False
     cluster.arrange()
     assert cluster.ask(cookie_meshkit=cookie) == (member, cookie)
 

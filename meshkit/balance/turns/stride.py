@@ -6,11 +6,12 @@ weight W, has its turn where
     (W * g + i * 32767) mod 65535 >= 65535 - W
 
 so in W of 65535 rounds, evenly spread, and out of step with its neighbours. To build it is one pass over the weights,
-and a turn is a few steps: a weight above ten times the average counts as that, one below a hundredth as a hundredth.
-Weight 0 means unknown and counts as the average of the others.
+and a turn is a hundred steps at most on average: a weight above ten times the average counts as that, and one below a
+hundredth of the largest as a hundredth. Weight 0 means unknown and counts as the average of the others.
 
-gRFC A58; grpc-go's ``balancer/weightedroundrobin/scheduler.go``, the bounds as in gRPC core's
-``static_stride_scheduler.cc``.
+gRFC A58; grpc-go's ``balancer/weightedroundrobin/scheduler.go``. The bounds are those of gRPC core's
+``static_stride_scheduler.cc``, the lower one a hundredth of the average there: among ten thousand a turn could take a
+thousand steps.
 """
 
 from __future__ import annotations
