@@ -1,4 +1,4 @@
-"""Writes ``docs/reference/balancers-by-name.md`` from the vocabulary of `meshkit.balance`: ``python docs/by_name.py``."""
+"""Writes ``docs/reference/balancers-by-name.md`` from the words of `meshkit.balance`: ``python docs/by_name.py``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from meshkit.balance import VENDORS, named
+from meshkit.balance.words.vocabulary import takes_of
 
 PAGE = Path(__file__).with_name("reference") / "balancers-by-name.md"
 GIVEN = {"key": "header:x-user", "maxconn": 100, "name": "x-user", "selectors": [["stage"]]}
@@ -35,8 +36,20 @@ assert named("haproxy", "random(3)") == named("envoy", "LEAST_REQUEST", choice_c
 ```
 
 `named(system, word, **options)` answers the spec in the second column, made with the options there. Case, `-` and `_`
-do not matter. Where there is none, it raises a `ConfigError` with the reason. What the specs do:
+do not matter. The options are those in the third column; where there are none, those of the spec itself, except for
+what is written in it. `"hdr(x-user)"` and `"sticky(srv)"` are `name="x-user"` and `name="srv"`: what is in parentheses
+is the first option. Where there is no such spec, it raises a `ConfigError` with the reason. What the specs do:
 [Balancers](balancers.md).
+
+Words about the client's address (`source`, `ip_hash`, `hrw` ...) ask the door for `client`. A server's knows it
+(`meshkit.asgi`), that of an httpx client does not: it stands for one client itself. Say whose call it is with `key`:
+
+```python
+from meshkit.balance import Hashed
+
+assert named("traefik", "hrw", key="header:x-forwarded-for").key == "header:x-forwarded-for"
+named("nginx", "ip_hash", key=lambda call: call.request.headers.get("x-real-ip"))  # answers an address, or None
+```
 
 This page is written by `docs/by_name.py` from the table that `named` reads.
 """
@@ -46,8 +59,7 @@ def sample(vendor: str, word: str, make: Any) -> dict[str, Any]:
     """Options to show it with: those it cannot do without."""
     if (vendor, word) in OTHERWISE:
         return OTHERWISE[vendor, word]
-    takes = [each for each in inspect.signature(make).parameters.values() if each.kind is not each.VAR_KEYWORD]
-    return {each.name: GIVEN[each.name] for each in takes if each.default is each.empty}
+    return {each.name: GIVEN[each.name] for each in takes_of(make) if each.default is each.empty}
 
 
 def shown(value: Any) -> str:
@@ -79,9 +91,10 @@ def row(vendor: str, word: str, entry: Any) -> str:
     make, note = (entry.make, entry.note) if hasattr(entry, "make") else (entry, "")
     spec = shown(named(vendor, word, **sample(vendor, word, make)))
     own = attrs.has(make) if isinstance(make, type) else attrs.has(getattr(make, "func", None) or type(None))
-    takes = [] if own else list(inspect.signature(make).parameters)
-    if "table" in takes:
-        takes[takes.index("table")] = "hash_type, function, avalanche, hash_balance_factor"
+    further = getattr(entry, "further", None)
+    takes = [] if own else [each.name for each in takes_of(entry)]
+    if isinstance(further, type):
+        takes = [*[*inspect.signature(make).parameters][:-1], f"those of `{further.__name__}`"]
     options = f"options: {', '.join(takes)}" if takes else ""
     return f"| `{word}` | `{spec}` | {'; '.join(filter(None, [note, options])).replace('``', '`')} |"
 

@@ -5,7 +5,7 @@ The stack is printed outermost first, a line for each policy; options that have 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -33,6 +33,8 @@ from .timeout import Timeout
 
 __all__ = ["explain"]
 
+FEW, MANY = 3, 8
+"""Endpoints that are told in one line, and those that get a line of their own."""
 REASONS: dict[type, tuple[str, str]] = {
     Timeout: ("the deadline of the whole call, its attempts and waits", "the deadline of each attempt"),
     Retry: ("all below is done again for each attempt", "a retry within a retry"),
@@ -74,9 +76,27 @@ def _rows(specs: tuple[Any, ...], repeated: bool, depth: int) -> Iterator[tuple[
         yield "  " * depth + _text(spec), reasons[repeated] + (", shared" if isinstance(spec, Shared) else "")
         repeated = repeated or isinstance(bare(spec), Retry)
         if isinstance(bare(spec), Cluster):
+            if not _short(bare(spec).endpoints):
+                yield from _endpoints(bare(spec).endpoints, depth + 1)
             yield from _rows(bare(spec).pipeline, repeated, depth + 1)
         elif isinstance(spec, Fallback) and isinstance(spec.instead, tuple):
             yield from _rows(spec.instead, repeated, depth + 1)
+
+
+def _short(endpoints: tuple[Any, ...]) -> bool:
+    """Whether they can be told in the cluster's own line."""
+    plain = all(isinstance(each, Endpoint) and each == Endpoint(each.address, name=each.name) for each in endpoints)
+    return plain and len(endpoints) <= FEW
+
+
+def _endpoints(endpoints: tuple[Any, ...], depth: int) -> Iterator[tuple[str, str]]:
+    """A line for each of the first, and how many there are besides."""
+    for each in endpoints[:MANY]:
+        text = repr(each) if isinstance(each, Endpoint) else _text(each)
+        drained = isinstance(each, Endpoint) and not each.weight
+        yield "  " * depth + text, "drained" if drained else "" if isinstance(each, Endpoint) else "says where they are"
+    if len(endpoints) > MANY:
+        yield f"{'  ' * depth}and {len(endpoints) - MANY} more", ""
 
 
 def _tried(spec: Any) -> Any:
@@ -93,13 +113,22 @@ def _text(value: Any) -> str:
         return repr(value.name or value.address)
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_text, value)) + "]"
+    if isinstance(value, Mapping):
+        return repr(dict(value))
     if isinstance(value, type) or not attrs.has(type(value)):
         name = getattr(value, "__name__", None)
         return name if isinstance(name, str) else repr(value)
     parts = []
     for field in attrs.fields(type(value)):
         option = getattr(value, field.name)
-        if option == _default(field, value) or (isinstance(value, Cluster) and field.name == "pipeline"):
+        if (
+            not field.init
+            or option == _default(field, value)
+            or (isinstance(value, Cluster) and field.name == "pipeline")
+        ):
+            continue
+        if isinstance(value, Cluster) and field.name == "endpoints" and not _short(option):
+            parts.append(f"[{len(option)}]")
             continue
         parts.append(f"{field.name}={_text(option)}" if field.kw_only else _text(option))
     return f"{type(value).__name__}({', '.join(parts)})"

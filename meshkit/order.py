@@ -5,12 +5,13 @@ A warning names an order that is legal and hardly ever meant; an error one that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
 from .breaker import CircuitBreaker
 from .call import Failure
-from .cluster import Cluster
+from .cluster import Cluster, Endpoint, OutlierDetection
 from .errors import AttemptTimedOut, ConfigError
 from .fallback import Fallback
 from .fault import FaultInjection
@@ -77,7 +78,28 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
                 found.append("a stale answer cannot be given when time has run out: put it outside the timeout")
     if any(path[k].budget is None and path[k].attempts > 1 for k in retries):
         found.append("a retry without a budget multiplies the load on an upstream that fails")
+    found += _of_cluster(next((spec for spec in path if isinstance(spec, Cluster)), None))
     return list(dict.fromkeys(found))
+
+
+def _of_cluster(cluster: Cluster | None) -> Iterator[str]:
+    if cluster is None:
+        return
+    known = [each for each in cluster.endpoints if isinstance(each, Endpoint) and each.weight]
+    first = min((each.priority for each in known), default=0)
+    spare = any(each.priority > first for each in known)
+    outliers = cluster.outliers
+    if (spare or cluster.localities is not None) and outliers is None and not cluster.checks:
+        what = "priorities" if spare else "localities"
+        yield f"{what} without outliers or checks: whoever is down keeps its share of the calls"
+    if spare and isinstance(outliers, OutlierDetection) and not cluster.checks and len(known) == len(cluster.endpoints):
+        room = max(int(outliers.max_ejected * len(known)), int(outliers.always_eject_one))
+        preferred = sum(each.priority == first for each in known)
+        if room < preferred:
+            yield (
+                f"outlier detection ejects {room} of {len(known)} endpoints at most, but priority {first} has "
+                f"{preferred}: give max_ejected, or the others never get all calls"
+            )
 
 
 def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None:

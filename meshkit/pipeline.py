@@ -121,7 +121,8 @@ class Pipeline:
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """The state of each policy by its name, as plain numbers and words; of a cluster, for each endpoint and its
-        policies; of a fallback, of what stands instead. A name that stands twice is numbered. Reading changes nothing.
+        policies, and under ``"name as a whole"`` of all of it; of a fallback, of what stands instead. A name that
+        stands twice is numbered. Reading changes nothing.
         """
         collect()
         now = self.clock()
@@ -215,11 +216,13 @@ def _start(spec: Any, rng: random.Random) -> Any:
 
 
 def _shown(states: Sequence[Any], now: float) -> dict[str, dict[str, Any]]:
-    return {
-        name: {**state.snapshot(now), **_shown(getattr(state, "instead", ()), now)}
-        for name, state in numbered(states)
-        if hasattr(state, "snapshot")
-    }
+    shown = {}
+    for name, state in numbered(states):
+        if hasattr(state, "snapshot"):
+            shown[name] = {**state.snapshot(now), **_shown(getattr(state, "instead", ()), now)}
+        if hasattr(state, "summary"):
+            shown[f"{name} as a whole"] = state.summary(now)
+    return shown
 
 
 def _all(states: Sequence[Any]) -> Iterator[Any]:

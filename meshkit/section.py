@@ -108,7 +108,9 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
         elif callable(getattr(state, "until", None)):
             section = Section(BOUND, state.until, section, state)
         elif hasattr(state, "pick"):
-            state.fold(lambda branch: fold(branch, watch, path))
+            around = [path]
+            state.fold(lambda branch, around=around: fold(branch, watch, around[0]))
+            around[0] = frozenset()  # whoever comes later is new, and what has gone by then leaves its id to others
             pick = state.pick if watch is None else watch(state, state.pick, None)[0]
             section = Section(CHOICE, pick, None, state)
         elif hasattr(state, "destination"):

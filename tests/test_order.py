@@ -9,8 +9,11 @@ from meshkit import (
     Cluster,
     ConcurrencyLimit,
     ConfigError,
+    Endpoint,
     Fallback,
     Hedge,
+    HttpCheck,
+    OutlierDetection,
     Pipeline,
     RateLimit,
     Retry,
@@ -19,6 +22,8 @@ from meshkit import (
     StaleIfError,
     Timeout,
 )
+from meshkit.cluster import ZoneFirst
+from meshkit.discover import Pushed
 from meshkit.order import warnings
 
 RETRY = Retry(on=(ConnectionError, TimeoutError))
@@ -108,3 +113,36 @@ def test_a_sync_function_takes_no_middleware():
 def test_what_cannot_be_without_tasks_is_found_where_a_fallback_goes(instead):
     with pytest.raises(ConfigError, match="make the function async"):
         Pipeline(Fallback(instead)).call(lambda: None)
+
+
+PRIMARY, SPARE = ["a:80", "b:80"], Endpoint("c:80", priority=1)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "warned"),
+    [
+        (Cluster("orders", PRIMARY), None),
+        (Cluster("orders", [*PRIMARY, SPARE]), "priorities without outliers or checks"),
+        (Cluster("orders", PRIMARY, localities=ZoneFirst("a")), "localities without outliers or checks"),
+        (Cluster("orders", [*PRIMARY, SPARE], checks=HttpCheck()), None),
+        (Cluster("orders", [*PRIMARY, SPARE], outliers=OutlierDetection()), "ejects 1 of 3 endpoints at most"),
+        (Cluster("orders", [*PRIMARY, SPARE], outliers=OutlierDetection(max_ejected=0.7)), None),
+        (Cluster("orders", ["a:80", SPARE], outliers=OutlierDetection()), None),
+        (Cluster("orders", [*PRIMARY, SPARE], outliers=OutlierDetection(), checks=HttpCheck()), None),
+    ],
+)
+def test_spare_endpoints_that_are_never_all_that_is_left(cluster, warned):
+    text = Pipeline(cluster).explain()
+    assert (warned in text) if warned else "warning" not in text
+
+
+def test_a_cluster_is_explained_endpoint_by_endpoint_where_there_is_more_to_tell():
+    endpoints = [Endpoint("http://a", weight=0), *(f"b{n}:80" for n in range(9))]
+    lines = Pipeline(Cluster("orders", [Pushed(), *endpoints])).explain().splitlines()
+    assert lines[0].startswith("Cluster('orders', [11])")
+    assert [" ".join(line.split()) for line in lines[1:4]] == [
+        "Pushed(None) says where they are",
+        "Endpoint('http://a', weight=0) drained",
+        "Endpoint('b0:80')",
+    ]
+    assert lines[-1].strip() == "and 3 more"

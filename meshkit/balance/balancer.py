@@ -18,7 +18,7 @@ from ..call import Call, Verdict
 if TYPE_CHECKING:
     from ..section import Section
 
-__all__ = ["Balancer", "Load", "Member", "Pick", "untried"]
+__all__ = ["Balancer", "Load", "Member", "Pick", "innermost", "place_of", "places", "untried"]
 
 
 class Load(Protocol):
@@ -45,6 +45,7 @@ class Member:
         "endpoint",
         "load",
         "picks",
+        "place",
         "present",
         "proven",
         "section",
@@ -59,6 +60,8 @@ class Member:
 
     def __init__(self, endpoint: Any, load: Any = None, states: Sequence[Any] = ()) -> None:
         self.endpoint = endpoint
+        self.place = place_of(endpoint)
+        """Its address, by which a call knows whom it has tried: the endpoint may be another one by then."""
         self.load = load
         """The balancer's `Load` for this endpoint, or ``None``: the balancer measures nothing."""
         self.states = list(states)
@@ -115,6 +118,22 @@ class Balancer(Protocol):
         """
 
 
+def place_of(endpoint: Any) -> Any:
+    return getattr(endpoint, "address", None) or id(endpoint)
+
+
+def places(avoid: tuple[Any, ...]) -> set[Any]:
+    """The addresses of those to be avoided, as `Member.place`."""
+    return set(map(place_of, avoid))
+
+
+def innermost(balancer: Any) -> Any:
+    """The one that picks, in all that stand around it."""
+    while within := getattr(balancer, "within", ()):
+        balancer = within[0]
+    return balancer
+
+
 RUN = 64
 
 
@@ -130,5 +149,5 @@ def untried(members: Sequence[Member], avoid: tuple[Any, ...], random: Callable[
         members = [*members[start : start + RUN], *members[: max(0, start - behind)]]
     if len(avoid) > RUN // 2:
         return members
-    tried = set(map(id, avoid))
-    return [member for member in members if id(member.endpoint) not in tried] or members
+    tried = places(avoid)
+    return [member for member in members if member.place not in tried] or members

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..balance import Balancer, Member
+from ..balance.balancer import Balancer, Member, places
 from ..call import Call
 from ..errors import NoEndpoint
 from .group import Group
@@ -103,10 +103,11 @@ class Arrangement:
         self._drained = self._far = 0
         for member in members:
             endpoint = member.endpoint
-            member.up = False
             if not endpoint.weight:
+                member.up = False
                 self._drained += 1
             elif self._localities is not None and not self._localities.admits(endpoint.locality):
+                member.up = False
                 self._far += 1
             else:
                 tier = self._tiers.get(endpoint.priority)
@@ -196,14 +197,28 @@ class Arrangement:
         if group.usable:
             member = group.choose(call, now)
         if member is None or call.avoid:
-            tried = set(map(id, call.avoid))
+            tried = places(call.avoid)
             for tier in (first, *self._order):
                 for group in (*tier.used(), tier.all):  # at last also in localities that have no share
-                    if member is not None and id(member.endpoint) not in tried:
+                    if member is not None and member.place not in tried:
                         return member
                     if group.usable:
                         member = group.choose(call, now)
         return member if member is not None else self._nobody(call, now)
+
+    def snapshot(self) -> dict[int, dict[str, Any]]:
+        """For each priority: its share of the calls in percent, whether it panics, and the shares of its localities."""
+        if not self._tiers:
+            return {}
+        spread = zip(self._tiers.items(), self._spread.healthy, self._spread.panic, strict=True)
+        return {
+            priority: {
+                "percent": percent,
+                "panic": panic,
+                **({} if tier.split is None else {"localities": dict(tier.split.shares)}),
+            }
+            for (priority, tier), percent, panic in spread
+        }
 
     def _nobody(self, call: Call, now: float) -> Member:
         raise NoEndpoint(self.why, policy=self._name)

@@ -59,7 +59,10 @@ def _spec(example: str) -> Any:
     """What is started with the cluster."""
 
     def check(spec: Any, attribute: Any, value: Any) -> None:
-        if isinstance(value, type) or not hasattr(value, "start"):
+        if isinstance(value, type):
+            fix = f"that is the class: write {value.__name__}(...)"
+            raise ConfigError.of("Cluster", attribute.name, value.__name__, fix)
+        if not hasattr(value, "start"):
             raise ConfigError.of("Cluster", attribute.name, value, f"give {example}")
 
     return check
@@ -93,14 +96,22 @@ class Cluster:
 
     name: str
     endpoints: tuple[Any, ...] = attrs.field(converter=_endpoints)
-    balancer: Any = attrs.field(factory=PeakEwma, kw_only=True, validator=_spec("a balancer, such as PeakEwma()"))
+    balancer: Any = attrs.field(
+        factory=PeakEwma,
+        kw_only=True,
+        validator=_spec('a balancer, such as PeakEwma(), or named("haproxy", "leastconn")'),
+    )
     pipeline: tuple[Any, ...] = attrs.field(default=(), converter=_specs, kw_only=True)
     outliers: Any = attrs.field(default=None, kw_only=True, validator=optional(_spec("an OutlierDetection()")))
     checks: tuple[Any, ...] = attrs.field(default=(), converter=_checks, kw_only=True)
     panic: float = attrs.field(default=0.5, kw_only=True, validator=ratio(zero=True))
     fails_in_panic: bool = attrs.field(default=False, kw_only=True, validator=flag())
     overprovision: float = attrs.field(default=1.4, kw_only=True, validator=number(1, 100))
-    localities: Any = attrs.field(default=None, kw_only=True, validator=optional(_spec("a ZoneAware(...)")))
+    localities: Any = attrs.field(
+        default=None,
+        kw_only=True,
+        validator=optional(_spec("ZoneFirst(...), ZoneAware(...), ZoneStrict(...) or LocalityWeights(...)")),
+    )
     slow_start: SlowStart | None = attrs.field(
         default=None, kw_only=True, validator=optional(_kind(SlowStart, "SlowStart(30.0)"))
     )
@@ -118,14 +129,19 @@ class Cluster:
         seen: set[object] = set()
         for endpoint in self.endpoints:
             if isinstance(endpoint, Endpoint):
-                here = {str(endpoint), (endpoint.host, endpoint.port)}
-                if seen & here:
+                name, address = str(endpoint), (endpoint.host, endpoint.port)
+                if name in seen or address in seen:
                     fix = "list it once, and give it a weight for a larger share"
-                    raise ConfigError.of("Cluster", "endpoints", str(endpoint), fix)
-                seen |= here
+                    if address not in seen:
+                        fix = "give each endpoint a name of its own"
+                    raise ConfigError.of("Cluster", "endpoints", name, fix)
+                seen |= {name, address}
         for spec in self.pipeline:
             if isinstance(spec, type) or not (hasattr(spec, "start") or callable(spec)):
                 raise ConfigError.of("Cluster", "pipeline", spec, "give policies, such as CircuitBreaker()")
+            if isinstance(getattr(spec, "spec", spec), Cluster):
+                fix = "an endpoint is a server: put a cluster at the end of a pipeline of its own"
+                raise ConfigError.of("Cluster", "pipeline", spec, fix)
 
     holds = ("balancer", "pipeline")
     __call__ = no_decorator

@@ -106,6 +106,9 @@ class Group:
                 survive(error)
                 self._work = None
                 return False
+            except BaseException:  # Ctrl-C: the next one begins anew
+                self._work, self._behind = None, True
+                raise
             if pick is not None:
                 self.pick, self._work, self.settled = pick, None, not self._behind
             idle = True

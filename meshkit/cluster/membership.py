@@ -13,7 +13,7 @@ from ..balance import Member
 from ..section import numbered
 from .endpoint import Endpoint
 
-__all__ = ["Change", "Membership"]
+__all__ = ["Change", "Membership", "first_of"]
 
 SLICE = 250
 """Endpoints that are looked at in one slice."""
@@ -24,8 +24,8 @@ class Change(NamedTuple):
 
     come: list[Member]
     gone: list[Member]
-    altered: list[Member]
-    """Those whose endpoint is another at the same address: it has another weight, say."""
+    altered: list[tuple[Member, Endpoint]]
+    """Those whose endpoint is another at the same address, it has another weight, say; and that one."""
 
 
 class Membership:
@@ -49,7 +49,7 @@ class Membership:
         """
         self._version = version = self._version + 1
         members: dict[str, Member] = {}
-        altered = []
+        altered: list[tuple[Member, Endpoint]] = []
         for count, endpoint in enumerate(endpoint for each in self.sets for endpoint in each or ()):
             if count % SLICE == SLICE - 1:
                 yield None
@@ -61,14 +61,17 @@ class Membership:
             if member is None:
                 member = self._make(endpoint)
             elif member.endpoint != endpoint:
-                member.endpoint = endpoint
-                altered.append(member)
+                altered.append((member, endpoint))
             members[endpoint.address] = member
         gone = [member for address, member in self._known.items() if address not in members]
         come = [member for address, member in members.items() if address not in self._known]
         self._known, self.members = members, list(members.values())
-        self.leaving = [member for member in (*self.leaving, *gone) if not idle(member)]
+        self.leaving += gone
         yield Change(come, gone, altered)
+        for begin in range(0, len(gone), SLICE):
+            yield None
+            over = set(filter(idle, gone[begin : begin + SLICE]))
+            self.leaving = [member for member in self.leaving if member not in over]
 
     def idle(self) -> bool:
         """Whether no member has a call under way, those that have gone included."""
@@ -95,6 +98,12 @@ class Membership:
                 },
             }
         return picture
+
+
+def first_of(source: Any) -> Sequence[Endpoint] | None:
+    """What a source can say at once; ``None``: nothing yet."""
+    first = getattr(source, "first", None)
+    return None if first is None else first()
 
 
 def idle(member: Member) -> bool:

@@ -17,7 +17,7 @@ from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from ..balance import Member
+from ..balance.balancer import Member, innermost
 from ..call import Call
 from ..errors import ConfigError
 from ..observe.events import StateChanged
@@ -25,7 +25,7 @@ from .admission import Admission
 from .arrangement import Arrangement
 from .checkup import unchecked
 from .endpoint import Endpoint
-from .membership import Membership
+from .membership import Change, Membership, first_of
 from .warming import Warming
 
 if TYPE_CHECKING:
@@ -82,10 +82,11 @@ class ClusterState:
         self._fold: Callable[[list[Any]], Section] | None = None
         self._detector = spec.outliers and spec.outliers.start(rng)
         if self._detector is not None:
-            self._detector.changed = _weakly(self)
+            told = weakref.WeakMethod(self.changed)  # members must not keep it alive
+            self._detector.changed = lambda: (changed := told()) and changed()
         self.reads_failure = self._detector is not None
         self._warming = Warming(spec.slow_start)
-        if spec.slow_start is not None and getattr(_innermost(self.balancer), "whole", False):
+        if spec.slow_start is not None and getattr(innermost(self.balancer), "whole", False):
             fix = "leave it out: a table has no weights that move, or give another balancer"
             raise ConfigError.of("Cluster", "slow_start", spec.slow_start, fix)
         self._next_detection = AT_ONCE if self._detector is not None else inf
@@ -107,7 +108,7 @@ class ClusterState:
         """The sources of endpoints that are to be followed."""
         self.troubles: list[Exception | None] = [None] * len(self.sources)
         """The last error of each source, if it has not answered since."""
-        sets = [fixed, *(_first(source) for source in self.sources)]
+        sets = [fixed, *map(first_of, self.sources)]
         self._membership = Membership(sets, self._member)
         self.admission = Admission(spec.name, spec.ceilings, spec.patience)
         gated = bool(spec.ceilings or spec.checks) or None in sets
@@ -127,6 +128,8 @@ class ClusterState:
 
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
         self._fold = fold
+        if not self.members:
+            fold(self.pattern)  # for what it would refuse
         for member in self.members:
             member.section = fold(member.states)
 
@@ -145,10 +148,14 @@ class ClusterState:
         """What the source of that number says there is now, all of it. Cut into slices of a millisecond or so, between
         which others may call; the set changes in one of them, and calls that wait for the first one are let in at last.
         """
-        self._membership.sets[1 + number] = tuple(endpoints)
+        sets = self._membership.sets
+        before, sets[1 + number] = sets[1 + number], tuple(endpoints)
+        try:
+            yield from self._replace(now)
+        except Exception:
+            sets[1 + number] = before
+            raise
         self.troubles[number] = None
-        yield from self._replace(now)
-        yield
         while self._due == AT_ONCE:
             self._tend(now)
             yield
@@ -175,30 +182,34 @@ class ClusterState:
 
     def _replace(self, now: float | None) -> Iterator[None]:
         """Go by what the sources say. ``now`` is ``None`` for those who are there from the beginning."""
+        fold = self._fold
         for change in self._membership.replace():
-            if change is None:
-                yield
-                continue
-            for member in change.altered:
-                self._weigh(member, member.endpoint.weight)
-                self._warming.again(member)
-                self._anew = True
-            for member in change.come:
-                if self._fold is not None:
-                    member.section = self._fold(member.states)
-                if now is not None and self.members and member.well:
-                    self._warming.enter(member, now)
-            for member in change.gone:
-                member.up = member.present = False
-                self._warming.leave(member)
-                if self._detector is not None:
-                    self._detector.forget(member)
-            self.members = self._membership.members
+            if change is not None:
+                self._change(change, now, fold is self._fold)
+            yield
+
+    def _change(self, change: Change, now: float | None, folded: bool) -> None:
+        for member, endpoint in change.altered:
+            member.endpoint = endpoint
+            self._weigh(member, endpoint.weight)
+            self._warming.again(member)
+            self._anew = True
+        for member in change.come:
+            if self._fold is not None and not folded:  # somebody has begun to watch meanwhile
+                member.section = self._fold(member.states)
+            if now is not None and self.members and member.well:
+                self._warming.enter(member, now)
+        for member in change.gone:
+            member.up = member.present = False
+            self._warming.leave(member)
             if self._detector is not None:
-                self._detector.size = len(self.members)
-            self._arrangement.regroup(self.members)
-            self._stale = True
-            self._due = AT_ONCE
+                self._detector.forget(member)
+        self.members = self._membership.members
+        if self._detector is not None:
+            self._detector.size = len(self.members)
+        self._arrangement.regroup(self.members)
+        self._stale = True
+        self._due = AT_ONCE
 
     def _member(self, endpoint: Endpoint) -> Member:
         states, load = self._states(endpoint.weight or 1)
@@ -209,6 +220,8 @@ class ClusterState:
             member.proven = bool(member.checked)
         if self._detector is not None:
             member.states.append(self._detector.gate(member))
+        if self._fold is not None:
+            member.section = self._fold(member.states)
         return member
 
     def _states(self, weight: float = 1) -> tuple[list[Any], Any]:
@@ -266,28 +279,19 @@ class ClusterState:
         """
         return self._membership.snapshot(now)
 
-
-def _innermost(balancer: Any) -> Any:
-    while within := getattr(balancer, "within", ()):
-        balancer = within[0]
-    return balancer
-
-
-def _weakly(state: ClusterState) -> Callable[[], None]:
-    """As `ClusterState.changed`, for members, which must not keep it alive."""
-    there = weakref.ref(state)
-
-    def changed() -> None:
-        cluster = there()
-        if cluster is not None:
-            cluster.changed()
-
-    return changed
-
-
-def _first(source: Any) -> Sequence[Endpoint] | None:
-    first = getattr(source, "first", None)
-    return None if first is None else first()
+    def summary(self, now: float, /) -> dict[str, Any]:
+        """The share of each priority, what is under way, what outlier detection finds, what is wrong with sources."""
+        picture: dict[str, Any] = {"priorities": self._arrangement.snapshot()}
+        if self.enter is not None:
+            picture |= self.admission.snapshot()
+        if self._detector is not None:
+            picture["outliers"] = self._detector.snapshot(now)
+        if self.sources:
+            troubles = [
+                None if trouble is None else f"{type(trouble).__name__}: {trouble}" for trouble in self.troubles
+            ]
+            picture["sources"] = dict(zip(map(repr, self.sources), troubles, strict=True))
+        return picture
 
 
 def _moved(name: str, member: Member, now: float) -> StateChanged:

@@ -70,9 +70,9 @@ class File:
     """The endpoints that a file lists: ``File("/etc/payments/endpoints.json")``. Raises `ConfigError`.
 
     ``format`` is "json", "toml" or "txt", by default what the path ends in; `endpoints_from` shows them. ``interval``
-    is how often it is looked at, in seconds: a change is seen within two. ``least`` is how many endpoints it must list; with
-    0 an empty file says that there is nobody. ``priority`` is added to each endpoint's own, ``locality`` is of those that
-    say none. A file of more than 10 MB or 100,000 endpoints is refused.
+    is how often it is looked at, in seconds: a change is seen within two. ``least`` is how many endpoints it must list:
+    with 0, an empty file says that there is nobody. ``priority`` is added to each endpoint's own, ``locality`` is of
+    those that say none. A file of more than 10 MB or 100,000 endpoints is refused.
     """
 
     path: str = attrs.field(converter=_path)
@@ -163,7 +163,8 @@ class File:
             raise DiscoveryError(str(error), source=self) from error  # it names the path, and the line
         if len(listed) < self.least:
             many = f"{len(listed)} endpoint{'s' if len(listed) != 1 else ''}"
-            raise self._error(f"it lists {many}, fewer than least={self.least}: if they are all, give least={len(listed)}")
+            fix = f"if that is meant, give least={len(listed)}"
+            raise self._error(f"it lists {many}, fewer than least={self.least}: {fix}")
         try:
             return located(listed, self.priority, self.locality)
         except ConfigError as error:

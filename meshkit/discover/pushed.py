@@ -33,7 +33,10 @@ class Pushed:
         self._lock = threading.Lock()
 
     def push(self, endpoints: Iterable[Endpoint | str]) -> None:
-        """Replace the whole set. From any thread, also one with a loop. Raises `ConfigError`, and nothing changes."""
+        """Replace the whole set. From any thread, also one with a loop. Raises `ConfigError`, and nothing changes.
+
+        It does not wait for those who watch: a cluster goes by the new set some milliseconds later, in real time.
+        """
         found = endpoints_of(endpoints, "Pushed")
         with self._lock:
             if found == self._endpoints:

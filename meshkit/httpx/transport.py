@@ -228,21 +228,28 @@ class MeshTransport(_Sync):
 
     def _send(self, request: Any, call: Call) -> Any:
         if call.deadline is None:
-            return self._ask(request)
+            return self._ask(request, call, 0.0)
         began = self._clock()
         if began >= call.deadline:
             raise expired(call, call.began_at, began)
         try:
-            return self._ask(request)
+            return self._ask(request, call, began)
         except library_of(request).TimeoutException as error:
             now = self._clock()
             if now < call.deadline - SLACK:
                 raise  # one of the client's own timeouts was shorter
             raise expired(call, began, now) from error
 
-    def _ask(self, request: Any) -> Any:
+    def _ask(self, request: Any, call: Call, began: float) -> Any:
         response = self.inner.handle_request(request)
-        return fetch(response, self._whole) if self._whole else response
+        if not self._whole:
+            return response
+
+        def late() -> None:
+            if call.deadline is not None and self._clock() >= call.deadline:
+                raise expired(call, began, self._clock())
+
+        return fetch(response, self._whole, late)
 
     def close(self) -> None:
         """Close ``inner``."""

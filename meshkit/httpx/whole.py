@@ -44,6 +44,8 @@ def fetching(send: Callable[..., Awaitable[Any]], most: int) -> Callable[..., Aw
                     if size > most:
                         response.stream = _of(response, _AsyncRest, "AsyncByteStream")(parts, rest, stream)
                         return response
+            except GeneratorExit:  # the collector's: nobody awaits any more
+                raise
             except BaseException:
                 await close(_end, (rest, stream))
                 raise
@@ -61,8 +63,8 @@ async def _end(reading: tuple[Any, Any]) -> None:
     await stream.aclose()
 
 
-def fetch(response: Any, most: int) -> Any:
-    """The same, of one response, where nothing is awaited."""
+def fetch(response: Any, most: int, late: Callable[[], None]) -> Any:
+    """The same, of one response, where nothing is awaited. ``late`` raises where time is over."""
     if reads(response, most):
         stream, parts, size = response.stream, [], 0
         rest = stream.__iter__()
@@ -70,6 +72,7 @@ def fetch(response: Any, most: int) -> Any:
             for part in rest:
                 parts.append(part)
                 size += len(part)
+                late()
                 if size > most:
                     response.stream = _of(response, _Rest, "SyncByteStream")(parts, rest, stream)
                     return response

@@ -47,7 +47,12 @@ class AttemptEnded:
 
 @attrs.frozen
 class StateChanged:
-    """A policy with named states (a circuit breaker) went from one to another."""
+    """What has named states went from one to another: a circuit breaker, or an endpoint of a cluster.
+
+    A breaker is ``"closed"``, ``"open"``, ``"half-open"``, ``"isolated"``. An endpoint goes from ``"in"`` to
+    ``"ejected"`` under the name of the cluster's outlier detection, where an attempt ejects it; and from ``"in"`` to
+    ``"out"`` and back under the name of the cluster, whatever the cause: told by the next call that is to pick one.
+    """
 
     at: float
     policy: str

@@ -13,7 +13,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+from ..cluster.endpoint import Endpoint
 from ..engine import survive
+from ..errors import DiscoveryError
 from ..section import within
 
 __all__ = ["chores_of", "keep"]
@@ -45,6 +47,8 @@ def chores_of(state: Any) -> Iterator[Callable[..., Any]]:
 
 async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) -> None:
     """Take over what a source says. On an error the last set stays in use, and the source is asked anew."""
+    from asyncio import CancelledError, current_task  # loaded in the keeper's thread
+
     pause = FIRST
     longest = getattr(source, "retry_within", LONGEST)
     while state() is not None:
@@ -54,7 +58,7 @@ async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) 
                     cluster = state()
                     if cluster is None:
                         return
-                    slices = cluster.update(number, endpoints, keep.now())
+                    slices = cluster.update(number, _checked(endpoints), keep.now())
                     del cluster
                     while True:
                         with keep.lock:
@@ -64,14 +68,25 @@ async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) 
                     del slices
                     pause = FIRST
             return  # the last set holds for good
-        except Exception as error:
+        except (Exception, CancelledError) as error:
+            task = current_task()
+            if isinstance(error, CancelledError):
+                if task is None or task.cancelling():
+                    raise
+                error = DiscoveryError("what it waited for was cancelled", source=source)
+            error.__traceback__ = None  # it holds a frame that holds the state
             survive(error)
             cluster = state()
             if cluster is not None:
                 cluster.troubles[number] = error
-            del cluster
+            del cluster, error
         await keep.sleep(min(pause, longest) * random.uniform(0.5, 1))  # noqa: S311  # jitter, no secret
         pause = min(2 * pause, LONGEST)
+
+
+def _checked(endpoints: Any) -> tuple[Endpoint, ...]:
+    """What a source has named, which may be somebody else's code. Raises `ConfigError`."""
+    return tuple(each if isinstance(each, Endpoint) else Endpoint(each) for each in endpoints)
 
 
 class _Rounds:

@@ -89,7 +89,9 @@ async def _do(chore: Any, state: weakref.ref[Any], keep: Keep) -> None:
             await chore(state, keep)
             return
         except Exception as error:
-            survive(error)
+            survive(error.with_traceback(None))
+        except (KeyboardInterrupt, SystemExit) as error:  # of somebody's source: it is not the process's to end
+            survive(RuntimeError(f"{chore} ended with {error!r}"))
         if keep.now() - began > STEADY:
             pause = FIRST
         await keep.sleep(pause)
@@ -105,7 +107,7 @@ def begin(state: Any, chores: Chores, clock: Callable[[], float]) -> None:
     """Have the chores of a state done, from now on; if they are already, nothing changes."""
     global _keeper  # noqa: PLW0603  # one for the process
     with LOCK:
-        if _keeper is None:
+        if _keeper is None or not _keeper.thread.is_alive():
             _keeper = Keeper()
         _kept[state] = (chores, clock)
         _keeper.add(state, chores, clock)

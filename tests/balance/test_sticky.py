@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from meshkit import Cluster as RealCluster
 from meshkit import Endpoint
 from meshkit.balance import LeastRequest, Member, PeakEwma, RoundRobin
-from meshkit.balance.around.sessions import SLOTS, Table
+from meshkit.balance.around.slots import SLOTS, Table
 from meshkit.balance.around.sticky import Sticky
 from meshkit.balance.report.prequal import Prequal
 from meshkit.call import Call

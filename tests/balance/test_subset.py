@@ -340,14 +340,35 @@ def test_a_further_attempt_goes_to_another_of_the_subset():
 # Arrangement.
 
 
-def test_a_subset_is_arranged_when_somebody_asks_for_it():
+def test_a_few_subsets_are_arranged_from_the_beginning_if_a_call_may_come_to_them():
+    for options, expected in (
+        ({}, ["ab", "c", "d"]),
+        ({"fallback": "any"}, ["abcd", "ab", "c", "d"]),
+        ({"fallback": "default", "default": {"stage": "dev"}}, ["d", "ab", "c", "d"]),
+        ({"key": {"stage": "prod"}}, ["ab"]),
+        ({"key": {"stage": "new"}, "fallback": "any"}, ["abcd"]),
+    ):
+        inner = Rotation()
+        state = subset("stage", inner=inner, **options)
+        pick = arranged(state, STAGES)
+        assert inner.arranged == expected
+        reach(state, pick, {"stage": "prod"})
+        assert inner.arranged == expected
+
+
+MANY = [*STAGES, *members(*(Server(str(number), {"stage": number}) for number in range(30)))]
+
+
+def test_one_of_many_subsets_is_arranged_when_somebody_asks_for_it():
     inner = Rotation()
     state = subset("stage", inner=inner)
-    pick = arranged(state, STAGES)
+    pick = arranged(state, MANY)
     assert inner.arranged == []
     reach(state, pick, {"stage": "prod"})
     reach(state, pick, {"stage": "dev"})
     assert inner.arranged == ["ab", "d"]
+    arranged(state, MANY[:-1])
+    assert len(inner.arranged) == 2 + 32
 
 
 def test_what_is_in_use_is_made_anew_only_if_its_members_change():
@@ -359,16 +380,17 @@ def test_what_is_in_use_is_made_anew_only_if_its_members_change():
     pick = arranged(state, here)
     for stage in ("prod", "canary"):
         reach(state, pick, {"stage": stage})
+    assert inner.arranged == ["ab", "c", "d"]
     inner.arranged.clear()
     pick = arranged(state, here, pick)
     assert inner.arranged == []
     pick = arranged(
         state, [*here, Member(Server("e", {"stage": "canary"})), Member(Server("f", {"stage": "dev"}))], pick
     )
-    assert inner.arranged == ["ce"]
+    assert inner.arranged == ["ce", "df"]
     here[0].weight = 0.5
     pick = arranged(state, here, pick)
-    assert inner.arranged == ["ce", "ab", "c"]
+    assert inner.arranged == ["ce", "df", "ab", "c", "d"]
     assert reach(state, pick, {"stage": "prod"}) == {"a", "b"}
 
 
@@ -392,10 +414,19 @@ def test_what_an_endpoint_says_of_itself_may_change():
     assert [reach(state, pick, {"stage": stage}) for stage in ("prod", "canary")] == [{"a"}, {"b"}]
 
 
-def test_a_table_is_made_by_and_by_and_until_then_members_are_drawn():
+def test_a_table_is_made_in_the_slices_of_the_arrangement():
     inner = Rotation(whole=True, slices=5)
     state = subset("stage", inner=inner)
-    pick = arranged(state, STAGES)
+    *slices, pick = state.arrange(STAGES, None)
+    assert len(slices) == 3 * 6
+    assert all(part._made is not None for step, part in pick.parts.items() if step[0] == 0)
+    assert pick.parts[-1,]._made is None
+
+
+def test_one_of_many_tables_is_made_by_and_by_and_until_then_members_are_drawn():
+    inner = Rotation(whole=True, slices=5)
+    state = subset("stage", inner=inner)
+    pick = arranged(state, MANY)
     part = pick.parts[0, "prod"]
     drawn = [pick.pick(asked(state, {"stage": "prod"}), 0.0) for _ in range(5)]
     assert part._made is None
@@ -403,7 +434,7 @@ def test_a_table_is_made_by_and_by_and_until_then_members_are_drawn():
     pick.pick(asked(state, {"stage": "prod"}), 0.0)
     assert part._made is not None
     assert inner.arranged == ["ab"]
-    *slices, pick = state.arrange([*STAGES, Member(Server("e", {"stage": "prod"}))], pick)
+    *slices, pick = state.arrange([*MANY, Member(Server("e", {"stage": "prod"}))], pick)
     assert len(slices) == 6  # and the old pick serves while it is made
     assert reach(state, pick, {"stage": "prod"}) == {"a", "b", "e"}
 
@@ -449,12 +480,38 @@ def test_the_refusal_says_what_was_wanted():
     pick = arranged(state, STAGES)
     with pytest.raises(NoEndpoint, match="no endpoint has fast=True, stage='test'"):
         pick.pick(asked(state, {"stage": "test", "fast": True}), 0.0)
-    with pytest.raises(NoEndpoint, match="no selector has the call's keys"):
+    asking = (
+        r"the call asks for \{'other': 'x'\}: its keys are no selector's; there are \('fast', 'stage'\), \('stage',\)$"
+    )
+    with pytest.raises(NoEndpoint, match=why):
         pick.pick(asked(state, {"other": "x"}), 0.0)
+    with pytest.raises(NoEndpoint, match="the call asks for nothing, and there is no fallback for that"):
+        pick.pick(asked(state, None), 0.0)
+    one_for_all = subset("stage", key={"other": "x"})
+    with pytest.raises(NoEndpoint, match=r"the call asks for \{'other': 'x'\}"):
+        arranged(one_for_all, STAGES).pick(Call(None, None, 0.0), 0.0)
     state = subset("stage", fallback="default", default={"stage": "no"})
     pick = arranged(state, STAGES)
     with pytest.raises(NoEndpoint, match="no endpoint has default stage='no'"):
         pick.pick(asked(state, None), 0.0)
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        {"other": "x" * 1_000_000},
+        {f"key {number}": "x" * 1000 for number in range(1000)},
+        [{"other": "x" * 1000}] * 1000,
+        {"stage": "x" * 1_000_000},
+        {"k" * 1_000_000: 1},
+    ],
+    ids=range(5),
+)
+def test_a_refusal_is_short_whatever_was_asked(criteria):
+    state = subset("stage", *(f"selector {number}" for number in range(1000)))
+    with pytest.raises(NoEndpoint) as refusal:
+        arranged(state, STAGES).pick(asked(state, criteria), 0.0)
+    assert len(str(refusal.value)) < 1000
 
 
 # A naive oracle.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit import CircuitBreaker, Constant, LeastRequest, PeakEwma, Pipeline, Retry, RoundRobin
+from meshkit import CircuitBreaker, Constant, LeastRequest, PeakEwma, Pipeline, Retry, RoundRobin, Shared
 from meshkit.balance import Hashed, Maglev, Modulo, NginxIpHash, Ring, Sticky, Subset
 from meshkit.call import Call, Verdict
 from meshkit.cluster import (
@@ -569,3 +569,98 @@ def test_a_drained_endpoint_keeps_its_sessions_wherever_it_stands(more):
         state.pick(call, 3.0 + step)
         asked[call.endpoint.host] += 1
     assert asked == {home: 100}
+
+
+def test_two_sources_that_speak_at_once_lose_nothing_of_each_other():
+    one, two = Told(tuple(those(*(f"a{n}" for n in range(600))))), Told(tuple(those("b")))
+    state = Cluster("orders", [one, two], balancer=LeastRequest()).start(Random(1))
+    state.fold(list)
+    slices = state.update(0, those(*(f"a{n}" for n in range(600)), weight=7), 1.0)
+    next(slices)
+    for _ in state.update(1, those("b", "c"), 1.0):
+        pass
+    for _ in slices:
+        pass
+    weights = {(each.endpoint.weight, each.weight, each.load.weight) for each in state.members}
+    assert weights == {(7, 7, 7), (1, 1, 1)}
+    assert {each.endpoint.host for each in state.members} >= {"a599", "b", "c"}
+
+
+def test_a_set_that_cannot_be_is_none():
+    class Choosy:
+        def start(self, rng):
+            made.append(1)
+            if len(made) > 4:
+                raise RuntimeError("no more of these")
+            return CircuitBreaker().start(rng)
+
+    made = []
+    state = started(those("a", "b"), pipeline=[Choosy()])
+    with pytest.raises(RuntimeError):
+        update(state, [Endpoint("a:80", weight=9), *those("c", "d", "e", "f")], 1.0)
+    assert [(each.endpoint.host, each.endpoint.weight, each.weight) for each in state.members] == [
+        ("a", 1, 1),
+        ("b", 1, 1),
+    ]
+    update(state, [Endpoint("a:80", weight=3)], 2.0)
+    assert [(each.endpoint.weight, each.weight) for each in state.members] == [(3, 3)]
+
+
+def test_whoever_comes_is_folded_though_the_pipeline_that_folded_has_gone():
+    """What it consisted of has left its ids to others: they are no twins."""
+    shared = Shared(Cluster("orders", Told(tuple(those("a")))))
+    pipeline = Pipeline(CircuitBreaker(), shared)
+    state = pipeline.states[1]
+    assert state._fold([pipeline.states[0]]).enters
+    pipeline.listen(print)
+    assert state._fold([pipeline.states[0]]).enters
+
+
+def test_between_slices_nobody_goes_out_who_is_well():
+    state = started(those(*(f"h{n}" for n in range(600))))
+    picked(state, 5)
+    for _ in state.update(0, those(*(f"h{n}" for n in range(300, 900))), 1.0):
+        assert sum(each.up for each in state.members) >= 300
+
+
+def test_whom_a_call_has_tried_it_knows_under_another_weight():
+    endpoints = those(*"abcde")
+    state = started(endpoints)
+    tried = tuple(member(state, host).endpoint for host in "abcd")
+    update(state, [attrs.evolve(each, weight=2) for each in endpoints], 1.0)
+    assert {pick(state, 2.0, *tried) for _ in range(50)} == {"e"}
+
+
+def test_struck_in_a_slice_the_next_one_begins_anew():
+    class Struck(Table):
+        struck = False
+
+        def arrange(self, members, before):
+            if len(members) > 2 and not self.struck:
+                self.struck = True
+                raise KeyboardInterrupt
+            yield None
+            yield Made(list(members))
+
+    struck = Struck()
+    state = started(those("a", "b"), balancer=Starts(struck))
+    with pytest.raises(KeyboardInterrupt):
+        update(state, those("a", "b", "c"), 1.0)
+    for _ in range(3):
+        pick(state, 2.0)
+    assert [each.endpoint.host for each in state._arrangement._order[0].all.pick.members] == ["a", "b", "c"]
+
+
+@attrs.frozen
+class Starts:
+    balancer: object
+
+    def start(self, rng):
+        return self.balancer
+
+
+def test_no_cluster_within_an_endpoints_pipeline():
+    inner = Cluster("inner", ["b:80"])
+    for spec in (inner, Shared(inner)):
+        with pytest.raises(ConfigError, match="an endpoint is a server"):
+            Cluster("outer", ["a:80"], pipeline=[spec])

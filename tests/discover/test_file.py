@@ -246,7 +246,13 @@ async def test_one_that_vanishes(naps: Naps, path: Path) -> None:
     assert await told(source) == [[B]]
 
 
-EMPTY = [("txt", ""), ("txt", "# nobody\n\n"), ("json", "[]"), ("json", '{"endpoints": []}'), ("toml", "endpoints = []")]
+EMPTY = [
+    ("txt", ""),
+    ("txt", "# nobody\n\n"),
+    ("json", "[]"),
+    ("json", '{"endpoints": []}'),
+    ("toml", "endpoints = []"),
+]
 
 
 @pytest.mark.parametrize(("suffix", "text"), EMPTY)
@@ -260,7 +266,7 @@ async def test_one_that_lists_nobody(naps: Naps, path: Path, suffix: str, text: 
     naps.then = [written(path, text), nothing]
     with pytest.raises(DiscoveryError) as caught:
         await told(source, found)
-    assert str(caught.value) == f"{path}: it lists 0 endpoints, fewer than least=1: if they are all, give least=0"
+    assert str(caught.value) == f"{path}: it lists 0 endpoints, fewer than least=1: if that is meant, give least=0"
     assert caught.value.source is source
     assert found == [[A]]
     with pytest.raises(DiscoveryError, match="it lists 0 endpoints"):
@@ -270,7 +276,7 @@ async def test_one_that_lists_nobody(naps: Naps, path: Path, suffix: str, text: 
 
 async def test_one_that_lists_too_few(naps: Naps, path: Path) -> None:
     source, found = File(path, least=2), []
-    with pytest.raises(DiscoveryError, match=r"it lists 1 endpoint, fewer than least=2: if they are all, give least=1"):
+    with pytest.raises(DiscoveryError, match="it lists 1 endpoint, fewer than least=2: if that is meant, give"):
         source.first()
     replaced(path, f"{A}\n{B} weight=0\n")()
     naps.then = [nothing, replaced(path, f"{C}\n"), nothing, nothing]

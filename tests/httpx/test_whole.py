@@ -8,12 +8,12 @@ from typing import Any
 import anyio
 import pytest
 
-from meshkit import ConcurrencyLimit, Constant, Pipeline
+from meshkit import ConcurrencyLimit, Constant, DeadlineExceeded, Pipeline, Timeout
 from meshkit import Retry as Again
 from meshkit.errors import ConfigError
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 
-from .stand_ins import Inner, streaming
+from .stand_ins import Clock, Inner, streaming
 
 URL = "http://a"
 PARTS = [b"ab", b"cd", b"ef"]
@@ -110,3 +110,21 @@ async def test_cancelled_while_it_is_read_it_is_closed(lib: ModuleType) -> None:
 def test_what_is_no_number_of_bytes(lib: ModuleType, kind: Any, whole: Any) -> None:
     with pytest.raises(ConfigError, match="whole"):
         kind(Pipeline(), answering(lib), whole=whole)
+
+
+def test_a_body_that_comes_slowly_is_given_up_at_the_deadline(lib: ModuleType) -> None:
+    clock = Clock()
+
+    class Slow(lib.SyncByteStream):  # type: ignore[name-defined, misc]
+        def __iter__(self) -> Any:
+            for _ in range(60):
+                clock.sleep(0.1)
+                yield b"a"
+
+        def close(self) -> None:
+            pass
+
+    transport = MeshTransport(Pipeline(Timeout(0.5), clock=clock), answering(lib, Slow()), whole=100)
+    with lib.Client(transport=transport) as client, pytest.raises(DeadlineExceeded):
+        client.get(URL)
+    assert clock() <= 1000.7

@@ -1,5 +1,6 @@
 """What no call waits for is done from when a pipeline can be called until its state is gone, whatever fails."""
 
+import asyncio
 import gc
 import os
 import threading
@@ -39,7 +40,7 @@ class Script:
 
         self.asked.append(virtual_clock())
         for step in iter(partial(next, self.steps, None), None):
-            if isinstance(step, Exception):
+            if isinstance(step, BaseException):
                 raise step
             if isinstance(step, float):
                 await anyio.sleep(step)
@@ -155,3 +156,39 @@ def test_a_child_process_has_a_keeper_of_its_own():
             threading.Event().wait(0.01)
         os._exit(0 if ok and called(pipeline) == "a" else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_what_names_no_endpoints_is_an_error_and_the_other_sources_are_heard():
+    good, bad = Pushing(), Script(iter([(HERE[0], 7), 100.0]))
+    pipeline = Pipeline(Cluster("orders", [bad, good]))
+    assert called(pipeline) == "a"
+    assert good.told.wait(10)
+    state = pipeline.states[0]
+    assert [member.endpoint for member in state.members] == [HERE[0]]
+    assert "Endpoint: address=7" in str(state.troubles[0])
+
+
+def test_a_source_that_was_cancelled_by_its_own_library_is_asked_again():
+    cancelled = asyncio.CancelledError()
+    seen, asked, state = followed(HERE, cancelled, 0.5, THERE, 100.0)
+    assert len(asked) == 2
+    assert seen.endswith("b")
+    assert state.troubles == [None]
+
+
+class Ending(Pushing):
+    async def watch(self):
+        self.asked += 1
+        yield HERE
+        self.told.set()
+        raise SystemExit(1)
+
+
+def test_a_source_that_ends_the_process_ends_nothing():
+    ending = Ending()
+    pipeline = Pipeline(Cluster("orders", ending))
+    assert called(pipeline) == "a"
+    assert ending.told.wait(10)
+    another = Pipeline(Cluster("orders", Pushing()))
+    assert called(another) == "a"
+    assert keeper._keeper.thread.is_alive()

@@ -13,5 +13,5 @@ PAGE = Path(__file__).parents[2] / "docs" / "howto" / "test-without-sleeping.md"
 def test_the_tests_on_the_page_pass(tmp_path: Path) -> None:
     code = "\n".join(block.code for block in blocks(PAGE.read_text("utf-8")))
     count = code.count("def test_") + code.count('virtual_time("asyncio", "trio")')
-    assert count == 10
+    assert count == 13
     passes(session(tmp_path, code, "-p", "_hypothesis_pytestplugin"), count)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from reprlib import Repr
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -25,14 +26,21 @@ import attrs
 from ...errors import ConfigError
 from ...options import among, flag, optional
 
-__all__ = ["ANY", "DEFAULT", "Plans", "Selector", "Step", "frozen", "merged", "parsed", "selectors"]
+__all__ = ["ANY", "DEFAULT", "UNMET", "Plans", "Selector", "Step", "frozen", "merged", "parsed", "selectors"]
 
 Step: TypeAlias = tuple[Any, ...]
-"""A selector's number and the values of its keys, or one of the next two."""
+"""A selector's number and the values of its keys, or one of the next three."""
 ANY: Step = (-1,)
 DEFAULT: Step = (-2,)
+UNMET = -3
+"""In place of a selector's number: there is nothing to be tried, and what follows says why."""
 LONGEST = 1024
 """Characters of criteria that come as a text."""
+MOST = 8
+"""Selectors that are named in an error."""
+
+_shown = Repr()
+_shown.maxstring = _shown.maxother = 60
 
 
 def merged(*criteria: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -103,7 +111,7 @@ def selectors(value: Any) -> tuple[Selector, ...]:
 class Plans:
     """Makes plans of criteria, and says to which subsets an endpoint belongs."""
 
-    __slots__ = ("_by_keys", "_default", "_last", "_list_as_any", "_redundant", "_selectors")
+    __slots__ = ("_by_keys", "_default", "_last", "_list_as_any", "_redundant", "_selectors", "fallbacks")
 
     def __init__(
         self,
@@ -124,6 +132,8 @@ class Plans:
             frozenset(each.keys): (number, each, self._last if each.fallback is None else _LAST.get(each.fallback, ()))
             for number, each in enumerate(chosen)
         }
+        self.fallbacks = {step for _, _, further in self._by_keys.values() for step in further} | {*self._last}
+        """The steps that are tried without being asked for."""
 
     def plan(self, criteria: Mapping[str, Any] | None) -> tuple[Step, ...]:
         """The steps to be tried, the first one that exists being it."""
@@ -164,7 +174,17 @@ class Plans:
         if step == DEFAULT:
             return "default " + ", ".join(f"{key}={value!r}" for key, value in self._default.items())
         keys = self._selectors[step[0]].keys
-        return ", ".join(f"{key}={_read(value)!r}" for key, value in zip(keys, step[1:], strict=True))
+        return ", ".join(f"{key}={_shown.repr(_read(value))}" for key, value in zip(keys, step[1:], strict=True))
+
+    def unmet(self, asked: Any) -> Step:
+        """The step where there is none. How much it says is bounded, whatever was asked."""
+        if not asked:
+            return UNMET, "the call asks for nothing, and there is no fallback for that"
+        several = asked if isinstance(asked, list | tuple) else [asked]
+        wanted = " or ".join(_shown.repr(dict(each)) for each in several[:3])
+        known = ", ".join(_shown.repr(each.keys) for each in self._selectors[:MOST])
+        more = ", ..." if len(self._selectors) > MOST else ""
+        return UNMET, f"the call asks for {wanted}: its keys are no selector's; there are {known}{more}"
 
     def _each(self, value: Any) -> Iterable[Any]:
         return map(_same, value) if self._list_as_any and isinstance(value, list | tuple) else (_same(value),)

@@ -22,7 +22,8 @@ it says otherwise); ``strict`` is that of its stateful sessions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from copy import copy
 from random import Random
 from typing import Any
 from weakref import WeakSet
@@ -34,8 +35,8 @@ from ...call import Call
 from ...errors import ConfigError, NoEndpoint
 from ...options import flag, is_function, no_decorator
 from ...policy import awaits
-from ..balancer import Balancer, Load, Member
-from .part import Part
+from ..balancer import Balancer, Load, Member, places
+from .part import Part, narrowed
 
 __all__ = ["Override"]
 
@@ -95,7 +96,20 @@ class Override:
 class OverrideState:
     """The balancer that `Override` starts."""
 
-    __slots__ = ("_key", "also", "askers", "inner", "known", "load", "random", "strict", "tend", "whole", "within")
+    __slots__ = (
+        "_key",
+        "also",
+        "asker",
+        "askers",
+        "inner",
+        "known",
+        "load",
+        "random",
+        "strict",
+        "tend",
+        "whole",
+        "within",
+    )
 
     load: Callable[[float], Load | None]
     tend: Callable[[Sequence[Member], float], tuple[float, bool]]
@@ -110,10 +124,19 @@ class OverrideState:
         self.also = frozenset(spec.also)
         self.strict = spec.strict
         self.whole: bool = bool(self.also) or getattr(self.inner, "whole", False)
+        self.asker = self
+        """Who was asked for the names: where it is narrowed, the one there was before."""
         self.askers = (*getattr(self.inner, "askers", ()), self)
         self._key = fact.asking(spec.key)
         self.known: WeakSet[Named] = WeakSet()
         """The picks in use, of all priorities and localities."""
+
+    def narrowed(self, key: Hashable, admits: Callable[[Member], bool], /) -> OverrideState:
+        """See `meshkit.balance.around.part.narrowed`."""
+        state = copy(self)
+        state.inner = narrowed(self.inner, key, admits)
+        state.known = WeakSet()
+        return state
 
     def facts(self, call: Call, /) -> tuple[str, ...]:
         """The names the call gives, in order."""
@@ -142,9 +165,7 @@ class OverrideState:
         inner: Any = None
         if self.whole and not getattr(self.inner, "whole", False):
             inner = Part(list(members), self.inner, SOME, self.random)
-            if before is not None:
-                for _ in inner.follow(before.inner):
-                    yield None
+            yield from inner.follow(before.inner if before is not None else None)
         else:
             for inner in self.inner.arrange(members, before.inner if before is not None else None):
                 if inner is None:
@@ -200,12 +221,12 @@ class Named:
     def pick(self, call: Call, now: float, /) -> Member:
         """Raises `NoEndpoint` where a strict one is named that is not to be had."""
         state = self._state
-        names = call.facts[state]  # type: ignore[index]  # gathered: there are facts
+        names = call.facts[state.asker]  # type: ignore[index]  # gathered: there are facts
         first = None
         for name in names:
             member = self.index.get(name) or state.elsewhere(name)
-            if member is not None and (member.up or _state(member) in state.also):
-                if not call.avoid or all(member.endpoint is not tried for tried in call.avoid):
+            if member is not None and (member.up or (member.present and _state(member) in state.also)):
+                if not call.avoid or member.place not in places(call.avoid):
                     return member
                 first = first or member
         if names and state.strict:

@@ -4,13 +4,14 @@ The one outside is given all members, ill or well, and hears nothing when that c
 most every tenth of a second, and at once when somebody is picked who is not up any more. Less than ``panic`` of it up:
 all its members are, as in a cluster's panic; with ``panic`` 0 and nobody up there is nobody.
 
-It is arranged when it is first asked. A list is arranged at once; a table in slices, one with each pick, and until it
-is done members are drawn at random. So no pick ever waits for a table.
+It is arranged together with the one outside, in the same slices: so a key has its place from the first call on. One of
+many subsets, which may never be asked, is arranged when it is: a list at once; a table in slices, one with each pick,
+and until it is done members are drawn at random. So no pick ever waits for a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from math import inf
 from typing import Any
 
@@ -18,14 +19,24 @@ from ...call import Call
 from ...errors import NoEndpoint
 from ..balancer import Balancer, Member, untried
 
-__all__ = ["Part"]
+__all__ = ["Part", "narrowed"]
 
 LOOK = 0.1
 """Seconds after which a part looks again who of it is up."""
 
 
+def narrowed(balancer: Any, key: Hashable, admits: Callable[[Member], bool]) -> Any:
+    """The started balancer, for picks among those ``admits`` says, which are called ``key``.
+
+    Some remember members, and bring them in from outside of a pick's own: such a balancer has ``narrowed(key, admits)``
+    and answers one that shares its measures, its askers and its memory, and brings in no others. All else is as it is.
+    """
+    narrow = getattr(balancer, "narrowed", None)
+    return balancer if narrow is None else narrow(key, admits)
+
+
 class Part:
-    """Some members, and what picks from them, once somebody has asked."""
+    """Some members, and what picks from them."""
 
     __slots__ = ("_balancer", "_made", "_made_of", "_panic", "_random", "_usable", "_work", "due", "members", "up")
 
@@ -40,7 +51,7 @@ class Part:
         """How many are, at the last look."""
         self._usable = members
         self._made: Any = None
-        """The inner pick, as it was last made; ``None``: nobody has asked, or it is not done yet."""
+        """The inner pick, as it was last made; ``None``: it is not done yet, or nobody has asked for it."""
         self._made_of: tuple[list[Member], list[float]] = ([], [])
         """Those it was made of, or is being made of, and their weights."""
         self._work: Iterator[Any] | None = None
@@ -48,6 +59,11 @@ class Part:
     @property
     def whole(self) -> bool:
         return getattr(self._balancer, "whole", False)
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is arranged, or about to be."""
+        return self._made is not None or self._work is not None
 
     def alight(self, now: float) -> bool:
         """Whether anybody is up."""
@@ -73,25 +89,25 @@ class Part:
         if not self.alight(now) and not self._panic:
             raise NoEndpoint("no endpoint to ask: nobody of the subset is up", policy="Subset")
 
-    def follow(self, before: Part) -> Iterator[None]:
-        """Go on from what was made of the members until now, in slices."""
-        self._made, self._made_of = before._made, before._made_of
-        if self._made is not None:
-            self._look(begin=False)
-            wanted = self._wanted()
-            if self._made_of == (wanted, [member.weight for member in wanted]):
-                return
-            self._begin(wanted)
-            while self._work is not None:
-                self._go_on()
-                yield
+    def follow(self, before: Part | None) -> Iterator[None]:
+        """Arrange it, in slices; go on from what was made of the members until now."""
+        if before is not None:
+            self._made, self._made_of = before._made, before._made_of
+        self._look(begin=False)
+        wanted = self._wanted()
+        if self._made is not None and self._made_of == (wanted, [member.weight for member in wanted]):
+            return
+        self._begin(wanted)
+        while self._work is not None:
+            self._go_on()
+            yield
 
     def _look(self, *, begin: bool = True) -> None:
         """Find out who is up, and see to it that a list is made of them."""
         up = [member for member in self.members if member.up]
         self.up = len(up)
         if self._panics():
-            up = [member for member in self.members if member.up or not member.well]  # and not those who are gone
+            up = [member for member in self.members if member.up or (member.present and not member.well)]
         self._usable = up or self.members
         if begin and self._made is not None and not self.whole and self._made_of[0] != self._usable:
             self._begin(self._usable)

@@ -12,30 +12,28 @@ is ill, and nobody is up; has failed, and so have all    there
 
 A session stays with its endpoint also where the cluster would have gone to another priority or locality. Each of these
 has a table of its own, so a slot changes hands only among neighbours; a token says in which of them it was drawn.
+
+Inside a `Subset` a session never leaves the subset the call is for. A token stands for one endpoint in each of them, a
+key is remembered for each; a name stands for its endpoint alone.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from copy import copy
 from hashlib import blake2b
 from random import Random
-from struct import unpack
 from typing import Any
 from weakref import WeakValueDictionary
 
 from ...call import Call
-from ..balancer import Load, Member
-from .part import Part
+from ..balancer import Load, Member, places
+from .part import Part, narrowed
+from .slots import Table
 
-__all__ = ["SLOTS", "Asker", "Kept", "Sessions", "Table"]
+__all__ = ["Asker", "Kept", "Sessions"]
 
-SLOTS = 65_536
-POINTS = 64
-"""Of each endpoint, on the ring; 16 to a digest."""
-NOWHERE = 65_536
-"""Behind all points of a slot."""
 ALL = 1e-9
 """The share that must be up, lest all are asked: one, of however many."""
 LOOKS = 1.0
@@ -57,48 +55,13 @@ class Asker:
         return self._read(self._ask(call))
 
 
-class Table:
-    """Which name each slot belongs to, and which slots each name has."""
-
-    __slots__ = ("names", "owners", "slots")
-
-    def __init__(self, names: list[str]) -> None:
-        self.names = names
-        self.owners = array("i", [-1]) * SLOTS
-        """By slot, the place of a name."""
-        self.slots: dict[str, list[int]] = {}
-
-    def lay(self) -> Iterator[None]:
-        names, owners = self.names, self.owners
-        least = array("i", [NOWHERE]) * SLOTS
-        lists: list[list[int]] = []
-        for owner, name in enumerate(names):
-            for part in range(POINTS // 16):
-                for point in unpack("<16I", blake2b(f"{name}{part}".encode()).digest()):
-                    slot, behind = point >> 16, point & 65_535
-                    if behind < least[slot] or (behind == least[slot] and name < names[owners[slot]]):
-                        least[slot] = behind
-                        owners[slot] = owner
-            lists.append([])
-            self.slots[name] = lists[-1]
-            if not owner % 32:
-                yield
-        owner = next(each for each in owners if each >= 0)
-        for slot in range(SLOTS - 1, -1, -1):
-            if owners[slot] < 0:
-                owners[slot] = owner
-            else:
-                owner = owners[slot]
-            lists[owner].append(slot)
-            if not slot % 2048:
-                yield
-
-
 class Sessions:
     """The balancer that `Sticky` starts."""
 
     __slots__ = (
+        "__weakref__",
         "_digest",
+        "admits",
         "asker",
         "askers",
         "attributes",
@@ -109,6 +72,7 @@ class Sessions:
         "load",
         "picks",
         "random",
+        "scope",
         "spec",
         "tend",
         "within",
@@ -140,9 +104,24 @@ class Sessions:
         """By name; no group of the cluster has them."""
         self.known: OrderedDict[Hashable, tuple[str, float]] = OrderedDict()
         """By session, where a key names it: the endpoint's name, and when it was last asked for; the latest last."""
+        self.scope: tuple[Hashable, ...] = ()
+        """The subset in which the sessions are remembered."""
+        self.admits: Callable[[Member], bool] | None = None
+        """Who belongs to it; ``None``: all."""
+
+    def narrowed(self, key: Hashable, admits: Callable[[Member], bool], /) -> Sessions:
+        """See `meshkit.balance.around.part.narrowed`."""
+        outer = self.admits
+        sessions = copy(self)
+        sessions.inner = narrowed(self.inner, key, admits)
+        sessions.picks = WeakValueDictionary()
+        sessions.scope = (*self.scope, key)
+        sessions.admits = admits if outer is None else lambda member: outer(member) and admits(member)
+        return sessions
 
     def _tend(self, members: Sequence[Member], now: float) -> tuple[float, bool]:
-        self.drained = {self._name(each.endpoint.hash_key): each for each in members if not each.endpoint.weight}
+        self.drained.clear()
+        self.drained.update((self.name(each.endpoint.hash_key), each) for each in members if not each.endpoint.weight)
         due, changed = self.inner.tend(members, now) if hasattr(self.inner, "tend") else (now + LOOKS, False)
         return min(due, now + LOOKS), changed
 
@@ -152,18 +131,18 @@ class Sessions:
         places = set()
         for number, member in enumerate(members):
             endpoint = member.endpoint
-            pick.names[member] = name = self._name(endpoint.hash_key)
+            pick.names[member] = name = self.name(endpoint.hash_key)
             pick.members[name] = member
             places.add((endpoint.priority, endpoint.locality))
             if not number % 256:
                 yield None
         place = places.pop() if len(places) == 1 else (members[0].endpoint.priority, None)
         pick.tag = blake2b(repr(place).encode(), digest_size=2).hexdigest()
-        if last is not None:
+        if last is not None and self.spec.mode == "persistent":
             for name, member in last.members.items():
                 if not member.endpoint.weight and name not in pick.members:
                     self.drained[name] = member
-            yield from pick.inner.follow(last.inner)
+        yield from pick.inner.follow(None if last is None else last.inner)
         if self.spec.mode == "balanced":
             if last is not None and last.members.keys() == pick.members.keys():
                 pick.table = last.table
@@ -173,7 +152,7 @@ class Sessions:
         self.picks[pick.tag] = pick
         yield pick
 
-    def _name(self, hash_key: str) -> str:
+    def name(self, hash_key: str) -> str:
         digest = self._digest.copy()
         digest.update(hash_key.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
@@ -184,14 +163,20 @@ class Sessions:
             member = pick.members.get(name)
             if member is not None:
                 return member
-        return self.drained.get(name)
+        member = self.drained.get(name)
+        return member if member is None or self.admits is None or self.admits(member) else None
+
+    def home(self, member: Member) -> Kept | None:
+        """The pick that has the member, of any priority and locality."""
+        return next((pick for pick in self.picks.values() if member in pick.names), None)
 
     def recall(self, session: Hashable, now: float) -> str:
         """The name of who serves a remembered session; empty for one that is not."""
-        name, used_at = self.known.get(session, ("", now))
+        place = (*self.scope, session) if self.scope else session
+        name, used_at = self.known.get(place, ("", now))
         age = self.spec.max_age
         if age is not None and now - used_at > age:
-            del self.known[session]
+            del self.known[place]
             return ""
         if name:
             self.remember(session, name, now)
@@ -199,6 +184,7 @@ class Sessions:
 
     def remember(self, session: Hashable, name: str, now: float) -> None:
         known = self.known
+        session = (*self.scope, session) if self.scope else session
         known[session] = (name, now)
         known.move_to_end(session)
         if len(known) > self.spec.remembered:
@@ -228,11 +214,11 @@ class Kept:
             member = self.inner.pick(call, now)
             self._begin(call, session, member, now)
             return member
-        well = held.up or (not held.endpoint.weight and not held.ejected and held.checked is not False)
-        failed = bool(call.avoid) and any(each is held.endpoint for each in call.avoid)
+        well = held.up or (held.present and not held.endpoint.weight and not held.ejected and held.checked is not False)
+        failed = bool(call.avoid) and held.place in places(call.avoid)
         if failed or not well:
             member = self.inner.pick(call, now)
-            alone = failed and any(each is member.endpoint for each in call.avoid)
+            alone = failed and member.place in places(call.avoid)
             if not alone and (failed or self.inner.alight(now)):
                 if sessions.spec.on_failure == "move":
                     self._begin(call, session, member, now)
@@ -255,16 +241,18 @@ class Kept:
     def _begin(self, call: Call, session: Hashable, member: Member, now: float) -> None:
         """The session is the member's from now on."""
         sessions = self._sessions
-        name = self.names[member]
+        name = self.names.get(member) or sessions.name(member.endpoint.hash_key)
         if sessions.spec.key is not None:
             if session is not None:
                 sessions.remember(session, name, now)
         elif self.table is None:
             self._tell(call, name)
         else:
-            slots = self.table.slots[name]  # among thousands one may have none: it serves, and keeps nobody
+            home: Any = self if member in self.names else sessions.home(member)  # the inner one went elsewhere
+            slots = () if home is None else home.table.slots[name]
+            # Among thousands one may have none: it serves, and keeps nobody.
             drawn = slots[int(sessions.random() * len(slots))] if slots else None
-            self._tell(call, None if drawn is None else f"{drawn:04x}{self.tag}{sessions.bits(32):08x}")
+            self._tell(call, None if drawn is None else f"{drawn:04x}{home.tag}{sessions.bits(32):08x}")
 
     def _tell(self, call: Call, value: str | None) -> None:
         """Have the client told; ``None``: nothing, also not what an earlier attempt of this call has said."""

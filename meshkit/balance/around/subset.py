@@ -14,8 +14,9 @@ none of this                                   what the fallback of all says: no
 =============================================  ==================================================================
 
 So a subset that is there is never left for a fallback, however ill it is. It spans priorities and localities: where
-the part of it that was to serve has nobody up, another one does. A part is arranged when somebody first asks for it,
-and from then on when its members change; a pick costs the same however many there are.
+the part of it that was to serve has nobody up, another one does. Up to 32 subsets are arranged from the beginning, one
+of more when somebody first asks for it; from then on, when its members change. A pick costs the same however many
+there are. Whoever remembers members inside (a session, say) does so for each subset, and never leaves it.
 
 Envoy's subset load balancer (``subset_lb.cc``: ``chooseHostIteration``, ``extractSubsetMetadata``). There a subset has
 priorities of its own; here the cluster's are picked before.
@@ -23,10 +24,11 @@ priorities of its own; here the cluster's are picked before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from random import Random
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 import attrs
 
@@ -36,13 +38,15 @@ from ...errors import ConfigError, NoEndpoint
 from ...options import among, flag, is_function, no_decorator, ratio
 from ...policy import awaits
 from ..balancer import Balancer, Load, Member
-from .criteria import Plans, Selector, Step, frozen, merged, parsed, selectors
-from .part import Part
+from .criteria import UNMET, Plans, Selector, Step, frozen, merged, parsed, selectors
+from .part import Part, narrowed
 
 __all__ = ["Selector", "Subset", "merged"]
 
 SLICE = 256
 """Members, or subsets, that are looked at in one slice."""
+FEW = 32
+"""Subsets that are arranged whether or not somebody has asked for them."""
 
 
 def _balancer(spec: Any, attribute: Any, value: Any) -> None:
@@ -107,13 +111,16 @@ class SubsetState:
     """The balancer that `Subset` starts."""
 
     __slots__ = (
+        "__weakref__",
         "_key",
+        "asker",
         "askers",
         "constant",
         "inner",
         "known",
         "load",
         "made",
+        "narrow",
         "panic",
         "plans",
         "random",
@@ -142,16 +149,51 @@ class SubsetState:
             list_as_any=spec.list_as_any,
             panic_any=spec.panic_any,
         )
-        self.constant = self.plans.plan(spec.key) if isinstance(spec.key, Mapping) else None
+        self.constant = self.planned(spec.key) if isinstance(spec.key, Mapping) else None
         self._key = fact.asking(spec.key)
+        self.asker = self
+        """Who was asked for the subsets: where it is narrowed, the one there was before."""
         self.askers = (*getattr(self.inner, "askers", ()), *(() if self.constant is not None else (self,)))
         self.known: WeakSet[Divided] = WeakSet()
         """The picks in use, of all priorities and localities."""
         self.made = 0
+        self.narrow: WeakValueDictionary[Step, Any] = WeakValueDictionary()
+        """What picks inside of a subset, where that is another one for each."""
+
+    def narrowed(self, key: Hashable, admits: Callable[[Member], bool], /) -> SubsetState:
+        """See `meshkit.balance.around.part.narrowed`."""
+        state = copy(self)
+        state.inner = narrowed(self.inner, key, admits)
+        state.known = WeakSet()
+        state.narrow = WeakValueDictionary()
+        return state
+
+    def inside(self, step: Step) -> Any:
+        """The inner balancer, for that subset."""
+        found = self.narrow.get(step)
+        if found is None:
+
+            def admits(member: Member) -> bool:
+                return step in self.plans.steps(member.endpoint.tags)
+
+            found = narrowed(self.inner, step, admits)
+            if found is not self.inner:
+                self.narrow[step] = found
+        return found
+
+    def wanted(self, steps: Iterable[Step]) -> set[Step]:
+        """Those of the subsets that are arranged from the beginning: all that a call may ask for, if they are few."""
+        asked = self.plans.fallbacks if self.constant is None else self.constant
+        wanted = {step for step in steps if step in asked or (self.constant is None and step[0] >= 0)}
+        return wanted if len(wanted) <= FEW else set()
 
     def facts(self, call: Call, /) -> tuple[Step, ...]:
         """The subsets the call is for, the most wanted first."""
-        asked = self._key(call)
+        steps = self.planned(self._key(call))
+        hash(steps)
+        return steps
+
+    def planned(self, asked: Any) -> tuple[Step, ...]:
         if isinstance(asked, str):
             asked = parsed(asked)
         if asked is None or isinstance(asked, Mapping):
@@ -160,8 +202,7 @@ class SubsetState:
             steps = tuple(step for each in asked for step in self.plans.plan(each))
         else:
             raise TypeError(f"Subset: the key is a {type(asked).__name__}: make it a dict, or a list of them")
-        hash(steps)
-        return steps
+        return steps or (self.plans.unmet(asked),)
 
     def arrange(self, members: Sequence[Member], before: Divided | None, /) -> Iterator[Divided | None]:
         endpoints = [member.endpoint for member in members]
@@ -175,13 +216,13 @@ class SubsetState:
                 if number % SLICE == 0:
                     yield None
         parts: dict[Step, Part] = {}
+        wanted = self.wanted(table)
         for number, (step, several) in enumerate(table.items(), 1):
             chosen = several[:1] if self.plans.single(step) else several
-            part = parts[step] = Part(chosen, self.inner, self.panic, self.random)
+            part = parts[step] = Part(chosen, self.inside(step), self.panic, self.random)
             old = before.parts.get(step) if before is not None else None
-            if old is not None:
-                for _ in part.follow(old):
-                    yield None
+            if step in wanted or (old is not None and old.begun):
+                yield from part.follow(old)
             if number % SLICE == 0:
                 yield None
         divided = Divided(self, list(members), endpoints, table, parts)
@@ -222,15 +263,15 @@ class Divided:
         state = self._state
         steps = state.constant
         if steps is None:
-            steps = call.facts[state]  # type: ignore[index]  # gathered: there are facts
+            steps = call.facts[state.asker]  # type: ignore[index]  # gathered: there are facts
         for step in steps:
             part = self.parts.get(step)
             if part is None or now >= part.due or not part.up:
                 part = self._other(step, part, now)
             if part is not None:
                 return part.pick(call, now)
-        if not steps:
-            raise NoEndpoint("no endpoint to ask: no selector has the call's keys", policy="Subset")
+        if steps[0][0] == UNMET:
+            raise NoEndpoint("no endpoint to ask: %s", steps[0][1], policy="Subset")
         raise NoEndpoint("no endpoint has %s", state.plans.told(steps[0]), policy="Subset")
 
     def _other(self, step: Step, part: Part | None, now: float) -> Part | None:

@@ -28,7 +28,7 @@ import attrs
 from ...call import Call
 from ...errors import ConfigError
 from ...options import among, no_decorator, number, optional
-from ..balancer import RUN, Member
+from ..balancer import RUN, Member, places
 from ..turns.smooth import Smooth
 from .bounded import BoundedLoad, Census, Crowd
 from .keys import Hash, reading, source, text
@@ -189,7 +189,7 @@ class HashedPick:
 
     def _further(self, place: int | None, call: Call) -> Member:
         """Who takes a call that has no key, or whose first endpoint is not up, has turned it away, or has no room."""
-        tried = set(map(id, call.avoid))
+        tried = places(call.avoid)
         has_room = self._has_room
         if has_room is not None:
             self._census.take(FEW)
@@ -201,7 +201,7 @@ class HashedPick:
         second: list[Member | None] = [None, None, None]
         """At best: one that is up and full, up and has turned it away, not up."""
         for member in self.table.walk(place):
-            if id(member.endpoint) in tried:
+            if member.place in tried:
                 kind = 1 if member.up else 3
             elif not member.up:
                 kind = 2
@@ -215,7 +215,7 @@ class HashedPick:
         others = self._census.up
         for further in range(len(others) if has_room is not None else min(len(others), RUN)):
             member = others[(place + further) % len(others)]
-            if member.up and id(member.endpoint) not in tried and (has_room is None or has_room(member)):
+            if member.up and member.place not in tried and (has_room is None or has_room(member)):
                 return member
         second.append(next((member for member in others[:RUN] if member.up), None))
         return second[0] or second[1] or second[3] or second[2] or self._first(place)
@@ -225,6 +225,6 @@ class HashedPick:
         has_room = self._has_room
         for _ in range(RUN):
             member: Member = self.turns.next()
-            if member.up and id(member.endpoint) not in tried and (has_room is None or has_room(member)):
+            if member.up and member.place not in tried and (has_room is None or has_room(member)):
                 return member
         return None

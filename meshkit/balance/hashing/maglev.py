@@ -38,11 +38,11 @@ M64 = 2**64 - 1
 WORK = 8_000
 """Looks into the table that take about half a millisecond."""
 TURN = 6
-"""What a turn costs besides, in looks."""
+"""What taking a slot costs besides, in looks."""
+BATCH = 512
+"""Who takes the next slots is found out for so many of them at once, however few the endpoints are."""
 HASHED = 500 if FAST else 25
 """Endpoints hashed in a slice."""
-
-
 SORTED = 1000
 """Endpoints sorted, or merged, in a slice."""
 
@@ -132,33 +132,35 @@ def _filled(size: int, signature: list[tuple[str, float]]) -> Generator[None, No
         skip.append(xxh64(key, 1) % (size - 1) + 1)
         if not n % HASHED:
             yield
-    turns = _Turns([weight for _, weight in signature])
+    turns = _turns([weight for _, weight in signature])
     yield
     slots = array("H" if count <= 2**16 else "I", [0]) * size
     taken = bytearray(size)
     yield
-    free, few = size, isqrt(size)
+    free, few, work = size, isqrt(size), 0.0
+    takers: list[int] = []
     while free > few:
-        takers = turns.next()
-        done = 0
-        while done < len(takers) and free > few:
-            some = takers[done : done + min(free - few, int(WORK / (TURN + size / free)) + 1)]
-            done += len(some)
-            for n in some:
-                slot = at[n]
-                step = skip[n]
-                while taken[slot]:
-                    slot += step
-                    if slot >= size:
-                        slot -= size
-                taken[slot] = 1
-                slots[slot] = n
-                at[n] = slot
-            free -= len(some)
-            turns.taken(some)
+        takers = takers or next(turns)
+        each = TURN + size / free
+        some = takers[: min(free - few, int((WORK - work) / each) + 1)]
+        takers = takers[len(some) :]
+        for n in some:
+            slot = at[n]
+            step = skip[n]
+            while taken[slot]:
+                slot += step
+                if slot >= size:
+                    slot -= size
+            taken[slot] = 1
+            slots[slot] = n
+            at[n] = slot
+        free -= len(some)
+        work += len(some) * each
+        if work >= WORK:
+            work = 0
             yield
+    yield
     rest = _zeros(taken)
-    takers = takers[done:]
     inverse: dict[int, int] = {}
     work = 0
     while rest:
@@ -173,47 +175,47 @@ def _filled(size: int, signature: list[tuple[str, float]]) -> Generator[None, No
             if not rest:
                 break
             work += TURN + 2 * len(rest)
-            if work > WORK:
+            if work >= WORK:
                 work = 0
                 yield
-        turns.taken(takers)
-        takers = turns.next()
+        takers = next(turns)
     return slots
 
 
-class _Turns:
-    """Who takes a slot in which turn: ``turn * share >= owed``, as doubles have it, with the largest share owed more
-    each time.
+def _turns(weights: list[float]) -> Iterator[list[int]]:
+    """Who takes a slot, in order, some hundreds at a time and without end: whoever has ``turn * share >= owed``, as
+    doubles have it, with the largest share owed more each time.
     """
-
-    __slots__ = ("due", "most", "owed", "share", "turn")
-
-    def __init__(self, weights: list[float]) -> None:
-        total = sum(weights)
-        self.share = [weight / total for weight in weights]
-        self.most = max(self.share)
-        self.owed = [0.0] * len(weights)
-        self.due = {1: list(range(len(weights)))}
-        """By number of the turn."""
-        self.turn = 0
-
-    def next(self) -> list[int]:
-        takers: list[int] = []
-        while not takers:
-            self.turn += 1
-            takers = self.due.pop(self.turn, [])
+    every = range(len(weights))
+    total = sum(weights)
+    share = [weight / total for weight in weights]
+    most = max(share)
+    if min(share) == most:  # all of them in each turn
+        once = [*every] * max(1, BATCH // len(weights))
+        while True:
+            for start in range(0, len(once), BATCH):
+                yield once[start : start + BATCH]
+    owed = [0.0] * len(weights)
+    due = {1: [*every]}
+    """By number of the turn."""
+    some: list[int] = []
+    turn = 0
+    while True:
+        turn += 1
+        takers = due.pop(turn, [])
         takers.sort()
-        return takers
-
-    def taken(self, takers: list[int]) -> None:
-        share, owed, most, turn = self.share, self.owed, self.most, self.turn + 1
-        later = self.due.setdefault(turn, [])
+        following = turn + 1
+        later = due.setdefault(following, [])
         for n in takers:
             debt = owed[n] = owed[n] + most
-            if turn * share[n] >= debt:
+            if following * share[n] >= debt:
                 later.append(n)
             else:
-                self.due.setdefault(_next(share[n], debt, turn), []).append(n)
+                due.setdefault(_next(share[n], debt, following), []).append(n)
+            some.append(n)
+            if len(some) >= BATCH:
+                yield some
+                some = []
 
 
 def _zeros(taken: bytearray) -> list[int]:

@@ -39,8 +39,8 @@ __all__ = ["Modulo", "ModuloTable", "NginxHash", "NginxIpHash", "laid_out", "who
 
 M32 = 2**32 - 1
 GOLDEN = 0x9E3779B9
-SLICE = 256
-"""Places laid out in a slice."""
+SLICE = 512
+"""Rises and places in a slice."""
 PLACES = 2**20
 """In a map, at most: weights that would have more are scaled."""
 
@@ -86,9 +86,11 @@ def laid_out(weights: Sequence[int]) -> Generator[None, None, list[int]]:
     picks = [0] * len(weights)
     standing = [0] * len(weights)
     order: list[int] = []
+    work = 0
     for place in range(1, total + 1):
         while rises and rises[0][0] <= place:
             _, n, behind, level = heappop(rises)
+            work += 1
             if picks[n] == behind:
                 bit = 1 << n
                 if standing[n]:
@@ -97,6 +99,9 @@ def laid_out(weights: Sequence[int]) -> Generator[None, None, list[int]]:
                 standing[n] = level
                 if level < 3:
                     heappush(rises, (-(-total * (behind + level) // weights[n]), n, behind, level + 1))
+            if work >= SLICE:
+                work = 0
+                yield
         level = 3 if levels[3] else 2 if levels[2] else 1
         bit = levels[level] & -levels[level]
         n = bit.bit_length() - 1
@@ -105,7 +110,9 @@ def laid_out(weights: Sequence[int]) -> Generator[None, None, list[int]]:
         order.append(n)
         behind = picks[n] = picks[n] + 1
         heappush(rises, (max(place + 1, -(-total * behind // weights[n])), n, behind, 1))
-        if not place % SLICE:
+        work += 1
+        if work >= SLICE:
+            work = 0
             yield
     return order
 

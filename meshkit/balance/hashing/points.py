@@ -119,26 +119,26 @@ def sown(
     ring.mask = heaps * FINER // segments - 1
     ring.segments = before.segments if same else []
     if not same:
-        sown = yield from _heaped(ring, points, heaps, bits, SLICE // 16 if slow else SLICE)
+        sown = yield from _heaped(ring, points, heaps, bits, 16 if slow else 1)
         yield from _sorted(ring, sown, segments, "Q" if bits > 32 else "I")
     return ring
 
 
 def _heaped(
-    ring: Points, points: Callable[[str, range], Iterable[int]], wide: int, bits: int, chunk: int
+    ring: Points, points: Callable[[str, range], Iterable[int]], wide: int, bits: int, cost: int
 ) -> Generator[None, None, list[list[int]]]:
-    """All points, each with its owner's number behind it, in heaps by their top bits."""
+    """All points, each with its owner's number behind it, in heaps by their top bits. ``cost``: of making one."""
     heaps: list[list[int]] = [[] for _ in range(wide)]
     shift = bits - wide.bit_length() + 1
     yield
-    work = 0
+    work, chunk = 0, SLICE // cost
     for owner, (key, number) in enumerate(ring.signature):
         for start in range(0, number, chunk):
             stop = min(start + chunk, number)
             for point in points(key, range(start, stop)):
                 heaps[point >> shift].append(point << OWNER | owner)
-            work += stop - start + 8
-            if work >= chunk:
+            work += (stop - start) * cost + 8
+            if work >= SLICE:
                 work = 0
                 yield
     return heaps

@@ -26,7 +26,7 @@ from typing import Any
 from weakref import ref
 
 from ...call import Call, Verdict
-from ..balancer import RUN, Load, Member
+from ..balancer import RUN, Load, Member, places
 from ..turns.smooth import SLICE
 
 __all__ = ["Least", "Lowest", "Ranked"]
@@ -196,7 +196,7 @@ class Lowest:
         return seat.member
 
     def _another(self, avoid: tuple[Any, ...], now: float) -> Member:
-        tried = set(map(id, avoid))
+        tried = places(avoid)
         aside: list[Key] = []
         member = None
         while member is None and len(aside) < len(self.seats):

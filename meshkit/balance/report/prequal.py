@@ -34,7 +34,7 @@ import attrs
 from ...call import Call
 from ...errors import ConfigError
 from ...options import count, no_decorator, number, ratio, seconds
-from ..balancer import Member, untried
+from ..balancer import Member, places, untried
 from .probes import FEWEST, PATH, Answer, Pool, best
 
 __all__ = ["Errands", "Prequal", "Probed", "reuse"]
@@ -173,8 +173,8 @@ class Probed:
             pool.answers = answers  # the others have left
         avoid = call.avoid
         if avoid:
-            tried = set(map(id, avoid))
-            answers = [each for each in answers if id(each.member.endpoint) not in tried]
+            tried = places(avoid)
+            answers = [each for each in answers if each.member.place not in tried]
         if len(answers) < FEWEST:
             rest = untried(members, avoid, self._errands.random) if avoid else members
             member = rest[int(self._errands.random() * len(rest))]

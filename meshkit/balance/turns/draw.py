@@ -21,7 +21,7 @@ import attrs
 
 from ...call import Call
 from ...options import flag, no_decorator
-from ..balancer import Member, untried
+from ..balancer import Member, places, untried
 from .smooth import SLICE
 
 __all__ = ["Lots", "RandomChoice", "Urns"]
@@ -92,7 +92,7 @@ class Urns:
         drawn = self.random() * self.size
         urn = int(drawn)
         member = self.members[urn if drawn - urn < self.level[urn] else self.other[urn]]
-        return self._among(call.avoid) if call.avoid and member.endpoint in call.avoid else member
+        return self._among(call.avoid) if call.avoid and member.place in places(call.avoid) else member
 
     def _among(self, avoid: tuple[Any, ...]) -> Member:
         rest = untried(self.members, avoid, self.random)

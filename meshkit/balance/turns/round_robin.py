@@ -29,7 +29,7 @@ import attrs
 
 from ...call import Call
 from ...options import among, flag, no_decorator
-from ..balancer import RUN, Member, untried
+from ..balancer import RUN, Member, places, untried
 from .earliest import Earliest
 from .mapped import Mapped
 from .smooth import Smooth
@@ -114,10 +114,10 @@ class Rotation:
         return self.next() if not call.avoid else self._another(call.avoid)
 
     def _another(self, avoid: tuple[Any, ...]) -> Member:
-        tried = set(map(id, avoid))
+        tried = places(avoid)
         for _ in self.members[:RUN]:
             member = self.next()
-            if id(member.endpoint) not in tried:
+            if member.place not in tried:
                 return member
         rest = untried(self.members, avoid, self.random)  # all were tried, or one is so heavy that its turns are many
         return rest[int(self.random() * len(rest))]

@@ -58,8 +58,8 @@ def named(vendor: str, word: str, **options: Any) -> Any:
     found = _found(vendor, word)
     if isinstance(found.entry, str):
         _refuse(vendor, word, found.entry)
-    make: Callable[..., Any] = found.entry.make if hasattr(found.entry, "make") else found.entry
-    takes = [each for each in inspect.signature(make).parameters.values() if each.kind is not each.VAR_KEYWORD]
+    make: Callable[..., Any] = getattr(found.entry, "make", found.entry)
+    takes = takes_of(found.entry)
     known = ", ".join(each.name for each in takes) or "nothing"
     if found.first is not None:
         if not takes:
@@ -68,13 +68,27 @@ def named(vendor: str, word: str, **options: Any) -> Any:
     for each in takes:
         if each.default is each.empty and each.name not in options:
             _refuse(vendor, word, f"give {each.name}: it takes {known}")
-    try:
-        inspect.signature(make).bind(**options)
-        return make(**options)
-    except TypeError:
-        names = {each.name for each in takes}
-        unknown = [option for option in options if option not in names] or list(options)
+    names = {each.name for each in takes}
+    unknown = [option for option in options if option not in names]
+    if unknown:
         _refuse(vendor, word, f"leave out {', '.join(unknown)}: it takes {known}")
+    try:
+        return make(**options)
+    except TypeError as error:
+        _refuse(vendor, word, f"give other values for {', '.join(options)}: {error}")
+
+
+def takes_of(entry: Any) -> list[inspect.Parameter]:
+    """The options of a word; the first one may stand in parentheses."""
+    takes = _named(getattr(entry, "make", entry))
+    names = {each.name for each in takes}
+    further = getattr(entry, "further", None)
+    more = [] if further is None else _named(further)
+    return takes + [each for each in more if each.default is not each.empty and each.name not in names]
+
+
+def _named(make: Callable[..., Any]) -> list[inspect.Parameter]:
+    return [each for each in inspect.signature(make).parameters.values() if each.kind is not each.VAR_KEYWORD]
 
 
 def _key(word: str) -> str:

@@ -35,16 +35,31 @@ from ..report.reported import LeastReported
 from ..turns.draw import RandomChoice
 from ..turns.round_robin import RoundRobin
 
-__all__ = ["CITRIX", "ENVOY", "F5", "HAPROXY", "INGRESS_NGINX", "KONG", "NGINX", "Word"]
+__all__ = ["CITRIX", "CLIENT", "ENVOY", "F5", "HAPROXY", "INGRESS_NGINX", "KONG", "NGINX", "Word", "sticky"]
 
 Words = Mapping[str, Any]
 
 
 class Word(NamedTuple):
-    """What makes the spec, and what is not as it is there."""
+    """What makes the spec, what is not as it is there, and whose options it takes besides those that ``make`` names."""
 
     make: Callable[..., Any]
-    note: str
+    note: str = ""
+    further: Callable[..., Any] | None = None
+
+
+CLIENT = "``key``: the client's address; through a door that knows no client (``meshkit.httpx``) give another"
+"""Said of each word that is about the client's address."""
+
+
+def sticky(name: str = "meshkit", mode: str = "persistent", note: str = "") -> Word:
+    """The word for sessions of such a mode, with a cookie of that name."""
+    usual = name
+
+    def make(name: str = usual, **options: Any) -> Sticky:
+        return Sticky(**{"cookie": name, "mode": mode, **options})
+
+    return Word(make, note, Sticky)
 
 
 def _on_haproxy(
@@ -90,13 +105,15 @@ HAPROXY: Words = {
     "static-rr": Word(partial(RoundRobin, order="map", static=True), "laid out as there, to the turn"),
     "leastconn": Word(LeastConnections, "calls in the cluster's own queue are at no endpoint yet"),
     "first": Word(_first, "in the order of the list, not by id; it refuses nobody: add `ConcurrencyLimit` for that"),
-    "source": Word(lambda **table: _on_haproxy("client", **table), "through a door that knows the client"),
-    "uri": _uri,
+    "source": Word(lambda key="client", **table: _on_haproxy(key, **table), CLIENT, _on_haproxy),
+    "uri": Word(_uri, "", _on_haproxy),
     "url_param": Word(
-        lambda name, **table: _on_haproxy(f"query:{name}", **table), "no check_post: the body is not looked into"
+        lambda name, **table: _on_haproxy(f"query:{name}", **table),
+        "no check_post: the body is not looked into",
+        _on_haproxy,
     ),
-    "hdr": _hdr,
-    "rdp-cookie": Word(_rdp_cookie, "``source`` answers the first bytes of the connection"),
+    "hdr": Word(_hdr, "", _on_haproxy),
+    "rdp-cookie": Word(_rdp_cookie, "``source`` answers the first bytes of the connection", _on_haproxy),
     "hash": Word(_on_haproxy, "``source`` in place of the expression"),
     "random": Word(_random, "any endpoint alike, the weight counts in the comparison"),
     "log-hash": "it spreads log lines, and there are none here: take Hashed with a key of your own",
@@ -118,11 +135,14 @@ def _nginx_random(two: str | None = None) -> Any:
 NGINX: Words = {
     "round_robin": Word(RoundRobin, "what an ``upstream`` without a word does"),
     "least_conn": Word(LeastConnections, "on a tie turns by deadline, not smooth ones; the shares are the same"),
-    "ip_hash": Word(lambda: Hashed("client", NginxIpHash(), otherwise="round-robin"), ""),
+    "ip_hash": Word(
+        lambda key="client": Hashed(key, NginxIpHash(), otherwise="round-robin"),
+        f"{CLIENT} that answers an address: what is none is one key",
+    ),
     "hash": _nginx_hash,
     "random": _nginx_random,
     "least_time": Word(LeastResponseTime, "the time to the header; ``last_byte`` has no counterpart"),
-    "sticky": Word(partial(Sticky, mode="persistent"), "the ``cookie`` form"),
+    "sticky": sticky(note="the ``cookie`` form"),
 }
 
 INGRESS_NGINX: Words = {
@@ -130,7 +150,7 @@ INGRESS_NGINX: Words = {
     "ewma": Word(PeakEwma, "peaks count at once, and calls in flight as well"),
     "upstream-hash-by": Word(lambda key: Hashed(key, Ring()), "another ring: keys stay as well, on other endpoints"),
     "upstream-hash-by-subset": "a key's subset and a random endpoint of it: take Hashed with a bound for the same end",
-    "affinity": Word(partial(Sticky, cookie="INGRESSCOOKIE", mode="balanced"), "``mode`` is ``affinity-mode``"),
+    "affinity": sticky("INGRESSCOOKIE", "balanced", "``mode`` is ``affinity-mode``"),
     "least_conn": "its dynamic balancer has it no more: take named('nginx', 'least_conn')",
     "ip_hash": "its dynamic balancer has it no more: take named('nginx', 'ip_hash')",
 }
@@ -173,7 +193,7 @@ CITRIX: Words = {
     "CUSTOMLOAD": Word(LeastReported, "from the reports in answers; there a monitor asks SNMP"),
     "URLHASH": Word(lambda: Hashed("uri"), ""),
     "DOMAINHASH": Word(lambda: Hashed("host"), ""),
-    "SOURCEIPHASH": Word(lambda: Hashed("client"), ""),
+    "SOURCEIPHASH": Word(lambda key="client": Hashed(key), CLIENT),
     "SRCIPSRCPORTHASH": Word(Hashed, "``key`` answers both: no door knows the port"),
     "SRCIPDESTIPHASH": Word(Hashed, "``key`` answers both: no door knows the address called"),
     "DESTINATIONIPHASH": Word(Hashed, "``key`` answers it: no door knows the address called"),
@@ -185,10 +205,10 @@ CITRIX: Words = {
 }
 
 
-def _kong_source(hash_on: str, name: str | None) -> str:
+def _kong_source(hash_on: str, name: str | None, key: Any) -> Any:
     kinds = {"header": "header", "cookie": "cookie", "query_arg": "query"}
     if hash_on in {"ip", "path"}:
-        return {"ip": "client", "path": "path"}[hash_on]
+        return {"ip": key, "path": "path"}[hash_on]
     if hash_on not in kinds:
         fix = "write 'ip', 'path', 'header', 'cookie' or 'query_arg'; for consumers and captures take Hashed(function)"
         raise ConfigError.of("named", "hash_on", hash_on, fix)
@@ -198,21 +218,27 @@ def _kong_source(hash_on: str, name: str | None) -> str:
 
 
 def _kong_hash(
-    hash_on: str = "ip", name: str | None = None, hash_fallback: str = "none", fallback_name: str | None = None
+    hash_on: str = "ip",
+    name: str | None = None,
+    hash_fallback: str = "none",
+    fallback_name: str | None = None,
+    key: Any = "client",
 ) -> Hashed:
-    """``name`` and ``fallback_name`` are those of the header, cookie or argument."""
-    source: Any = _kong_source(hash_on, name)
+    """``name`` and ``fallback_name`` are those of the header, cookie or argument, ``key`` is what ``"ip"`` means."""
+    source = _kong_source(hash_on, name, key)
     if hash_fallback != "none":
-        source = FirstOf(source, _kong_source(hash_fallback, fallback_name))
+        source = FirstOf(source, _kong_source(hash_fallback, fallback_name, key))
     return Hashed(source, Ring(), otherwise="round-robin")
 
 
 KONG: Words = {
     "round-robin": RoundRobin,
-    "consistent-hashing": Word(_kong_hash, "another ring: keys stay as well, on other endpoints"),
+    "consistent-hashing": Word(
+        _kong_hash, f"another ring: keys stay as well, on other endpoints; for ``ip``, {CLIENT}"
+    ),
     "least-connections": LeastConnections,
     "latency": Word(PeakEwma, "peaks count at once, and calls in flight as well"),
-    "sticky-sessions": Word(partial(Sticky, mode="persistent"), ""),
+    "sticky-sessions": sticky(),
 }
 
 ENVOY: Words = {

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from ...errors import ConfigError
-from ..around.sticky import Sticky
 from ..hashing.hashed import Hashed
 from ..hashing.maglev import Maglev
 from ..hashing.rendezvous import Rendezvous
@@ -24,7 +23,7 @@ from ..load.peak_ewma import PeakEwma
 from ..report.rated import WeightedByReports
 from ..turns.draw import RandomChoice
 from ..turns.round_robin import RoundRobin
-from .words import ENVOY, Word
+from .words import CLIENT, ENVOY, Word, sticky
 
 __all__ = ["ALB", "AMBASSADOR", "APP_MESH", "CONTOUR", "GLOO", "GRPC", "ISTIO", "LINKERD", "TRAEFIK", "VOYAGER"]
 
@@ -36,7 +35,7 @@ ALB: Words = {
     "round_robin": RoundRobin,
     "least_outstanding_requests": Word(partial(LeastRequest, choices="all"), ""),
     "weighted_random": Word(RandomChoice, "anomaly mitigation is `OutlierDetection`, of the cluster"),
-    "lb_cookie": Word(partial(Sticky, cookie="AWSALB", mode="persistent"), ""),
+    "lb_cookie": sticky("AWSALB"),
     "weighted_target_groups": _SPLIT,
 }
 
@@ -49,8 +48,10 @@ CONTOUR: Words = {
     "RoundRobin": ENVOY["ROUND_ROBIN"],
     "WeightedLeastRequest": ENVOY["LEAST_REQUEST"],
     "Random": ENVOY["RANDOM"],
-    "RequestHash": Word(lambda key: Hashed(key, Ring()), "``key``: a header, a query parameter, or the client"),
-    "Cookie": Word(lambda name="X-Contour-Session-Affinity": Sticky(cookie=name, mode="balanced"), ""),
+    "RequestHash": Word(
+        lambda key: Hashed(key, Ring()), "``key``: a header, a query parameter, ``client``"
+    ),
+    "Cookie": sticky("X-Contour-Session-Affinity", "balanced"),
 }
 
 
@@ -67,7 +68,9 @@ ISTIO: Words = {
     "LEAST_REQUEST": ENVOY["LEAST_REQUEST"],
     "LEAST_CONN": ENVOY["LEAST_REQUEST"],
     "RANDOM": ENVOY["RANDOM"],
-    "consistentHash": Word(_consistent, "``key``: a header, a cookie, a query parameter, or the client"),
+    "consistentHash": Word(
+        _consistent, "``key``: a header, a cookie, a query parameter, ``client``"
+    ),
     "PASSTHROUGH": ENVOY["CLUSTER_PROVIDED"],
     "localityLbSetting": "localities are the cluster's: Cluster(..., localities=...)",
 }
@@ -90,9 +93,12 @@ AMBASSADOR: Words = {
 TRAEFIK: Words = {
     "wrr": Word(partial(RoundRobin, order="edf"), ""),
     "p2c": LeastRequest,
-    "hrw": Word(lambda: Hashed("client", Rendezvous()), "another hash: keys stay as well, on other endpoints"),
+    "hrw": Word(
+        lambda key="client": Hashed(key, Rendezvous()),
+        f"another hash: keys stay as well, on other endpoints; {CLIENT}",
+    ),
     "leasttime": Word(LeastResponseTime, "a new endpoint is asked once before its first answer; there for everything"),
-    "sticky": Word(partial(Sticky, mode="persistent"), ""),
+    "sticky": sticky(),
     "mirroring": "a copy of a call is not a choice of its endpoint: that is a route's business",
     "failover": "the next cluster is `Fallback`'s business, the next endpoints are the cluster's priorities",
 }
