@@ -22,9 +22,10 @@ from .arranging import arranged
 STAGES = {"prod": 5, "canary": 3}
 
 
-def endpoints(**options):
+def endpoints(priority=0):
+    """``prod-0:80`` and so on, of another priority ``prod-10:80``."""
     return [
-        Endpoint(f"{stage}-{number}:80", tags={"stage": stage}, **options)
+        Endpoint(f"{stage}-{10 * priority + number}:80", tags={"stage": stage}, priority=priority)
         for stage, count in STAGES.items()
         for number in range(count)
     ]
@@ -100,8 +101,8 @@ def served(cluster, user, now=0.0):
 # Whom each nesting lets in.
 
 
-def members(**options):
-    return [Member(endpoint) for endpoint in endpoints(**options)]
+def members(priority=0):
+    return [Member(endpoint) for endpoint in endpoints(priority)]
 
 
 class One:

@@ -344,7 +344,7 @@ def test_a_few_subsets_are_arranged_from_the_beginning_if_a_call_may_come_to_the
     for options, expected in (
         ({}, ["ab", "c", "d"]),
         ({"fallback": "any"}, ["abcd", "ab", "c", "d"]),
-        ({"fallback": "default", "default": {"stage": "dev"}}, ["d", "ab", "c", "d"]),
+        ({"fallback": "default", "default": {"stage": "dev"}}, ["ab", "c", "d", "d"]),
         ({"key": {"stage": "prod"}}, ["ab"]),
         ({"key": {"stage": "new"}, "fallback": "any"}, ["abcd"]),
     ):
@@ -480,7 +480,7 @@ def test_the_refusal_says_what_was_wanted():
     pick = arranged(state, STAGES)
     with pytest.raises(NoEndpoint, match="no endpoint has fast=True, stage='test'"):
         pick.pick(asked(state, {"stage": "test", "fast": True}), 0.0)
-    asking = (
+    why = (
         r"the call asks for \{'other': 'x'\}: its keys are no selector's; there are \('fast', 'stage'\), \('stage',\)$"
     )
     with pytest.raises(NoEndpoint, match=why):

@@ -118,7 +118,7 @@ def test_a_body_that_comes_slowly_is_given_up_at_the_deadline(lib: ModuleType) -
     class Slow(lib.SyncByteStream):  # type: ignore[name-defined, misc]
         def __iter__(self) -> Any:
             for _ in range(60):
-                clock.sleep(0.1)
+                clock.now += 0.1
                 yield b"a"
 
         def close(self) -> None:

@@ -97,6 +97,7 @@ class OverrideState:
     """The balancer that `Override` starts."""
 
     __slots__ = (
+        "__weakref__",
         "_key",
         "also",
         "asker",
