@@ -4,10 +4,13 @@ import runpy
 from pathlib import Path
 from random import Random
 
+import attrs
+import httpx
 import pytest
 
-from meshkit import Endpoint
+from meshkit import Cluster, Endpoint, Pipeline
 from meshkit.balance import LeastRequest, Member, PeakEwma, RoundRobin
+from meshkit.balance.around.sticky import Sticky
 from meshkit.balance.hashing.hashed import Hashed
 from meshkit.balance.hashing.keys import FirstOf, Uri
 from meshkit.balance.hashing.maglev import Maglev
@@ -17,8 +20,10 @@ from meshkit.balance.load.first import First
 from meshkit.balance.load.least_connections import LeastConnections
 from meshkit.balance.report.dynamic_ratio import DynamicRatio
 from meshkit.balance.words.vocabulary import VENDORS, named
+from meshkit.balance.words.words import CLIENT
 from meshkit.call import Call
 from meshkit.errors import ConfigError
+from meshkit.httpx import MeshTransport
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = runpy.run_path(str(ROOT / "docs/by_name.py"))
@@ -143,6 +148,58 @@ def test_words_and_options(asked, options, spec):
 def test_what_cannot_be_is_refused(asked, options, fix):
     with pytest.raises(ConfigError, match=fix):
         named(*asked, **options)
+
+
+CLIENTS = [
+    ("haproxy", "source"),
+    ("nginx", "ip_hash"),
+    ("citrix", "SOURCEIPHASH"),
+    ("traefik", "hrw"),
+    ("kong", "consistent-hashing"),
+]
+
+
+@pytest.mark.parametrize("case", CLIENTS, ids=identified)
+def test_a_word_about_the_clients_address_takes_another_key_where_the_door_knows_no_client(case):
+    def send(request):
+        return httpx.Response(200)
+
+    with pytest.raises(ConfigError, match="client"):
+        MeshTransport(Pipeline(Cluster("shop", ["http://10.0.0.1"], balancer=named(*case))), httpx.MockTransport(send))
+    balancer = named(*case, key="header:x-real-ip")
+    assert balancer == attrs.evolve(named(*case), key="header:x-real-ip")
+    pipeline = Pipeline(Cluster("shop", ["http://10.0.0.1", "http://10.0.0.2"], balancer=balancer))
+    with httpx.Client(transport=MeshTransport(pipeline, httpx.MockTransport(send))) as client:
+        assert client.get("http://shop/", headers={"x-real-ip": "192.0.2.1"}).status_code == 200
+
+
+def test_no_other_word_is_about_the_clients_address_and_the_page_says_so_of_each():
+    about = set()
+    for vendor, word, entry in MADE:
+        options = BY_NAME["sample"](vendor, word, getattr(entry, "make", entry))
+        balancer = named(vendor, word, **({} if word == "consistent-hashing" else options))
+        if getattr(balancer, "key", None) == "client":
+            about.add((vendor, word))
+            assert CLIENT in entry.note
+    assert about == set(CLIENTS)
+
+
+@pytest.mark.parametrize("case", [case for case in MADE if getattr(case[2], "further", None) is Sticky], ids=identified)
+def test_a_word_for_sessions_takes_the_name_of_the_cookie_and_all_options_of_sticky(case):
+    vendor, word, _ = case
+    balancer = named(vendor, f"{word}(srv)", secure=True, inner=RoundRobin())
+    assert balancer == named(vendor, word, name="srv", secure=True, inner=RoundRobin())
+    assert (balancer.cookie, balancer.secure) == ("srv", True)
+    assert named(vendor, word, mode="balanced").mode == "balanced"
+    with pytest.raises(ConfigError, match="leave out nmae: it takes name, inner, cookie, key, mode, on_failure"):
+        named(vendor, word, nmae="srv", secure=True)
+
+
+def test_only_what_is_unknown_is_to_be_left_out():
+    with pytest.raises(ConfigError, match=r"leave out balance: it takes name, use_domain_only, hash_type, function"):
+        named("haproxy", "hdr(x-user)", hash_type="consistent", balance=1)
+    with pytest.raises(ConfigError, match="give other values for hash_balance_factor"):
+        named("haproxy", "source", hash_balance_factor="125")
 
 
 def test_the_page_is_up_to_date():

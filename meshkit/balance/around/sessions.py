@@ -172,11 +172,10 @@ class Sessions:
 
     def recall(self, session: Hashable, now: float) -> str:
         """The name of who serves a remembered session; empty for one that is not."""
-        place = (*self.scope, session) if self.scope else session
-        name, used_at = self.known.get(place, ("", now))
+        name, used_at = self.known.get(session, ("", now))
         age = self.spec.max_age
         if age is not None and now - used_at > age:
-            del self.known[place]
+            del self.known[session]
             return ""
         if name:
             self.remember(session, name, now)
@@ -184,7 +183,6 @@ class Sessions:
 
     def remember(self, session: Hashable, name: str, now: float) -> None:
         known = self.known
-        session = (*self.scope, session) if self.scope else session
         known[session] = (name, now)
         known.move_to_end(session)
         if len(known) > self.spec.remembered:
@@ -209,6 +207,8 @@ class Kept:
     def pick(self, call: Call, now: float, /) -> Member:
         sessions = self._sessions
         session: Any = call.facts[sessions.asker]  # type: ignore[index]  # gathered: there is an asker
+        if sessions.scope and session is not None and sessions.spec.key is not None:
+            session = (*sessions.scope, session)
         held = None if session is None else self._held(session, now)
         if held is None:
             member = self.inner.pick(call, now)

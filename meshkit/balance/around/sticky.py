@@ -19,6 +19,8 @@ time only (``keep``). With ``persistent`` one that is drained (weight 0) gets no
 in HAProxy. What a client sends is looked up, never followed: a forged cookie reaches an endpoint of this cluster, as
 any cookie does.
 
+Around a `Subset`, a session stays whatever later calls ask for; inside one, it never leaves what the call asks for.
+
 ingress-nginx's ``affinity-mode`` and ``session-cookie-change-on-failure`` (``balancer/sticky.lua``), HAProxy's
 ``cookie insert``, ``weight 0`` and ``stick-table``; Karger et al., "Consistent Hashing and Random Trees" (1997).
 """

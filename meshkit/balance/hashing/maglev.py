@@ -135,6 +135,8 @@ def _filled(size: int, signature: list[tuple[str, float]]) -> Generator[None, No
     turns = _turns([weight for _, weight in signature])
     yield
     slots = array("H" if count <= 2**16 else "I", [0]) * size
+    if count == 1:
+        return slots
     taken = bytearray(size)
     yield
     free, few, work = size, isqrt(size), 0.0

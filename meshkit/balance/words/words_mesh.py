@@ -48,9 +48,7 @@ CONTOUR: Words = {
     "RoundRobin": ENVOY["ROUND_ROBIN"],
     "WeightedLeastRequest": ENVOY["LEAST_REQUEST"],
     "Random": ENVOY["RANDOM"],
-    "RequestHash": Word(
-        lambda key: Hashed(key, Ring()), "``key``: a header, a query parameter, ``client``"
-    ),
+    "RequestHash": Word(lambda key: Hashed(key, Ring()), "``key``: a header, a query parameter, ``client``"),
     "Cookie": sticky("X-Contour-Session-Affinity", "balanced"),
 }
 
@@ -68,9 +66,7 @@ ISTIO: Words = {
     "LEAST_REQUEST": ENVOY["LEAST_REQUEST"],
     "LEAST_CONN": ENVOY["LEAST_REQUEST"],
     "RANDOM": ENVOY["RANDOM"],
-    "consistentHash": Word(
-        _consistent, "``key``: a header, a cookie, a query parameter, ``client``"
-    ),
+    "consistentHash": Word(_consistent, "``key``: a header, a cookie, a query parameter, ``client``"),
     "PASSTHROUGH": ENVOY["CLUSTER_PROVIDED"],
     "localityLbSetting": "localities are the cluster's: Cluster(..., localities=...)",
 }
