@@ -55,7 +55,7 @@ def changing(balancer: Any, endpoints: int) -> Callable[[], list[float]]:
     def one() -> list[float]:
         changed = list(listed(endpoints))
         changed[0] = Endpoint(changed[0].address, weight=next(weights))
-        slices, seconds = state.update(0, changed, 1.0), []
+        slices, seconds = state.update(0, changed), []
         while True:
             began = thread_time()
             over = next(slices, slices) is slices

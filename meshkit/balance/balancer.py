@@ -104,7 +104,7 @@ class Balancer(Protocol):
     ``call.facts[asker]`` is the answer. ``tend(members, now)``: called at the first pick, and
     then at the first one after each instant it has answered; it may set ``member.weight`` and ``member.load.weight``,
     and answers ``(the next instant, whether weights changed and the picks are to be arranged anew)``. ``within``:
-    further started balancers inside this one.
+    further started balancers inside this one. ``narrowed(key, admits)``: see `meshkit.balance.around.part`.
     """
 
     def load(self, weight: float, /) -> Load | None:

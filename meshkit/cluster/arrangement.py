@@ -11,7 +11,8 @@ failed goes on to the next group that has somebody else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 from ..balance.balancer import Balancer, Member, places
 from ..call import Call
@@ -19,6 +20,9 @@ from ..errors import NoEndpoint
 from .group import Group
 from .levels import Level, choose, spread
 from .localities import Locality, Part, Split
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 __all__ = ["Arrangement"]
 
@@ -71,22 +75,12 @@ class Arrangement:
     pick: Callable[[Call, float], Member]
     """Raises `NoEndpoint` where nobody may be picked."""
 
-    def __init__(
-        self,
-        name: str,
-        balancer: Balancer,
-        localities: Any,
-        *,
-        overprovision: float,
-        panic: float,
-        fails: bool,
-        random: Callable[[], float],
-    ) -> None:
-        self._name = name
+    def __init__(self, spec: Cluster, balancer: Balancer, rng: Random) -> None:
+        self._name = spec.name
         self._balancer = balancer
-        self._localities = localities
-        self._options = (round(100 * overprovision), round(100 * panic), fails)
-        self._random = random
+        self._localities = spec.localities and spec.localities.start(rng)
+        self._options = (round(100 * spec.overprovision), round(100 * spec.panic), spec.fails_in_panic)
+        self._random = rng.random
         self._drained = self._far = 0
         self._tiers: dict[int, Tier] = {}
         self._order: tuple[Tier, ...] = ()

@@ -17,9 +17,8 @@ from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from ..balance.balancer import Member, innermost
+from ..balance import Member
 from ..call import Call
-from ..errors import ConfigError
 from ..observe.events import StateChanged
 from .admission import Admission
 from .arrangement import Arrangement
@@ -50,11 +49,12 @@ class ClusterState:
         "_membership",
         "_next_detection",
         "_next_tending",
+        "_passed",
         "_pick",
         "_pipeline",
         "_rng",
         "_stale",
-        "_turned",
+        "_told",
         "_warming",
         "admission",
         "askers",
@@ -85,24 +85,16 @@ class ClusterState:
             told = weakref.WeakMethod(self.changed)  # members must not keep it alive
             self._detector.changed = lambda: (changed := told()) and changed()
         self.reads_failure = self._detector is not None
-        self._warming = Warming(spec.slow_start)
-        if spec.slow_start is not None and getattr(innermost(self.balancer), "whole", False):
-            fix = "leave it out: a table has no weights that move, or give another balancer"
-            raise ConfigError.of("Cluster", "slow_start", spec.slow_start, fix)
+        self._warming = Warming(spec.slow_start, self.balancer)
         self._next_detection = AT_ONCE if self._detector is not None else inf
         self._next_tending = AT_ONCE if hasattr(self.balancer, "tend") else inf
-        self._arrangement = Arrangement(
-            spec.name,
-            self.balancer,
-            spec.localities and spec.localities.start(rng),
-            overprovision=spec.overprovision,
-            panic=spec.panic,
-            fails=spec.fails_in_panic,
-            random=rng.random,
-        )
+        self._arrangement = Arrangement(spec, self.balancer, rng)
         self._pick = self._arrangement.pick
         self._due = AT_ONCE
         self._stale = self._anew = False
+        self._passed: list[Member] = []
+        self._told: dict[Member, None] = {}
+        """Who has passed a check, and who went out or came back: for the next pick, which knows the time."""
         fixed = [each for each in spec.endpoints if isinstance(each, Endpoint)]
         self.sources = tuple(each for each in spec.endpoints if not isinstance(each, Endpoint))
         """The sources of endpoints that are to be followed."""
@@ -117,13 +109,12 @@ class ClusterState:
         self.leave = self.admission.leave
         self.pattern: list[Any] = []
         """What an endpoint's pipeline is made of, for those who ask while there is none."""
-        for _ in self._replace(None):
+        for _ in self._replace():
             pass
         self._open()
         if not self.members:
             self.pattern = self._states()[0]
-        self._arrangement.refresh()
-        while self._arrangement.arrange(anew=False):
+        while self._go_on():
             pass
 
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
@@ -138,33 +129,33 @@ class ClusterState:
         if now >= self._due:
             self._tend(now)
             if call.events is not None:
-                call.events += (_moved(self.name, member, now) for member in self._turned)
+                call.events += (_moved(self.name, member, now) for member in self._told)
+            self._told.clear()
         member = self._pick(call, now)
         member.picks += 1
         call.endpoint = member.endpoint
         return member.section
 
-    def update(self, number: int, endpoints: Sequence[Endpoint], now: float) -> Iterator[None]:
+    def update(self, number: int, endpoints: Sequence[Endpoint]) -> Iterator[None]:
         """What the source of that number says there is now, all of it. Cut into slices of a millisecond or so, between
         which others may call; the set changes in one of them, and calls that wait for the first one are let in at last.
         """
         sets = self._membership.sets
         before, sets[1 + number] = sets[1 + number], tuple(endpoints)
         try:
-            yield from self._replace(now)
+            yield from self._replace()
         except Exception:
             sets[1 + number] = before
             raise
         self.troubles[number] = None
-        while self._due == AT_ONCE:
-            self._tend(now)
+        while self._go_on():
             yield
         self._open()
 
     def passed(self, member: Member, now: float) -> None:
         """A check has found an ejected member well."""
-        if self._detector is not None:
-            self._detector.passed(member, now)
+        self._passed.append(member)
+        self._due = AT_ONCE
 
     def changed(self) -> None:
         """Somebody's health is another: who may be picked is found out anew at the next pick."""
@@ -180,15 +171,15 @@ class ClusterState:
         if any(member.checked for member in self.members) or all(member.checked is False for member in self.members):
             self.admission.begin()
 
-    def _replace(self, now: float | None) -> Iterator[None]:
-        """Go by what the sources say. ``now`` is ``None`` for those who are there from the beginning."""
+    def _replace(self) -> Iterator[None]:
+        """Go by what the sources say."""
         fold = self._fold
         for change in self._membership.replace():
             if change is not None:
-                self._change(change, now, fold is self._fold)
+                self._change(change, fold is self._fold)
             yield
 
-    def _change(self, change: Change, now: float | None, folded: bool) -> None:
+    def _change(self, change: Change, folded: bool) -> None:
         for member, endpoint in change.altered:
             member.endpoint = endpoint
             self._weigh(member, endpoint.weight)
@@ -197,8 +188,8 @@ class ClusterState:
         for member in change.come:
             if self._fold is not None and not folded:  # somebody has begun to watch meanwhile
                 member.section = self._fold(member.states)
-            if now is not None and self.members and member.well:
-                self._warming.enter(member, now)
+            if self.members and member.well:
+                self._warming.expect(member)
         for member in change.gone:
             member.up = member.present = False
             self._warming.leave(member)
@@ -240,15 +231,16 @@ class ClusterState:
 
     def _tend(self, now: float) -> None:
         """Do what has become due, each thing at its own time, and note when the next one is."""
-        self._turned: list[Member] = []
-        if now >= self._next_detection:
-            self._next_detection = self._detector.tend(self.members, now)
-        if self._stale:
-            self._stale = False
-            if self._detector is not None:
+        if self._detector is not None:
+            passed, self._passed = self._passed, []
+            for member in passed:
+                self._detector.passed(member, now)
+            if self._stale:
                 self._next_detection = self._detector.due_at
-            for member, before in self._arrangement.refresh():
-                self._turn(member, before, now)
+            if now >= self._next_detection:
+                self._next_detection = self._detector.tend(self.members, now)
+        self._refresh()
+        self._warming.begin(now)
         if now >= self._warming.due_at:
             for member, factor in self._warming.factors(now):
                 self._weigh(member, member.endpoint.weight * factor)
@@ -256,19 +248,27 @@ class ClusterState:
         if now >= self._next_tending:
             self._next_tending, anew = self.balancer.tend(self.members, now)
             self._anew |= anew
+        more = self._go_on()
+        self._due = AT_ONCE if more else min(self._next_detection, self._warming.due_at, self._next_tending)
+
+    def _refresh(self) -> None:
+        if self._stale:
+            self._stale = False
+            for member, before in self._arrangement.refresh():
+                if before is not None:
+                    self._told[member] = None
+                    if member.well:
+                        self._warming.expect(member)
+                if not member.well:
+                    self._warming.leave(member)
+
+    def _go_on(self) -> bool:
+        """A slice of what needs no clock: who may be picked, and arranging them. Answers whether there is more."""
+        self._refresh()
         anew, self._anew = self._anew, False
         more = self._arrangement.arrange(anew)
         self._pick = self._arrangement.pick
-        self._due = AT_ONCE if more else min(self._next_detection, self._warming.due_at, self._next_tending)
-
-    def _turn(self, member: Member, before: bool | None, now: float) -> None:
-        """It is well now and was not, or the other way round; or somebody knows at last."""
-        if before is not None:
-            self._turned.append(member)
-        if member.well and before is not None:
-            self._warming.enter(member, now)
-        else:
-            self._warming.leave(member)
+        return more
 
     def idle(self) -> bool:
         return self.admission.idle() and self._membership.idle()

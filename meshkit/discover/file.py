@@ -65,6 +65,11 @@ def _path(value: Any) -> str:
     return value
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Opened without waiting for whoever writes, if by now it is a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 @attrs.frozen
 class File:
     """The endpoints that a file lists: ``File("/etc/payments/endpoints.json")``. Raises `ConfigError`.
@@ -146,8 +151,11 @@ class File:
     def _read(self, version: _Version | None) -> tuple[Endpoint, ...] | None:
         """The endpoints of this version (of any); ``None`` if it is another by now, or another at the end."""
         try:
-            with open(self.path, "rb") as file:  # noqa: PTH123  # as above
-                began = _Version.of(os.fstat(file.fileno()))
+            with open(self.path, "rb", opener=_at_once) as file:  # noqa: PTH123  # as above
+                opened = os.fstat(file.fileno())
+                if not stat.S_ISREG(opened.st_mode):
+                    raise self._error("it is no regular file")
+                began = _Version.of(opened)
                 data = file.read(MOST_BYTES + 1)
                 ended = _Version.of(os.fstat(file.fileno()))
         except OSError as error:

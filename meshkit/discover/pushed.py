@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from ..cluster.endpoint import Endpoint
+from ..runtime.lock import LOCK
 from .source import endpoints_of
 
 if TYPE_CHECKING:
@@ -24,18 +26,20 @@ class Pushed:
     sources it is no value: two are never equal.
     """
 
-    __slots__ = ("_bells", "_endpoints", "_lock", "_pushes")
+    __slots__ = ("_bells", "_endpoints", "_followers", "_lock", "_pushes")
 
     def __init__(self, endpoints: Iterable[Endpoint | str] | None = None) -> None:
         self._endpoints = None if endpoints is None else endpoints_of(endpoints, "Pushed")
         self._pushes = 0
         self._bells: set[Bell | TrioBell] = set()
+        self._followers: WeakKeyDictionary[Any, set[int]] = WeakKeyDictionary()
+        """The states of clusters, each with the numbers it has there."""
         self._lock = threading.Lock()
 
     def push(self, endpoints: Iterable[Endpoint | str]) -> None:
         """Replace the whole set. From any thread, also one with a loop. Raises `ConfigError`, and nothing changes.
 
-        It does not wait for those who watch: a cluster goes by the new set some milliseconds later, in real time.
+        The clusters of pipelines go by it when this returns. Whoever watches is told soon.
         """
         found = endpoints_of(endpoints, "Pushed")
         with self._lock:
@@ -44,9 +48,34 @@ class Pushed:
             self._endpoints = found
             self._pushes += 1
             bells = list(self._bells)
+        with LOCK:
+            followers = [(state, number) for state, numbers in self._followers.items() for number in numbers]
+        for follower in followers:
+            self._tell(*follower)
         for bell in bells:
             with suppress(RuntimeError):  # its loop is closed: whoever watched there is gone
                 bell.ring()
+
+    def followed_by(self, state: Any, number: int) -> None:
+        """A cluster, whose source of that number this is, goes by what is pushed before `push` returns."""
+        with LOCK:
+            numbers = self._followers.setdefault(state, set())
+            if number in numbers:
+                return
+            numbers.add(number)
+        self._tell(state, number)  # somebody may have pushed since it asked for the first set
+
+    def _tell(self, state: Any, number: int) -> None:
+        """In slices, between which others may call. The set is looked at under the lock: the last one to come wins."""
+        slices: Any = None
+        while True:
+            with LOCK:
+                if slices is None:
+                    if self._endpoints is None:
+                        return
+                    slices = state.update(number, self._endpoints)
+                if next(slices, slices) is slices:
+                    return
 
     def first(self) -> tuple[Endpoint, ...] | None:
         return self._endpoints

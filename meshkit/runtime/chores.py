@@ -27,6 +27,9 @@ FIRST, LONGEST = 1.0, 60.0
 def keep(tree: Any) -> None:
     """See to it that the chores of a pipeline's states are done, from now on until the states are collected."""
     for state in within(tree.states):
+        for number, source in enumerate(getattr(state, "sources", ())):
+            if hasattr(source, "followed_by"):
+                source.followed_by(state, number)
         chores = tuple(chores_of(state))
         if chores:
             from .keeper import begin  # a thread and an event loop, for those who need them
@@ -37,7 +40,8 @@ def keep(tree: Any) -> None:
 def chores_of(state: Any) -> Iterator[Callable[..., Any]]:
     """What there is to be done for a state."""
     for number, source in enumerate(getattr(state, "sources", ())):
-        yield partial(_follow, number, source)
+        if not hasattr(source, "followed_by"):  # those tell it themselves
+            yield partial(_follow, number, source)
     if getattr(state, "checks", ()):
         yield partial(_check, state.checks)
     for balancer in _balancers(getattr(state, "balancer", None)):
@@ -58,7 +62,7 @@ async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) 
                     cluster = state()
                     if cluster is None:
                         return
-                    slices = cluster.update(number, _checked(endpoints), keep.now())
+                    slices = cluster.update(number, _checked(endpoints))
                     del cluster
                     while True:
                         with keep.lock:

@@ -6,6 +6,7 @@ time                `ManualClock`: moves by ``advance``; for threads, and for ta
                     clock within; `VirtualLoop`: the event loop behind it, for a runner of one's own
 an upstream         `Upstream`: a script of outcomes for any door; its steps are statuses, exceptions, values, and
                     `answer`, `after`, `hang`, `stream`, `timetable`, `brown_out`, `value`
+endpoints           `Upstreams`: an `Upstream` for each endpoint of a cluster
 what happened       `assert_attempts` asks an upstream, `record` a pipeline
 laws                `check`: the law suite over a policy of ours or yours; asks for hypothesis
 ==================  =========================================================================================
@@ -25,6 +26,7 @@ if typing.TYPE_CHECKING:
     from .laws import check
     from .outcomes import Answer, after, answer, brown_out, hang, stream, timetable, value
     from .upstream import Upstream
+    from .upstreams import Upstreams
     from .virtual import VirtualLoop, run, virtual_clock
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Decisions",
     "ManualClock",
     "Upstream",
+    "Upstreams",
     "VirtualLoop",
     "after",
     "answer",
@@ -55,6 +58,7 @@ _HOMES = {
     ".laws": ("check",),
     ".outcomes": ("Answer", "after", "answer", "brown_out", "hang", "stream", "timetable", "value"),
     ".upstream": ("Upstream",),
+    ".upstreams": ("Upstreams",),
     ".virtual": ("VirtualLoop", "run", "virtual_clock"),
 }
 

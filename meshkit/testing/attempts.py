@@ -26,10 +26,10 @@ class Attempt:
 
     ``at`` and ``ended_at`` are on the upstream's clock; ``request`` is what came: an HTTP request, an ASGI scope, or a
     function's ``(args, kwargs)``; ``outcome`` the step it met. ``cancelled``: whoever asked gave up before the answer.
-    ``closed``: the body was closed.
+    ``closed``: the body was closed. ``where``: which of the `Upstreams` it was; ``None``: there is one only.
     """
 
-    __slots__ = ("at", "cancelled", "closed", "ended_at", "number", "outcome", "request")
+    __slots__ = ("at", "cancelled", "closed", "ended_at", "number", "outcome", "request", "where")
 
     def __init__(self, number: int, at: float, request: Any, outcome: Any) -> None:
         self.number = number
@@ -40,24 +40,28 @@ class Attempt:
         """``None``: still under way."""
         self.cancelled = False
         self.closed = False
+        self.where: str | None = None
 
     def __repr__(self) -> str:
         how = "" if self.ended_at is not None else ": under way"
         if self.cancelled:
             how = f": given up at {self.ended_at:.3f} s"
-        return f"Attempt({self.number} at {self.at:.3f} s, {self.outcome}{how})"
+        where = "" if self.where is None else f" of {self.where}"
+        return f"Attempt({self.number}{where} at {self.at:.3f} s, {self.outcome}{how})"
 
 
 def told(attempts: Sequence[Attempt]) -> str:
     """A line for each attempt."""
     lines, last = [], None
-    for attempt in attempts:
+    width = max((len(attempt.where) + 2 for attempt in attempts if attempt.where), default=0)
+    for number, attempt in enumerate(attempts, start=1):
         gap = "" if last is None else f"(+{attempt.at - last:.3f})"
         if attempt.cancelled:
             how = f": given up at {attempt.ended_at:.3f} s"
         else:
             how = ": under way" if attempt.ended_at is None else ""
-        lines.append(f"  {attempt.number:<2} at {attempt.at:.3f} s  {gap:<10}  {attempt.outcome}{how}")
+        where = f"{attempt.where or '':<{width}}" if width else ""
+        lines.append(f"  {number:<2} at {attempt.at:.3f} s  {gap:<10}  {where}{attempt.outcome}{how}")
         last = attempt.at
     return "\n".join(lines) or "  none"
 

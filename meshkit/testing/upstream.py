@@ -42,6 +42,8 @@ class Upstream:
         """All that came, in order."""
         self.books = [self.attempts]
         """Where an attempt is written down: here, and by `Upstreams`, which has those of all."""
+        self.where: str | None = None
+        """Which one it is among `Upstreams`."""
         self.play(*script, then=then)
 
     def play(self, *script: Any, then: str = "repeat") -> None:
@@ -101,6 +103,7 @@ class Upstream:
         return attempt, *resolve(step, self.clock)
 
     def _written(self, attempt: Attempt) -> Attempt:
+        attempt.where = self.where
         for book in self.books:
             book.append(attempt)
         return attempt

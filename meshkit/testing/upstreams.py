@@ -51,8 +51,9 @@ class Upstreams:
             if not isinstance(upstream, Upstream) or upstream in self._upstreams.values():
                 raise ConfigError.of("Upstreams", key, upstream, "give each endpoint an Upstream(...) of its own")
             self._upstreams[key] = upstream
-        for upstream in self._upstreams.values():
+        for key, upstream in self._upstreams.items():
             upstream.books.append(self.attempts)
+            upstream.where = key
 
     async def __call__(self, *args: Any, endpoint: Endpoint | None = None, **kwargs: Any) -> Any:
         """Be asked as an ``async def``, behind a cluster: the upstream of the ``endpoint`` answers."""
@@ -89,6 +90,7 @@ class Upstreams:
             text = f"{whole} was asked, and has no upstream: there are {', '.join(self)}"
             found = Upstream(AssertionError(text), clock=next(iter(self._upstreams.values())).clock)
             found.books.append(self.attempts)
+            found.where = whole
         return found
 
     def _of(self, endpoint: Any) -> Upstream:

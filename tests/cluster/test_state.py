@@ -65,8 +65,9 @@ def picked(state, times=60, now=0.0):
 
 
 def update(state, endpoints, now):
-    for _ in state.update(0, endpoints, now):
+    for _ in state.update(0, endpoints):
         pass
+    state._tend(now)
 
 
 def member(state, host):
@@ -273,13 +274,13 @@ def test_the_old_table_serves_until_the_new_one_is_made():
     state = started(those("a", "b"), balancer=Slices())
     table = state.balancer
     assert pick(state) == "a"
-    slices = state.update(0, those("c", "b"), 1.0)
+    slices = state.update(0, those("c", "b"))
     next(slices)
     assert [pick(state) for _ in range(6)] == ["b"] * 4 + ["c"] * 2, "a is gone at once, c comes with the new table"
     list(slices)
-    next(state.update(0, those("d", "c"), 2.0))
+    next(state.update(0, those("d", "c")))
     pick(state)
-    next(state.update(0, those("e", "d"), 3.0))  # while the one before is being made
+    next(state.update(0, those("e", "d")))  # while the one before is being made
     for _ in range(12):
         pick(state)
     assert table.made == [["a", "b"], ["c", "b"], ["d", "c"], ["e", "d"]]
@@ -491,7 +492,7 @@ def test_a_balancer_that_fails_loses_no_call():
 
 def test_drained_while_its_table_is_made():
     state = started(those("a", "b", "c"), balancer=Hashed("who", Maglev(size=251)))
-    slices = state.update(0, those("a", "b", "c", "d"), 1.0)
+    slices = state.update(0, those("a", "b", "c", "d"))
     next(slices)
     update(state, [*those("a", "b"), Endpoint("c:80", weight=0), *those("d")], 1.0)
     for key in range(200):
@@ -543,7 +544,7 @@ def test_what_a_subset_means_is_nobody_elses():
     drained = [each if each.host != "t5" else attrs.evolve(each, weight=0) for each in tenants]
     hosts = Counter()
     for endpoints in (drained, [each for each in tenants if each.host != "t5"]):
-        for _ in state.update(0, endpoints, 1.0):
+        for _ in state.update(0, endpoints):
             try:
                 state.pick(call, 1.0)
                 hosts[call.endpoint.host] += 1
@@ -575,9 +576,9 @@ def test_two_sources_that_speak_at_once_lose_nothing_of_each_other():
     one, two = Told(tuple(those(*(f"a{n}" for n in range(600))))), Told(tuple(those("b")))
     state = Cluster("orders", [one, two], balancer=LeastRequest()).start(Random(1))
     state.fold(list)
-    slices = state.update(0, those(*(f"a{n}" for n in range(600)), weight=7), 1.0)
+    slices = state.update(0, those(*(f"a{n}" for n in range(600)), weight=7))
     next(slices)
-    for _ in state.update(1, those("b", "c"), 1.0):
+    for _ in state.update(1, those("b", "c")):
         pass
     for _ in slices:
         pass
@@ -619,7 +620,7 @@ def test_whoever_comes_is_folded_though_the_pipeline_that_folded_has_gone():
 def test_between_slices_nobody_goes_out_who_is_well():
     state = started(those(*(f"h{n}" for n in range(600))))
     picked(state, 5)
-    for _ in state.update(0, those(*(f"h{n}" for n in range(300, 900))), 1.0):
+    for _ in state.update(0, those(*(f"h{n}" for n in range(300, 900)))):
         assert sum(each.up for each in state.members) >= 300
 
 

@@ -294,6 +294,8 @@ def test_what_is_no_file(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyP
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DiscoveryError, match="it is no regular file"):
         File(tmp_path / "pipe", format="txt").first()
+    with pytest.raises(DiscoveryError, match="it is no regular file"):
+        File(tmp_path / "pipe", format="txt")._read(None)  # it took the file's place after the look
     path.write_bytes(b"10.0.0.7:80\n\xff\xfe\n")
     with pytest.raises(DiscoveryError, match=r"endpoints.txt: line 2 is no UTF-8"):
         File(path).first()

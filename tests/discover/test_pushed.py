@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
 from contextlib import aclosing
 from typing import Any
 
@@ -11,9 +13,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from meshkit import Cluster, NoEndpoint, Pipeline
 from meshkit.cluster.endpoint import Endpoint
 from meshkit.discover import Pushed
 from meshkit.errors import ConfigError
+from meshkit.testing import run, virtual_clock
 
 A, B = "10.0.0.7:80", "10.0.0.8:80"
 
@@ -133,3 +137,74 @@ def test_what_cannot_be_changes_nothing() -> None:
     assert repr(source) == "Pushed(['10.0.0.7:80'])"
     assert repr(Pushed()) == "Pushed(None)"
     assert Pushed() != Pushed()
+
+
+def behind(source: Pushed, clock: Any = time.monotonic, **options: Any) -> tuple[Pipeline, Any]:
+    pipeline = Pipeline(Cluster("orders", source, **options), clock=clock)
+
+    @pipeline
+    async def host(endpoint: Any = None) -> str:
+        return str(endpoint)
+
+    return pipeline, host
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cluster_goes_by_it_before_push_returns(backend: str) -> None:
+    async def main() -> None:
+        source = Pushed([A])
+        pipeline, host = behind(source, virtual_clock)
+        for some in ([B], [A, B], [A], []):
+            source.push(some)
+            assert list(pipeline.snapshot()["orders"]) == some
+        with pytest.raises(NoEndpoint):
+            await host()
+        source.push([B])
+        assert await host() == B
+
+    run(main, backend=backend)
+
+
+def test_a_call_that_waits_for_the_first_set_is_let_in() -> None:
+    async def main() -> None:
+        source = Pushed()
+        _, host = behind(source, virtual_clock)
+        asyncio.get_running_loop().call_later(3.0, source.push, [A])
+        assert await host() == A
+        assert virtual_clock() == 3.0
+
+    run(main)
+
+
+def test_what_is_pushed_before_anything_is_bound_is_not_lost() -> None:
+    source = Pushed([A])
+    pipeline = Pipeline(Cluster("orders", source))
+    source.push([B])
+    assert pipeline.call(lambda endpoint: endpoint.host) == "10.0.0.8"
+
+
+def test_of_several_threads_the_last_set_counts() -> None:
+    source = Pushed([A])
+    pipelines = [behind(source)[0] for _ in range(3)]
+
+    def push(first: int) -> None:
+        for number in range(first, first + 100):
+            source.push([f"10.0.0.7:{number}", B])
+
+    threads = [threading.Thread(target=push, args=(first,)) for first in (1, 10_001, 20_001)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    last = [str(each) for each in source.first() or ()]
+    assert [list(each.snapshot()["orders"]) for each in pipelines] == [last] * 3
+
+
+def test_clusters_that_are_gone_are_forgotten() -> None:
+    source = Pushed([A])
+    pipeline, host = behind(source)
+    assert len(source._followers) == 1
+    del pipeline, host
+    gc.collect()
+    assert len(source._followers) == 0
+    source.push([B])

@@ -2,8 +2,19 @@
 
 import pytest
 
-from meshkit import AttemptEnded, CircuitBreaker, CircuitOpen, Constant, Pipeline, RejectedCall, Retry
-from meshkit.testing import ManualClock, Upstream, after, assert_attempts, hang, record, run
+from meshkit import (
+    AttemptEnded,
+    CircuitBreaker,
+    CircuitOpen,
+    Cluster,
+    Constant,
+    Endpoint,
+    Pipeline,
+    RejectedCall,
+    Retry,
+    RoundRobin,
+)
+from meshkit.testing import ManualClock, Upstream, Upstreams, after, assert_attempts, hang, record, run
 
 
 def three():
@@ -103,8 +114,45 @@ def test_what_a_pipeline_decides():
     assert all(isinstance(event, AttemptEnded) for event in events.attempts)
     assert [type(event) for event in events.rejections] == [RejectedCall]
     assert events.changes == [(4.0, "closed", "open")]
+    (change,) = events.changes
+    assert (change.at, change.before, change.after) == (4.0, "closed", "open")
+    assert (change.policy, change.endpoint) == ("CircuitBreaker", None)
+    assert repr(change) == "(4.0, 'closed', 'open')<CircuitBreaker>"
     assert len(events) == 4
     assert pipeline.listeners == ()
+
+
+def test_whose_state_it_is():
+    endpoints = ["10.0.0.1:80", "10.0.0.2:80"]
+    pipeline = Pipeline(
+        Cluster("orders", endpoints, balancer=RoundRobin(), pipeline=[CircuitBreaker(failures=1)]), clock=ManualClock()
+    )
+    upstream = Upstream(ConnectionError, clock=ManualClock())
+    with record(pipeline) as events:
+        for _ in endpoints:
+            with pytest.raises(ConnectionError):
+                pipeline.call(upstream.call)
+    assert events.changes == [(0.0, "closed", "open")] * 2
+    assert sorted(str(change.endpoint) for change in events.changes) == endpoints
+    assert {repr(change) for change in events.changes} == {
+        f"(0.0, 'closed', 'open')<CircuitBreaker, {each}>" for each in endpoints
+    }
+
+
+def test_those_at_several_say_where():
+    clock = ManualClock()
+    upstreams = Upstreams({"10.0.0.1": Upstream(503, clock=clock), "b": Upstream(after(2.0, 200), clock=clock)})
+    for host in ("10.0.0.1", "b", "b"):
+        upstreams.call(endpoint=Endpoint(f"{host}:80"))
+    assert repr(upstreams.attempts[2]) == "Attempt(2 of b at 2.000 s, 200 after 2 s)"
+    with pytest.raises(AssertionError) as caught:
+        assert_attempts(upstreams, 2)
+    assert str(caught.value) == (
+        "2 attempts expected, 3 made:\n"
+        "  1  at 0.000 s              10.0.0.1  503\n"
+        "  2  at 0.000 s  (+0.000)    b         200 after 2 s\n"
+        "  3  at 2.000 s  (+2.000)    b         200 after 2 s"
+    )
 
 
 def test_two_listen_on_their_own():

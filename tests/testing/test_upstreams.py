@@ -11,8 +11,18 @@ import pytest
 from meshkit import Cluster, ConfigError, Constant, Endpoint, Pipeline, Retry, RoundRobin, Timeout
 from meshkit.cluster import OutlierDetection
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
-from meshkit.testing import ManualClock, Upstream, after, answer, assert_attempts, hang, run, stream, virtual_clock
-from meshkit.testing.upstreams import Upstreams
+from meshkit.testing import (
+    ManualClock,
+    Upstream,
+    Upstreams,
+    after,
+    answer,
+    assert_attempts,
+    hang,
+    run,
+    stream,
+    virtual_clock,
+)
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 LIBRARIES = pytest.mark.parametrize("lib", [httpx, httpx2], ids=["httpx", "httpx2"])

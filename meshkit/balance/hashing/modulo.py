@@ -51,9 +51,9 @@ class Told(int):
     key: bytes
 
 
-def whole(weights: Sequence[float]) -> Generator[None, None, list[int]]:
+def whole(weights: Sequence[float], most: int = PLACES) -> Generator[None, None, list[int]]:
     """Weights as whole numbers without a common divisor. Those that are not whole are scaled, the largest to 256, and
-    so are those whose sum would be beyond 2^20, as far as necessary; nobody gets less than 1.
+    so are those whose sum would be beyond ``most``, as far as necessary; nobody gets less than 1.
     """
     if min(weights) == max(weights):
         return [1] * len(weights)
@@ -66,8 +66,8 @@ def whole(weights: Sequence[float]) -> Generator[None, None, list[int]]:
     divisor = gcd(*found)
     total = sum(found) // divisor
     yield
-    if total > PLACES:
-        return [weight // divisor * PLACES // total or 1 for weight in found]
+    if total > most:
+        return [weight // divisor * most // total or 1 for weight in found]
     return found if divisor == 1 else [weight // divisor for weight in found]
 
 

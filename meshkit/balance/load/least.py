@@ -201,7 +201,7 @@ class Lowest:
         member = None
         while member is None and len(aside) < len(self.seats):
             seat = self._top(now)
-            if id(seat.member.endpoint) in tried:
+            if seat.member.place in tried:
                 aside.append(heappop(self.heap))
             else:
                 member = self._take(seat)

@@ -1,7 +1,7 @@
 """Who is next on HAProxy's map? Every turn of a whole period, laid out beforehand: 5, 1, 1 go a a a b a a c.
 
 The map is the one that HAProxy hashes into as well, see `modulo`. A turn is one step on it, a change of the members or
-weights lays it out anew and goes on at whoever was next. Weights that are not whole, or have more than 2^20 turns
+weights lays it out anew and goes on at whoever was next. Weights that are not whole, or have more than 2^16 turns
 between them, are rounded.
 
 HAProxy ``src/lb_map.c`` (``balance static-rr``).
@@ -17,6 +17,9 @@ from ..balancer import Member
 from ..hashing.modulo import laid_out, whole
 
 __all__ = ["Mapped"]
+
+PERIOD = 2**16
+"""Turns on the map, at most."""
 
 
 class Mapped:
@@ -34,7 +37,7 @@ class Mapped:
         cls, members: Sequence[Member], weights: Sequence[float], before: Any, random: Callable[[], float]
     ) -> Generator[None, None, Mapped]:
         """``before``: the `Mapped` until now; ``None``: where on the map it begins is drawn."""
-        order = yield from laid_out((yield from whole(weights)))
+        order = yield from laid_out((yield from whole(weights, PERIOD)))
         at = int(random() * len(order)) if before is None else before.onward(members, order)
         return cls(members, order, at)
 
