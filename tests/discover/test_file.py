@@ -305,7 +305,7 @@ def test_what_is_no_file(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_one_that_may_not_be_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("meshkit.discover.file.open", refused, raising=False)
