@@ -143,7 +143,7 @@ def test_snapshots_by_name():
     stack = pipeline(ConcurrencyLimit(5), RateLimit("2/s", name="per tenant"), ConcurrencyLimit(3), cluster)
     stack.call(lambda: None)
     seen = stack.snapshot()
-    assert list(seen) == ["ConcurrencyLimit", "per tenant", "ConcurrencyLimit 2", "payments"]
+    assert list(seen) == ["ConcurrencyLimit", "per tenant", "ConcurrencyLimit 2", "payments", "payments as a whole"]
     assert seen["ConcurrencyLimit"]["limit"] == 5
     assert seen["ConcurrencyLimit 2"]["limit"] == 3
     assert stack.snapshot() == seen

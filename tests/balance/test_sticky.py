@@ -351,18 +351,18 @@ def test_drained_in_a_real_cluster():
         state.pick(call, now)
         return call.endpoint.host, cookie if call.cookies is None else call.cookies[0][1]
 
-    def update(told, now):
-        for _ in state.update(0, told, now):
+    def update(told):
+        for _ in state.update(0, told):
             pass
 
     state = RealCluster("shop", Source(), balancer=Sticky(RoundRobin(), mode="persistent")).start(Random(1))
     state.fold(lambda states: states)
     cookies = dict(ask(0.0) for _ in range(3))
-    update(endpoints(0), 5.0)
+    update(endpoints(0))
     assert {host: ask(5.0, cookie)[0] for host, cookie in cookies.items()} == {host: host for host in cookies}
     assert {ask(5.0)[0] for _ in range(9)} == {"10.0.0.2", "10.0.0.3"}
     assert ask(60.0, cookies["10.0.0.1"])[0] == "10.0.0.1"
-    update(endpoints(0)[1:], 70.0)
+    update(endpoints(0)[1:])
     ask(71.0)
     assert ask(71.0, cookies["10.0.0.1"])[0] != "10.0.0.1"
 

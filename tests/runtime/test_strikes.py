@@ -100,24 +100,25 @@ def ends() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_after_a_fork_the_childs_lock_is_free():
+def test_after_a_fork_the_childs_lock_is_free_and_no_change_is_half_done():
     code = """
 import os, threading
 from meshkit import Pipeline, ConcurrencyLimit
 from meshkit.runtime.lock import LOCK
-held, done = threading.Event(), threading.Event()
+held, change = threading.Event(), []
 def hold():
     with LOCK:
+        change.append("begun")
         held.set()
-        done.wait(20)
+        threading.Event().wait(0.1)
+        change.append("done")
 threading.Thread(target=hold, daemon=True).start()
 held.wait(20)
 pid = os.fork()
+Pipeline(ConcurrencyLimit(1)).call(int)
 if pid == 0:
-    Pipeline(ConcurrencyLimit(1)).call(int)
-    os._exit(7)
+    os._exit(7 if change == ["begun", "done"] else 1)
 _, status = os.waitpid(pid, 0)
-done.set()
 raise SystemExit(os.waitstatus_to_exitcode(status) != 7)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
