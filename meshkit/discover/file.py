@@ -151,7 +151,7 @@ class File:
     def _read(self, version: _Version | None) -> tuple[Endpoint, ...] | None:
         """The endpoints of this version (of any); ``None`` if it is another by now, or another at the end."""
         try:
-            with open(self.path, "rb", opener=_at_once) as file:  # noqa: PTH123  # as above
+            with open(self.path, "rb", opener=_at_once) as file:  # as above
                 opened = os.fstat(file.fileno())
                 if not stat.S_ISREG(opened.st_mode):
                     raise self._error("it is no regular file")
