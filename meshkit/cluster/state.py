@@ -47,7 +47,6 @@ class ClusterState:
         "_due",
         "_fold",
         "_membership",
-        "_next_detection",
         "_next_tending",
         "_passed",
         "_pick",
@@ -86,7 +85,6 @@ class ClusterState:
             self._detector.changed = lambda: (changed := told()) and changed()
         self.reads_failure = self._detector is not None
         self._warming = Warming(spec.slow_start, self.balancer)
-        self._next_detection = AT_ONCE if self._detector is not None else inf
         self._next_tending = AT_ONCE if hasattr(self.balancer, "tend") else inf
         self._arrangement = Arrangement(spec, self.balancer, rng)
         self._pick = self._arrangement.pick
@@ -235,10 +233,8 @@ class ClusterState:
             passed, self._passed = self._passed, []
             for member in passed:
                 self._detector.passed(member, now)
-            if self._stale:
-                self._next_detection = self._detector.due_at
-            if now >= self._next_detection:
-                self._next_detection = self._detector.tend(self.members, now)
+            if now >= self._detector.due_at:
+                self._detector.tend(self.members, now)
         self._refresh()
         self._warming.begin(now)
         if now >= self._warming.due_at:
@@ -249,7 +245,8 @@ class ClusterState:
             self._next_tending, anew = self.balancer.tend(self.members, now)
             self._anew |= anew
         more = self._go_on()
-        self._due = AT_ONCE if more else min(self._next_detection, self._warming.due_at, self._next_tending)
+        ejected = inf if self._detector is None else self._detector.due_at
+        self._due = AT_ONCE if more else min(ejected, self._warming.due_at, self._next_tending)
 
     def _refresh(self) -> None:
         if self._stale:
@@ -277,6 +274,7 @@ class ClusterState:
         """For each endpoint: whether it is up, its share of all picks so far, what its load measure knows, and its
         policies by name.
         """
+        self._refresh()  # what is only noted yet is concluded, and nothing is decided by it
         return self._membership.snapshot(now)
 
     def summary(self, now: float, /) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 from meshkit import (
     AIMD,
     AdaptiveConcurrency,
+    Ceilings,
     CircuitBreaker,
     Cluster,
     ConcurrencyLimit,
@@ -22,6 +23,7 @@ from meshkit import (
     ConfigError,
     Constant,
     Decorrelated,
+    Endpoint,
     Exponential,
     Fallback,
     FaultInjection,
@@ -30,6 +32,7 @@ from meshkit import (
     Hedge,
     LeastRequest,
     LoadShed,
+    OutlierDetection,
     Overloaded,
     Pace,
     PeakEwma,
@@ -39,15 +42,35 @@ from meshkit import (
     RoundRobin,
     Shadow,
     SlidingWindow,
+    SlowStart,
     Throttle,
     Timeout,
     Vegas,
 )
+from meshkit.balance import (
+    First,
+    Hashed,
+    LeastConnections,
+    LeastResponseTime,
+    Maglev,
+    Override,
+    RandomChoice,
+    Ring,
+    Sticky,
+    Subset,
+    WeightedByReports,
+)
+from meshkit.cluster import Strikes, ZoneFirst
 from meshkit.policy import Waiter
 from meshkit.testing import check
 from meshkit.testing.witness import Broken
 
 PAIR = ["10.0.0.1:80", "10.0.0.2:80"]
+SPREAD = [
+    Endpoint("10.0.0.1:80", locality="a", tags={"stage": "b"}),
+    Endpoint("10.0.0.2:80", locality="b", weight=3),
+    Endpoint("10.0.0.3:80", priority=1),
+]
 
 OURS = [
     RateLimit("2/s"),
@@ -91,6 +114,18 @@ OURS = [
     Cluster("c", PAIR, balancer=RoundRobin(), pipeline=[RateLimit("1/s", wait=0.5), Timeout(0.3)]),
     Cluster("c", PAIR, balancer=LeastRequest(), pipeline=[ConcurrencyLimit(1, queue=1, key="user")]),
     Cluster("c", PAIR, balancer=PeakEwma(), pipeline=[CircuitBreaker(failures=1), ConcurrencyLimit(1, queue=1)]),
+    Cluster(
+        "c", PAIR, outliers=OutlierDetection(consecutive_5xx=1, base_ejection_time=0.5), ceilings=Ceilings(requests=2)
+    ),
+    Cluster("c", PAIR, outliers=Strikes(window=0.5), panic=0.0, balancer=RandomChoice()),
+    Cluster("c", SPREAD, localities=ZoneFirst("a"), slow_start=SlowStart(1.0), balancer=LeastConnections()),
+    Cluster("c", SPREAD, balancer=Hashed("user", Maglev(size=251), bound=1.25)),
+    Cluster("c", SPREAD, balancer=Hashed("user", Ring(least=64), otherwise="round-robin")),
+    Cluster("c", PAIR, balancer=Sticky(key="user")),
+    Cluster("c", SPREAD, balancer=Subset(LeastResponseTime(), selectors=["stage"], key={"stage": "b"}, fallback="any")),
+    Cluster("c", PAIR, balancer=Override(RoundRobin(order="edf"), lambda call: "10.0.0.2:80")),
+    Cluster("c", PAIR, balancer=WeightedByReports()),
+    Cluster("c", PAIR, balancer=First(places=1)),
 ]
 
 
