@@ -4,7 +4,7 @@
 ceiling        counts
 =============  ======================================================================
 ``requests``   attempts under way in the whole cluster
-``retries``    those of them that are further attempts of their calls
+``retries``    those of them that a retry has sent once more
 =============  ======================================================================
 
 Above a ceiling an attempt is refused with `Overloaded` at once. Envoy's circuit breakers (``max_requests``,

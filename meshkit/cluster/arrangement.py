@@ -129,7 +129,7 @@ class Arrangement:
         """
         overprovision, threshold, fails = self._options
         turned: list[tuple[Member, bool | None]] = []
-        levels = []
+        counts = []
         for tier in self._tiers.values():
             healthy = unproven = 0
             for member in tier.members:
@@ -142,12 +142,13 @@ class Arrangement:
                     member.proven = True
                 elif not member.proven:
                     unproven += 1
-            levels.append(Level(len(tier.members), healthy, excluded=unproven))
-        if levels:
+            counts.append((len(tier.members), healthy, unproven))
+        if counts:
+            some_proven = any(unproven < hosts for hosts, _, unproven in counts)  # or else all there is counts
+            levels = [Level(hosts - unproven if some_proven else hosts, healthy) for hosts, healthy, unproven in counts]
             self._spread = spread(levels, overprovision=overprovision, panic=threshold)
             self._order = tuple(self._tiers.values())
-            for tier, level, panic in zip(self._order, levels, self._spread.panic, strict=True):
-                some_proven = level.excluded < level.hosts
+            for tier, panic in zip(self._order, self._spread.panic, strict=True):
                 for member in tier.members:
                     asked = member.proven or not some_proven if panic else member.well is True
                     member.up = asked and not (panic and fails)
@@ -161,11 +162,11 @@ class Arrangement:
 
     def arrange(self, anew: bool) -> bool:
         """Make what picking needs, or go on with it; ``anew``: weights, or what endpoints say of themselves, have
-        changed. Answers whether there is more to do.
+        changed. Answers whether there is more to do. Groups without a share are kept ready: they may have one next.
         """
         more = False
         for tier in self._tiers.values():
-            for group in tier.used():
+            for group in (tier.all, *tier.groups.values()):
                 more |= group.arrange(anew, idle=more)
         self._point()
         return more
@@ -184,21 +185,34 @@ class Arrangement:
         point = call.facts[self._key] if self._key is not None and call.facts is not None else None
         point = point * MIX % 2**61 if isinstance(point, int) else int(self._random() * 2**32)
         first = self._order[choose(self._spread, point)[0]]
+        tried = places(call.avoid) if call.avoid else ()
         member: Member | None = None
-        group = first.all
-        if first.split is not None and first.split.shares:
-            group = first.groups[first.split.choose(point // 100 % 2**20 / 2**20)]
-        if group.usable:
-            member = group.choose(call, now)
-        if member is None or call.avoid:
-            tried = places(call.avoid)
-            for tier in (first, *self._order):
-                for group in (*tier.used(), tier.all):  # at last also in localities that have no share
-                    if member is not None and member.place not in tried:
-                        return member
-                    if group.usable:
-                        member = group.choose(call, now)
+        refusal: NoEndpoint | None = None
+        for group in self._way(first, point):
+            if group.usable:
+                try:
+                    found = group.choose(call, now)
+                except NoEndpoint as error:
+                    refusal = error
+                    continue
+                if found.place not in tried:
+                    return found
+                member = member or found
+        if member is None and refusal is not None:
+            raise refusal
         return member if member is not None else self._nobody(call, now)
+
+    def _way(self, first: Tier, point: int) -> Iterator[Group]:
+        """The group whose turn it is, and then where else somebody may be: at last also where there is no share."""
+        asked = first.all
+        if first.split is not None and first.split.shares:
+            chosen = first.groups[first.split.choose(point // 100 % 2**20 / 2**20)]
+            asked = chosen if chosen.pick is not None else first.all
+        yield asked
+        for tier in (first, *(tier for tier in self._order if tier is not first)):
+            for group in (*tier.used(), tier.all):
+                if group is not asked:
+                    yield group
 
     def snapshot(self) -> dict[int, dict[str, Any]]:
         """For each priority: its share of the calls in percent, whether it panics, and the shares of its localities."""

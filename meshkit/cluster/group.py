@@ -60,6 +60,8 @@ class Group:
         A balancer around another one may mean somebody who is not up: whom the call names, say, or all of a subset
         that is out of order. Nobody else is taken for those.
         """
+        while self.pick is None and self._insists and self.arrange(False, idle=False):
+            pass  # nobody else will do
         if self.pick is not None:
             member: Member = self.pick.pick(call, now)
             if member.up or (self._insists and member.present):

@@ -6,7 +6,7 @@ cut into slices; nothing is another until the last of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..balance import Member
@@ -26,12 +26,14 @@ class Change(NamedTuple):
     gone: list[Member]
     altered: list[tuple[Member, Endpoint]]
     """Those whose endpoint is another at the same address, it has another weight, say; and that one."""
+    members: dict[str, Member]
+    """All of them, by address."""
 
 
 class Membership:
     """The members, by what each source has said."""
 
-    __slots__ = ("_known", "_make", "_version", "leaving", "members", "sets")
+    __slots__ = ("_known", "_make", "_version", "leaving", "members", "owner", "sets", "stale")
 
     def __init__(self, sets: list[Sequence[Endpoint] | None], make: Callable[[Endpoint], Member]) -> None:
         self.sets = sets
@@ -39,22 +41,57 @@ class Membership:
         self._make = make
         self._known: dict[str, Member] = {}
         self._version = 0
+        self.stale = True
+        """Whether the sets are others than the members go by."""
+        self.owner: object = None
+        """Who is in the midst of `replace`."""
         self.members: list[Member] = []
         self.leaving: list[Member] = []
         """Those that have gone, and have calls under way."""
 
+    def says(self, number: int, endpoints: Sequence[Endpoint]) -> None:
+        """What a source has said, to be gone by in `replace`."""
+        self.sets[number] = endpoints
+        self._version += 1
+        self.stale = True
+
     def replace(self) -> Iterator[Change | None]:
-        """Go by the ``sets``: ``None`` after each slice, and at last what has changed; or nothing, where the sets have
-        become others meanwhile: then whoever changed them goes by all of them.
+        """Go by the ``sets``: ``None`` after each slice, and once what has changed, for `commit`.
+
+        Whoever comes last puts together what all have said; the others wait for that, and take over if it is given up.
         """
-        self._version = version = self._version + 1
+        mine = object()
+        self.owner = mine
+        gone: list[Member] = []
+        try:
+            while self.stale:
+                if self.owner is None:
+                    self.owner = mine
+                if self.owner is mine:
+                    change = yield from self._through(mine)
+                    if change is not None:
+                        gone = change.gone
+                        yield change
+                else:
+                    yield None
+        finally:
+            if self.owner is mine:
+                self.owner = None
+        for begin in range(0, len(gone), SLICE):
+            yield None
+            over = set(filter(idle, gone[begin : begin + SLICE]))
+            self.leaving = [member for member in self.leaving if member not in over]
+
+    def _through(self, mine: object) -> Generator[None, None, Change | None]:
+        """``None``: somebody else has come, or a set is another by now."""
+        version = self._version
         members: dict[str, Member] = {}
         altered: list[tuple[Member, Endpoint]] = []
-        for count, endpoint in enumerate(endpoint for each in self.sets for endpoint in each or ()):
+        for count, endpoint in enumerate(endpoint for each in tuple(self.sets) for endpoint in each or ()):
             if count % SLICE == SLICE - 1:
                 yield None
-                if version != self._version:
-                    return
+                if self.owner is not mine or version != self._version:
+                    return None
             if endpoint.address in members:
                 continue
             member = self._known.get(endpoint.address)
@@ -65,13 +102,13 @@ class Membership:
             members[endpoint.address] = member
         gone = [member for address, member in self._known.items() if address not in members]
         come = [member for address, member in members.items() if address not in self._known]
-        self._known, self.members = members, list(members.values())
-        self.leaving += gone
-        yield Change(come, gone, altered)
-        for begin in range(0, len(gone), SLICE):
-            yield None
-            over = set(filter(idle, gone[begin : begin + SLICE]))
-            self.leaving = [member for member in self.leaving if member not in over]
+        return Change(come, gone, altered, members)
+
+    def commit(self, change: Change, members: list[Member]) -> None:
+        """From now on these are the members."""
+        self._known, self.members = change.members, members
+        self.leaving += change.gone
+        self.stale = False
 
     def idle(self) -> bool:
         """Whether no member has a call under way, those that have gone included."""

@@ -90,30 +90,26 @@ class ClusterState:
         self._pick = self._arrangement.pick
         self._due = AT_ONCE
         self._stale = self._anew = False
-        self._passed: list[Member] = []
+        self._passed: dict[Member, None] = {}
         self._told: dict[Member, None] = {}
         """Who has passed a check, and who went out or came back: for the next pick, which knows the time."""
         fixed = [each for each in spec.endpoints if isinstance(each, Endpoint)]
-        self.sources = tuple(each for each in spec.endpoints if not isinstance(each, Endpoint))
+        self.sources = tuple(each for each in spec.endpoints if each not in fixed)
         """The sources of endpoints that are to be followed."""
         self.troubles: list[Exception | None] = [None] * len(self.sources)
         """The last error of each source, if it has not answered since."""
         sets = [fixed, *map(first_of, self.sources)]
         self._membership = Membership(sets, self._member)
         self.admission = Admission(spec.name, spec.ceilings, spec.patience)
-        gated = bool(spec.ceilings or spec.checks) or None in sets
-        self.enter = self.admission.enter if gated else None
-        self.exit = self.admission.exit if gated else None
-        self.leave = self.admission.leave
+        gate = self.admission if spec.ceilings or spec.checks or None in sets else None
+        self.enter, self.exit, self.leave = gate and gate.enter, gate and gate.exit, self.admission.leave
         self.pattern: list[Any] = []
-        """What an endpoint's pipeline is made of, for those who ask while there is none."""
-        for _ in self._replace():
+        """What an endpoint's pipeline is made of, while there is none."""
+        while self._go_on():
             pass
         self._open()
         if not self.members:
             self.pattern = self._states()[0]
-        while self._go_on():
-            pass
 
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
         self._fold = fold
@@ -127,7 +123,9 @@ class ClusterState:
         if now >= self._due:
             self._tend(now)
             if call.events is not None:
-                call.events += (_moved(self.name, member, now) for member in self._told)
+                for member in self._told:
+                    words = ("out", "in") if member.well else ("in", "out")
+                    call.events.append(StateChanged(now, self.name, member.endpoint, *words))
             self._told.clear()
         member = self._pick(call, now)
         member.picks += 1
@@ -137,13 +135,16 @@ class ClusterState:
     def update(self, number: int, endpoints: Sequence[Endpoint]) -> Iterator[None]:
         """What the source of that number says there is now, all of it. Cut into slices of a millisecond or so, between
         which others may call; the set changes in one of them, and calls that wait for the first one are let in at last.
+        Whatever of it is left undone, the next pick does.
         """
-        sets = self._membership.sets
-        before, sets[1 + number] = sets[1 + number], tuple(endpoints)
+        before = self._membership.sets[1 + number]
+        self._due = AT_ONCE
+        self._membership.says(1 + number, endpoints)
         try:
             yield from self._replace()
         except Exception:
-            sets[1 + number] = before
+            if before is not None and self._membership.sets[1 + number] is endpoints:
+                self._membership.says(1 + number, before)
             raise
         self.troubles[number] = None
         while self._go_on():
@@ -152,7 +153,7 @@ class ClusterState:
 
     def passed(self, member: Member, now: float) -> None:
         """A check has found an ejected member well."""
-        self._passed.append(member)
+        self._passed[member] = None
         self._due = AT_ONCE
 
     def changed(self) -> None:
@@ -178,11 +179,12 @@ class ClusterState:
             yield
 
     def _change(self, change: Change, folded: bool) -> None:
+        """All of it may be done again: it counts when it is committed, at last, whoever strikes in between."""
         for member, endpoint in change.altered:
-            member.endpoint = endpoint
+            self._anew = True
             self._weigh(member, endpoint.weight)
             self._warming.again(member)
-            self._anew = True
+            member.endpoint = endpoint
         for member in change.come:
             if self._fold is not None and not folded:  # somebody has begun to watch meanwhile
                 member.section = self._fold(member.states)
@@ -191,14 +193,16 @@ class ClusterState:
         for member in change.gone:
             member.up = member.present = False
             self._warming.leave(member)
+            self._told.pop(member, None)
+            self._passed.pop(member, None)
             if self._detector is not None:
                 self._detector.forget(member)
-        self.members = self._membership.members
         if self._detector is not None:
-            self._detector.size = len(self.members)
+            self._detector.size = len(change.members)
+        self.members = list(change.members.values())
         self._arrangement.regroup(self.members)
-        self._stale = True
-        self._due = AT_ONCE
+        self._stale, self._due = True, AT_ONCE
+        self._membership.commit(change, self.members)
 
     def _member(self, endpoint: Endpoint) -> Member:
         states, load = self._states(endpoint.weight or 1)
@@ -228,11 +232,10 @@ class ClusterState:
                 member.load.weight = weight
 
     def _tend(self, now: float) -> None:
-        """Do what has become due, each thing at its own time, and note when the next one is."""
+        """Do what has become due, each thing at its own time."""
         if self._detector is not None:
-            passed, self._passed = self._passed, []
-            for member in passed:
-                self._detector.passed(member, now)
+            while self._passed:
+                self._detector.passed(self._passed.popitem()[0], now)
             if now >= self._detector.due_at:
                 self._detector.tend(self.members, now)
         self._refresh()
@@ -249,9 +252,13 @@ class ClusterState:
         self._due = AT_ONCE if more else min(ejected, self._warming.due_at, self._next_tending)
 
     def _refresh(self) -> None:
+        if self._membership.stale and self._membership.owner is None:  # it was given up
+            for _ in self._replace():
+                pass
         if self._stale:
+            turned = self._arrangement.refresh()
             self._stale = False
-            for member, before in self._arrangement.refresh():
+            for member, before in turned:
                 if before is not None:
                     self._told[member] = None
                     if member.well:
@@ -290,8 +297,3 @@ class ClusterState:
             ]
             picture["sources"] = dict(zip(map(repr, self.sources), troubles, strict=True))
         return picture
-
-
-def _moved(name: str, member: Member, now: float) -> StateChanged:
-    before, after = ("out", "in") if member.well else ("in", "out")
-    return StateChanged(now, name, member.endpoint, before, after)

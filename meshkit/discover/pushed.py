@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ..cluster.endpoint import Endpoint
-from ..runtime.lock import LOCK
+from ..runtime.lock import LOCK, owned
 from .source import endpoints_of
 
 if TYPE_CHECKING:
@@ -26,56 +25,70 @@ class Pushed:
     sources it is no value: two are never equal.
     """
 
-    __slots__ = ("_bells", "_endpoints", "_followers", "_lock", "_pushes")
+    __slots__ = ("_bells", "_endpoints", "_followers", "_pushes")
 
     def __init__(self, endpoints: Iterable[Endpoint | str] | None = None) -> None:
         self._endpoints = None if endpoints is None else endpoints_of(endpoints, "Pushed")
         self._pushes = 0
         self._bells: set[Bell | TrioBell] = set()
-        self._followers: WeakKeyDictionary[Any, set[int]] = WeakKeyDictionary()
-        """The states of clusters, each with the numbers it has there."""
-        self._lock = threading.Lock()
+        self._followers: WeakKeyDictionary[Any, dict[int, Any]] = WeakKeyDictionary()
+        """The states of clusters, each with the numbers it has there, and the set that one goes by."""
 
     def push(self, endpoints: Iterable[Endpoint | str]) -> None:
         """Replace the whole set. From any thread, also one with a loop. Raises `ConfigError`, and nothing changes.
 
-        The clusters of pipelines go by it when this returns. Whoever watches is told soon.
+        The clusters of pipelines go by it when this returns. Whoever watches is told soon. Where one of the clusters
+        cannot (a policy of its endpoints fails to start), the others do, and its error is raised then.
         """
         found = endpoints_of(endpoints, "Pushed")
-        with self._lock:
-            if found == self._endpoints:
-                return
-            self._endpoints = found
-            self._pushes += 1
-            bells = list(self._bells)
         with LOCK:
+            if found != self._endpoints:
+                self._endpoints = found
+                self._pushes += 1
+            bells = list(self._bells)
             followers = [(state, number) for state, numbers in self._followers.items() for number in numbers]
-        for follower in followers:
-            self._tell(*follower)
+        errors = []
+        for state, number in followers:
+            try:
+                self._tell(state, number)
+            except Exception as error:
+                errors.append(error)
         for bell in bells:
             with suppress(RuntimeError):  # its loop is closed: whoever watched there is gone
                 bell.ring()
+        if errors:
+            raise errors[0]
 
     def followed_by(self, state: Any, number: int) -> None:
         """A cluster, whose source of that number this is, goes by what is pushed before `push` returns."""
         with LOCK:
-            numbers = self._followers.setdefault(state, set())
+            numbers = self._followers.setdefault(state, {})
             if number in numbers:
                 return
-            numbers.add(number)
+            numbers[number] = None
         self._tell(state, number)  # somebody may have pushed since it asked for the first set
 
     def _tell(self, state: Any, number: int) -> None:
-        """In slices, between which others may call. The set is looked at under the lock: the last one to come wins."""
-        slices: Any = None
-        while True:
-            with LOCK:
-                if slices is None:
-                    if self._endpoints is None:
+        """In slices, between which others may call. The set is looked at under the lock: the last one to come wins.
+
+        Within a slice of this very thread (a signal's handler) it is only said: whoever is at it begins anew.
+        """
+        within = owned()
+        with LOCK:
+            known, endpoints = self._followers.get(state), self._endpoints
+            if endpoints is None or known is None or known[number] is endpoints:
+                return
+            slices = state.update(number, endpoints)
+        try:
+            while True:
+                with LOCK:
+                    if next(slices, slices) is slices:
+                        known[number] = endpoints
                         return
-                    slices = state.update(number, self._endpoints)
-                if next(slices, slices) is slices:
-                    return
+                    if within:
+                        return
+        finally:
+            slices.close()
 
     def first(self) -> tuple[Endpoint, ...] | None:
         return self._endpoints
@@ -87,7 +100,7 @@ class Pushed:
         seen = -1
         while True:
             woken = bell()
-            with self._lock:
+            with LOCK:
                 found, pushes = self._endpoints, self._pushes
                 if found is None or pushes == seen:
                     self._bells.add(woken)
@@ -98,7 +111,7 @@ class Pushed:
             try:
                 await woken.wait(None)
             finally:
-                with self._lock:
+                with LOCK:
                     self._bells.discard(woken)
 
     def __repr__(self) -> str:

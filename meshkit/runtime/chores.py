@@ -64,12 +64,15 @@ async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) 
                         return
                     slices = cluster.update(number, _checked(endpoints))
                     del cluster
-                    while True:
-                        with keep.lock:
-                            if next(slices, slices) is slices:
-                                break
-                        await keep.sleep(0)
-                    del slices
+                    try:
+                        while True:
+                            with keep.lock:
+                                if next(slices, slices) is slices:
+                                    break
+                            await keep.sleep(0)
+                    finally:
+                        slices.close()
+                        del slices
                     pause = FIRST
             return  # the last set holds for good
         except (Exception, CancelledError) as error:

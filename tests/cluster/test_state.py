@@ -665,3 +665,96 @@ def test_no_cluster_within_an_endpoints_pipeline():
     for spec in (inner, Shared(inner)):
         with pytest.raises(ConfigError, match="an endpoint is a server"):
             Cluster("outer", ["a:80"], pipeline=[spec])
+
+
+ZONES = [
+    *(Endpoint(f"a{n}:80", locality="a") for n in range(3)),
+    *(Endpoint(f"b{n}:80", locality="b") for n in range(3)),
+]
+
+
+@pytest.mark.parametrize("balancer", [Hashed("who", Maglev()), Sticky(RoundRobin(), key="who")])
+def test_a_zone_that_takes_over_knows_its_keys_from_the_first_call_on(balancer):
+    state = started(ZONES, balancer=balancer, localities=ZoneFirst("a"), panic=0.0)
+    call = Call(None, None, 0.0)
+    call.facts = dict.fromkeys(state.askers, 77)
+    asked = Counter()
+    for host in ("a0", "a1", "a2", None):
+        for _ in range(50):
+            state.pick(call, 0.0)
+            asked[call.endpoint.host] += 1
+        if host:
+            turn(state, host, ejected=True)
+    home = [host for host in asked if host[0] == "b"]
+    assert len(home) == 1
+
+
+@pytest.mark.parametrize("localities", [None, ZoneFirst("a"), LocalityWeights({"a": 1, "b": 1})])
+def test_a_retry_stays_within_its_subset(localities):
+    endpoints = [attrs.evolve(each, tags={"stage": "canary" if each.host == "a0" else "prod"}) for each in ZONES]
+    balancer = Subset(RoundRobin(), selectors=["stage"], key={"stage": "canary"})
+    pipeline = Pipeline(
+        Retry(ConnectionError, backoff=Constant(0.0), budget=None),
+        Cluster("orders", endpoints, balancer=balancer, localities=localities),
+    )
+    asked = Counter()
+
+    @pipeline
+    def ask(endpoint=None):
+        asked[endpoint.host] += 1
+        raise ConnectionError
+
+    for _ in range(10):
+        with pytest.raises(ConnectionError):
+            ask()
+    assert asked == {"a0": 30}
+
+
+def test_what_changes_while_a_zone_has_no_share_holds_when_it_has():
+    state = started(ZONES, localities=ZoneFirst("a"), panic=0.0)
+    for host in ("a0", "a1", "a2"):
+        turn(state, host, ejected=True)
+    picked(state)
+    for host in ("a0", "a1", "a2"):
+        turn(state, host, ejected=False)
+    picked(state)
+    update(state, [attrs.evolve(each, weight=8 if each.host == "b0" else 1) for each in ZONES], 1.0)
+    for host in ("a0", "a1", "a2"):
+        turn(state, host, ejected=True)
+    assert picked(state, 100)["b0"] == 80
+
+
+def test_a_priority_of_newcomers_gets_nothing_in_panic():
+    near, far = those(*(f"a{n}" for n in range(10))), those(*(f"b{n}" for n in range(100)), priority=1)
+    state = started([*near, *far], checks=HttpCheck())
+    for n in range(10):
+        turn(state, f"a{n}", checked=True)
+    picked(state)
+    for n in range(8):
+        turn(state, f"a{n}", checked=False)
+    assert {host[0] for host in picked(state, 500)} == {"a"}
+
+
+def test_who_has_gone_is_not_kept_to_be_told_of():
+    state = started(those("a", "b"), checks=HttpCheck())
+    for n in range(50):
+        update(state, those(f"a{n}", f"b{n}"), float(n))
+        turn(state, f"a{n}", checked=True)
+        state.snapshot(0.0)
+        turn(state, f"a{n}", checked=False)
+        state.snapshot(0.0)
+        state.passed(member(state, f"b{n}"), 0.0)
+    assert len(state._told) <= 2
+    assert len(state._passed) <= 2
+
+
+@pytest.mark.parametrize("slices", [0, 1, 2])
+def test_what_an_update_leaves_undone_the_next_pick_does(slices):
+    state = started(those(*(f"a{n}" for n in range(600))))
+    begun = state.update(0, those(*(f"b{n}" for n in range(600))))
+    next(begun)
+    for _ in range(slices):
+        next(begun)
+    begun.close()
+    assert pick(state, 1.0)[0] == "b"
+    assert {each.endpoint.host[0] for each in state.members} == {"b"}

@@ -208,3 +208,49 @@ def test_clusters_that_are_gone_are_forgotten() -> None:
     gc.collect()
     assert len(source._followers) == 0
     source.push([B])
+
+
+class Refuses:
+    """A policy of which only so many can be started."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def start(self, rng: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(24, "too many")
+        return CircuitBreaker().start(rng)
+
+
+def test_a_cluster_that_cannot_follow_keeps_none_from_it() -> None:
+    source = Pushed([A])
+    failing = Pipeline(Cluster("failing", source, pipeline=[Refuses(1)]))
+    well = Pipeline(Cluster("well", source))
+    asked = [each(lambda endpoint=None: str(endpoint)) for each in (failing, well)]
+    with pytest.raises(OSError, match="too many"):
+        source.push([B])
+    assert asked[1]() == B
+    failing.specs[0].pipeline[0].left = 1
+    source.push([B])
+    assert [each() for each in asked] == [B, B]
+
+
+def test_whoever_pushes_the_same_waits_until_all_go_by_it() -> None:
+    endpoints = [f"10.0.{n // 250}.{n % 250}:80" for n in range(2000)]
+    source = Pushed([A])
+    pipeline = Pipeline(Cluster("orders", source))
+    ask = pipeline(lambda endpoint=None: str(endpoint))
+    ask()
+    seen: list[bool] = []
+
+    def push() -> None:
+        source.push(endpoints)
+        seen.append(A in {str(member.endpoint) for member in pipeline.states[0].members})
+
+    threads = [threading.Thread(target=push) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [False] * 4
