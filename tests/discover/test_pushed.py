@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from meshkit import Cluster, NoEndpoint, Pipeline
+from meshkit import CircuitBreaker, Cluster, NoEndpoint, Pipeline
 from meshkit.cluster.endpoint import Endpoint
 from meshkit.discover import Pushed
 from meshkit.errors import ConfigError
@@ -237,7 +237,7 @@ def test_a_cluster_that_cannot_follow_keeps_none_from_it() -> None:
 
 
 def test_whoever_pushes_the_same_waits_until_all_go_by_it() -> None:
-    endpoints = [f"10.0.{n // 250}.{n % 250}:80" for n in range(2000)]
+    endpoints = [f"10.1.{n // 250}.{n % 250}:80" for n in range(2000)]
     source = Pushed([A])
     pipeline = Pipeline(Cluster("orders", source))
     ask = pipeline(lambda endpoint=None: str(endpoint))
