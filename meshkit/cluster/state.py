@@ -94,7 +94,7 @@ class ClusterState:
         self._told: dict[Member, None] = {}
         """Who has passed a check, and who went out or came back: for the next pick, which knows the time."""
         fixed = [each for each in spec.endpoints if isinstance(each, Endpoint)]
-        self.sources = tuple(each for each in spec.endpoints if each not in fixed)
+        self.sources = tuple(each for each in spec.endpoints if not isinstance(each, Endpoint))
         """The sources of endpoints that are to be followed."""
         self.troubles: list[Exception | None] = [None] * len(self.sources)
         """The last error of each source, if it has not answered since."""
@@ -143,7 +143,7 @@ class ClusterState:
         try:
             yield from self._replace()
         except Exception:
-            if before is not None and self._membership.sets[1 + number] is endpoints:
+            if self._membership.sets[1 + number] is endpoints:
                 self._membership.says(1 + number, before)
             raise
         self.troubles[number] = None

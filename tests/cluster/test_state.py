@@ -755,3 +755,28 @@ def test_what_an_update_leaves_undone_the_next_pick_does(slices):
     begun.close()
     assert pick(state, 1.0)[0] == "b"
     assert {each.endpoint.host[0] for each in state.members} == {"b"}
+
+
+def test_a_first_set_that_cannot_be_harms_no_call():
+    class Choosy:
+        def start(self, rng):
+            made.append(1)
+            if len(made) > 1:
+                raise RuntimeError("no more of these")
+            return CircuitBreaker().start(rng)
+
+    made = []
+    state = Cluster("orders", [Told(), "a:80"], pipeline=[Choosy()]).start(Random(1))
+    state.fold(list)
+    with pytest.raises(RuntimeError):
+        update(state, those("b"), 1.0)
+    assert {pick(state, 2.0) for _ in range(5)} == {"a"}
+
+
+def test_ten_thousand_are_not_compared_with_each_other(monkeypatch):
+    compared = []
+    equal = Endpoint.__eq__
+    monkeypatch.setattr(Endpoint, "__eq__", lambda self, other: compared.append(1) or equal(self, other))
+    cluster = Cluster("orders", [*those(*(f"h{n}" for n in range(300))), Told()])
+    cluster.start(Random(1))
+    assert len(compared) <= 300
