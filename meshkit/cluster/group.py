@@ -1,8 +1,9 @@
 """From whom is picked at once? The endpoints of one priority and one locality, and their arrangement.
 
-The old arrangement serves until the new one is made. Making it is cut into slices, done by whoever brings a new set, and
-after any other change by those who pick, one each: where nobody picks, nothing needs to be made. What is under way is finished before the next change is begun, so
-changes that come faster than tables can be made delay the new table, and never keep it from coming.
+The old arrangement serves until the new one is made. Making it is cut into slices, done by whoever brings a new set,
+and after any other change by those who pick, one each: where nobody picks, nothing needs to be made. What is under way
+is finished before the next change is begun, so changes that come faster than tables can be made delay the new table,
+and never keep it from coming.
 """
 
 from __future__ import annotations
