@@ -49,7 +49,7 @@ class Membership:
         self.leaving: list[Member] = []
         """Those that have gone, and have calls under way."""
 
-    def says(self, number: int, endpoints: Sequence[Endpoint]) -> None:
+    def says(self, number: int, endpoints: Sequence[Endpoint] | None) -> None:
         """What a source has said, to be gone by in `replace`."""
         self.sets[number] = endpoints
         self._version += 1
