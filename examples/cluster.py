@@ -27,7 +27,7 @@ async def main() -> None:
         Cluster("orders", endpoints, balancer=PeakEwma(), pipeline=[CircuitBreaker(failures=3, cooldown=5.0)]),
     )
     attempts: list[AttemptEnded] = []
-    pipeline.listen(lambda event: attempts.append(event) if isinstance(event, AttemptEnded) else print(event))
+    pipeline.listen(lambda event: attempts.append(event) if isinstance(event, AttemptEnded) else print(event), direct=True)
     async with httpx.AsyncClient(transport=AsyncMeshTransport(pipeline), base_url="http://orders") as client:
         answers = [await client.get("/") for _ in range(60)]
     print(f"{sum(answer.is_success for answer in answers)} of {len(answers)} calls succeeded")

@@ -80,6 +80,7 @@ class Call:
         "began_at",
         "bounds",
         "clock",
+        "cluster",
         "cookies",
         "deadline",
         "delay",
@@ -92,6 +93,7 @@ class Call:
         "held",
         "lines",
         "marks",
+        "number",
         "origin",
         "over",
         "quota",
@@ -112,6 +114,10 @@ class Call:
     """What the instants are read from; set, as the next, where calls below inherit the deadline."""
     reserve: float
     """Seconds of the deadline that are not left to the calls made within this one."""
+    cluster: str
+    """Where somebody listens: the cluster that ``endpoint`` is of; empty without."""
+    number: int
+    """Where somebody listens: which attempt of the call this is, of all that were sent, from 1."""
     over: bool
     """Whether it was told already that the call has ended; set where it is made within another one."""
     rest: Any
@@ -153,8 +159,8 @@ class Call:
         """Cookies for whoever is answered: (name, value, attributes)."""
         self.held: Any = None
         self.marks: Any = None
-        self.events: list[Any] | None = None
-        """Where watching gates write; ``None``: nobody listens."""
+        self.events: Any = None
+        """Where watching gates write, a `meshkit.observe.trail.Trail`; ``None``: nobody listens."""
         self.scope: Any = None
         """What this call was made within; see `deadline`."""
         self.lines: list[Any] | None = None

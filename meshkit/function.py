@@ -151,5 +151,9 @@ class FunctionDoor:
         """A function has no status: raises `ConnectionError`."""
         raise ConnectionError(f"injected fault: status {status}")
 
+    def about(self, call: Call) -> dict[str, Any]:
+        """What may be told of the call: nothing of its arguments."""
+        return {"kind": "function", "name": self._name}
+
     def who(self, call: Call) -> str:
         return self._name

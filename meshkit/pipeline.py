@@ -22,6 +22,7 @@ from . import fact
 from .control import Control
 from .errors import ConfigError
 from .function import FunctionDoor, Judge, Spent
+from .observe.trail import Follows
 from .observe.watch import watch
 from .options import is_function
 from .policy import awaits
@@ -40,16 +41,28 @@ class Pipeline:
 
     ``policies`` are specs, `Shared` specs, middlewares (``async def (call, call_next)``) or other pipelines, whose
     policies are taken in at that place with a state of their own. ``seed`` makes every random decision repeatable.
-    ``clock`` answers seconds that never decrease. Safe for any number of threads and event loops at once.
+    ``clock`` answers seconds that never decrease. ``name`` is what records, metrics and logs call it. Safe for any
+    number of threads and event loops at once.
     """
 
-    def __init__(self, *policies: Any, seed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *policies: Any, name: str = "", seed: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.specs: tuple[Any, ...] = tuple(_flat(policies))
+        if not isinstance(name, str):
+            raise ConfigError.of("Pipeline", "name", name, "give a short text, such as the name of what is called")
+        self.name = name
         if not is_function(clock):
             raise ConfigError.of("Pipeline", "clock", clock, "give a function that answers seconds, as time.monotonic")
         self.clock = clock
         self.listeners: tuple[Callable[[Any], None], ...] = ()
+        """Who is told of every event."""
+        self.follows: tuple[Follows, ...] = ()
+        """Who is asked about every call."""
         self.failed_listeners = 0
+        """How often somebody who listens has raised."""
+        self.dropped_events = 0
+        """How many events found the queue of a listener full."""
         self.warned = False
         """Whether it was said already that a retry works within another pipeline's."""
         rng = random.Random(seed)  # noqa: S311  # jitter and picks, no secrets
@@ -59,6 +72,8 @@ class Pipeline:
         self.choices = frozenset(id(state) for state in within(self.states) if hasattr(state, "pick"))
         """Which choices are in it, some of them perhaps in other pipelines as well."""
         self.root: Section
+        self.watched: Section | None = None
+        """The same for calls that somebody follows; ``None``: nobody listens."""
         with LOCK:
             _fold(self)
 
@@ -142,35 +157,73 @@ class Pipeline:
             raise ConfigError.of("Pipeline", "control", name, f"name one of {list(found)}")
         return Control(self, found[name], endpoint)
 
-    def listen(self, listener: Callable[[Any], None]) -> Callable[[], None]:
-        """Have events delivered to ``listener``, after each call and outside the lock; answers how to stop that.
+    def listen(self, listener: Callable[[Any], None] | Follows, *, direct: bool = False) -> Callable[[], None]:
+        """Have each event of each call delivered to ``listener``; answers how to stop that.
 
-        A listener that raises is counted in ``failed_listeners`` and harms no call. Without listeners nothing is
-        watched.
+        A plain function is called in a thread of its own, so one that blocks harms no call: events that find 10,000
+        others waiting are dropped, and counted in ``dropped_events``. What stops it waits for those that are in the
+        queue, a second at most. With ``direct`` whoever made the call calls it, when the call is over and outside the
+        lock, and waits for it. An object with a ``follow`` is asked for each call: see `meshkit.observe.trail`; it is
+        always direct.
+
+        What a listener raises is counted in ``failed_listeners``, reported in the log of ``meshkit`` now and then, and
+        harms no call. Without listeners nothing is watched. Raises `ConfigError` for what cannot listen.
         """
-        if not is_function(listener) or awaits(listener):
-            raise ConfigError.of("Pipeline", "listener", listener, "give a plain function of the event")
+        told: Any = listener
+        follows = isinstance(listener, Follows) and not isinstance(listener, type)
+        if not follows:
+            if not is_function(listener) or awaits(listener):
+                raise ConfigError.of("Pipeline", "listener", listener, "give a plain function of the event")
+            if not direct:
+                from .runtime.post import Post
+
+                told = Post(listener, self.lost)  # type: ignore[arg-type]  # it is callable
         with LOCK:
-            self.listeners = (*self.listeners, listener)
-            _fold(self)
+            self._hear(told, follows, +1)
 
         def stop() -> None:
             with LOCK:
-                rest = list(self.listeners)
-                if listener in rest:
-                    rest.remove(listener)
-                self.listeners = tuple(rest)
-                _fold(self)
+                self._hear(told, follows, -1)
+            if told is not listener:
+                told.close()
 
         return stop
 
+    def _hear(self, told: Any, follows: bool, change: int) -> None:
+        """One more listener, or one less, under the lock."""
+        those = [*(self.follows if follows else self.listeners)]
+        if change > 0:
+            those.append(told)
+        elif told in those:
+            those.remove(told)
+        if follows:
+            self.follows = tuple(those)
+        else:
+            self.listeners = tuple(those)
+        _fold(self)
+
     def tell(self, event: Any) -> None:
-        """Deliver one event."""
+        """Deliver one event to those who are told of every one."""
         for listener in self.listeners:
             try:
                 listener(event)
-            except Exception:
-                self.failed_listeners += 1
+            except Exception as error:
+                self.lost(error)
+
+    def lost(self, error: Exception | None) -> None:
+        """Somebody who listens has failed, or, without an error, was too slow for an event: counted, and reported the
+        first time and whenever there are twice as many.
+        """
+        if error is None:
+            self.dropped_events += 1
+            count, what = self.dropped_events, "events dropped, for their listener is too slow"
+        else:
+            self.failed_listeners += 1
+            count, what = self.failed_listeners, f"times a listener failed, the last with {type(error).__name__}"
+        if count & (count - 1) == 0:
+            import logging
+
+            logging.getLogger("meshkit").warning("pipeline %s: %d %s", self.name or "without a name", count, what)
 
     def __repr__(self) -> str:
         return f"Pipeline({', '.join(map(repr, self.specs))})"
@@ -180,18 +233,19 @@ _watched: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
 
 def _fold(pipeline: Pipeline) -> None:
-    """Fold a pipeline anew, under the lock: watched if somebody listens.
+    """Fold a pipeline anew, under the lock: twice if somebody listens, for calls that are followed and for others.
 
     A choice has one folding only, the last one: where it is shared, it must not be lost to those who listen elsewhere.
     """
-    if pipeline.listeners:
+    pipeline.root = fold(pipeline.states)
+    if pipeline.listeners or pipeline.follows:
         _watched.add(pipeline)
     else:
         _watched.discard(pipeline)
-        pipeline.root = fold(pipeline.states)
+        pipeline.watched = None
     for each in _watched:
         if each is pipeline or not pipeline.choices.isdisjoint(each.choices):
-            each.root = fold(each.states, watch)
+            each.watched = fold(each.states, watch)
 
 
 def _flat(policies: tuple[Any, ...]) -> Iterator[Any]:

@@ -102,7 +102,8 @@ class Gate(Protocol):
     verdict; it never raises. A gate with nothing to settle sets ``exit = None`` and is folded away.
 
     Optional: ``facts(call)``: what the gate must know of the request (user code may be behind it); run outside the
-    lock, read in ``enter`` as ``call.facts[self]``. ``snapshot(now)``: a dict of plain numbers and strings.
+    lock, read in ``enter`` as ``call.facts[self]``. ``snapshot(now)``: a dict of plain numbers and strings;
+    ``numbers(call, now)``: the same of what the decision about this very call rested on, asked just after it.
     ``idle()``: true if nothing is taken. ``name``: for errors and events. ``reads_failure = True``: ``call.failure`` is
     to be known in ``exit`` also where no retry asks for it; ``reads_quota = True``: so is ``call.quota``, and with
     ``reads_report = True`` ``call.report``.
@@ -268,6 +269,11 @@ class Door(Protocol):
 
     def respond(self, call: Call, status: int, /) -> Any:
         """An answer with that status, made here; raises where results have none."""
+
+    def about(self, call: Call, /) -> dict[str, Any]:
+        """What may be told of the request in records, metrics and logs: ``kind`` (``"function"``, ``"client"``,
+        ``"server"``), and what names it: nothing secret but what a path may have.
+        """
 
     def who(self, call: Call, /) -> str:
         """What is called, in a few words: a host, a function."""

@@ -18,6 +18,7 @@ __all__ = [
     "BOUND",
     "CHOICE",
     "FALLBACK",
+    "GATE",
     "LEAF",
     "MIDDLEWARE",
     "RACE",
@@ -30,12 +31,13 @@ __all__ = [
     "within",
 ]
 
-LEAF, BOUND, REPEAT, FALLBACK = "leaf", "bound", "repeat", "fallback"
+GATE, LEAF, BOUND, REPEAT, FALLBACK = "gate", "leaf", "bound", "repeat", "fallback"
 CHOICE, RACE, MIDDLEWARE = "choice", "race", "middleware"
 
-Watch = Callable[[Any, Callable[..., Any], Callable[..., Any] | None], tuple[Any, Any]]
-"""Wraps one gate's ``(state, enter, exit)``, or ``(state, pick, None)`` of a choice and ``(state, takes, None)`` of a
-fallback; ``state=None`` is the gate that stands for the attempt itself."""
+Watch = Callable[[str, Any, Callable[..., Any], Callable[..., Any] | None], tuple[Any, Any]]
+"""Wraps what a state is asked: ``(GATE, state, enter, exit)``, ``(CHOICE, state, pick, None)``, ``(REPEAT, state,
+again, None)``, ``(BOUND, state, until, None)``, ``(FALLBACK, state, takes, None)``; ``(LEAF, None, go, None)`` is the
+gate that stands for the attempt itself."""
 
 
 class Section:
@@ -95,30 +97,29 @@ def fold(states: Sequence[Any], watch: Watch | None = None, path: frozenset[int]
     return section
 
 
-def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Section:
+def _chain(states: list[Any], given: Watch | None, path: frozenset[int]) -> Section:
     """Built from the leaf outwards."""
     section = Section(LEAF)
     behind: set[int] = set()
-    if watch is not None:
-        section = section.longer(*watch(None, _go, None), None)
+    watch = given or _plain
+    if given is not None:
+        section = section.longer(*given(LEAF, None, _go, None), None)
     for state in reversed(states):
         enter = getattr(state, "enter", None)
         if callable(getattr(state, "again", None)):
-            section = Section(REPEAT, state.again, section, state)
+            section = Section(REPEAT, watch(REPEAT, state, state.again, None)[0], section, state)
         elif callable(getattr(state, "until", None)):
-            section = Section(BOUND, state.until, section, state)
+            section = Section(BOUND, watch(BOUND, state, state.until, None)[0], section, state)
         elif hasattr(state, "pick"):
             around = [path]
-            state.fold(lambda branch, around=around: fold(branch, watch, around[0]))
+            state.fold(lambda branch, around=around, watch=given: fold(branch, watch, around[0]))
             around[0] = frozenset()  # whoever comes later is new, and what has gone by then leaves its id to others
-            pick = state.pick if watch is None else watch(state, state.pick, None)[0]
-            section = Section(CHOICE, pick, None, state)
+            section = Section(CHOICE, watch(CHOICE, state, state.pick, None)[0], None, state)
         elif hasattr(state, "destination"):
             section = Section(LEAF, state.destination)
         elif hasattr(state, "instead"):
-            takes = state.takes if watch is None else watch(state, state.takes, None)[0]
-            section = Section(FALLBACK, takes, section, state)
-            section.branch = fold(state.instead, watch, path - behind)
+            section = Section(FALLBACK, watch(FALLBACK, state, state.takes, None)[0], section, state)
+            section.branch = fold(state.instead, given, path - behind)
         elif hasattr(state, "another"):
             section = Section(RACE, state, section, state)
         elif enter is None:
@@ -126,12 +127,15 @@ def _chain(states: list[Any], watch: Watch | None, path: frozenset[int]) -> Sect
                 raise ConfigError(f"{named(state)}: no policy: it has none of enter, again, until, pick, and no call")
             section = Section(MIDDLEWARE, state, section, state)
         if enter is not None:
-            exit = state.exit
-            if watch is not None:
-                enter, exit = watch(state, enter, exit)
+            enter, exit = watch(GATE, state, enter, state.exit)
             section = section.longer(enter, exit, getattr(state, "leave", None))
         behind.add(id(state))
     return section
+
+
+def _plain(kind: str, state: Any, ask: Any, exit: Any) -> tuple[Any, Any]:
+    """Nobody watches."""
+    return ask, exit
 
 
 def _go(call: Call, now: float) -> None:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from meshkit import Constant, Failure, Pipeline, Rejected, Retry, Verdict
+from meshkit.observe.events import AttemptBegan, CallEnded, GaveUp, Retried
 from meshkit.testing import ManualClock
+
+EVERY_CALL = AttemptBegan, CallEnded, GaveUp, Retried
+"""What calls that end as one should expect have as well."""
+
+
+def told_to(events):
+    """A listener that keeps what is not of `EVERY_CALL`."""
+    return lambda event: None if isinstance(event, EVERY_CALL) else events.append(event)
 
 
 class Gate:

@@ -30,7 +30,7 @@ from meshkit import (
 from meshkit.deadline import CURRENT, MOST, Spent, detached, ledger, opened, remaining
 from meshkit.testing import ManualClock, run, virtual_clock
 
-from .scripted import Gate, Sees, fails, pipeline, retry
+from .scripted import Gate, Sees, fails, pipeline, retry, told_to
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 pause = anyio.sleep
@@ -422,7 +422,7 @@ def test_a_cancelled_call_stands_in_it(backend):
 def test_a_call_that_came_too_late_is_told_of():
     stack = pipeline()
     events = []
-    stack.listen(events.append)
+    stack.listen(told_to(events), direct=True)
     with opened(0.0, clock=stack.clock), pytest.raises(TooLate) as caught:
         stack.call(int)
     assert events == [RejectedCall(0.0, "deadline", None, caught.value)]

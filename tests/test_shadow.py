@@ -34,7 +34,7 @@ from meshkit.policy import PASS, Waiter
 from meshkit.section import LEAF, Section
 from meshkit.testing import ManualClock, run, virtual_clock
 
-from .scripted import fails, pipeline
+from .scripted import fails, pipeline, told_to
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -293,7 +293,7 @@ def test_events():
     limit = RateLimit("1/s", burst=1, wait=1.0, name="trial")
     stack = pipeline(Shadow(limit))
     events = []
-    stack.listen(events.append)
+    stack.listen(told_to(events), direct=True)
     for _ in range(3):
         stack.call(lambda: None)
     told = [event for event in events if isinstance(event, WouldReject)]
@@ -309,7 +309,7 @@ def test_events_of_a_queue(backend):
     async def main():
         stack = Pipeline(Shadow(ConcurrencyLimit(1, queue=1)), clock=virtual_clock)
         events = []
-        stack.listen(events.append)
+        stack.listen(told_to(events), direct=True)
         async with anyio.create_task_group() as group:
             group.start_soon(stack.call, pause, 1.0)
             group.start_soon(stack.call, pause, 1.0)
@@ -321,7 +321,7 @@ def test_events_of_a_queue(backend):
 def test_a_breaker_on_trial_is_watched_and_steered():
     stack = pipeline(Shadow(CircuitBreaker(failures=1, name="trial")))
     events = []
-    stack.listen(events.append)
+    stack.listen(told_to(events), direct=True)
     with pytest.raises(ConnectionError):
         stack.call(fails(ConnectionError()))
     stack.call(lambda: None)

@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Call, Failure, Verdict
+from ..runtime.telling import answering
 from .end import begun, ended, unbound
 from .exchange import Message, Receive, Send, closed
 
@@ -125,8 +126,12 @@ class Connection:
         self.verdict = door.verdict(self)
         if call.marks is not None:
             begun(call)
-        if door.announces is not None and message["type"] != "websocket.close":
-            return {**message, "headers": [*headers, *door.announces(call, now, door.wall())]}
+        if message["type"] != "websocket.close":
+            if door.announces is not None:
+                headers = [*headers, *door.announces(call, now, door.wall())]
+                message = {**message, "headers": headers}
+            if call.events is not None:
+                message = {**message, "headers": [*headers, *answering(door.pipeline, call, status)]}
         return message
 
     def outcome(self) -> Verdict:

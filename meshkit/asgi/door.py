@@ -169,6 +169,25 @@ class AsgiDoor:
         scope = call.request.scope
         return f"{scope.get('method', 'GET')} {scope['path']}"
 
+    def about(self, call: Call, /) -> dict[str, Any]:
+        """What may be told of the request. The route's template and the status are there as soon as they are known."""
+        exchange = call.request
+        scope = exchange.scope
+        kind = scope["type"]
+        told = {
+            "kind": "server",
+            "type": kind,
+            "method": scope.get("method", "GET"),
+            "scheme": scope.get("scheme", "http" if kind == "http" else "ws"),
+            "path": scope["path"],
+        }
+        route = getattr(scope.get("route"), "path", None)  # Starlette's and FastAPI's
+        if isinstance(route, str):
+            told["route"] = route
+        if exchange.status is not None:
+            told["status"] = exchange.status
+        return told
+
     def fact(self, call: Call, name: str, /) -> Any:
         """One of `FACTS`, ``None`` where there is none. Raises `ConfigError` for another name."""
         scope = call.request.scope

@@ -10,7 +10,7 @@ from ..call import Call, Verdict
 from ..engine import finish, release
 from ..runtime.alarm import lift
 from ..runtime.lock import LOCK
-from ..runtime.outcome import told
+from ..runtime.telling import told
 
 __all__ = ["begun", "ended", "left", "unbound"]
 

@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from ..call import Call, Failure, Verdict
+from ..runtime.telling import answering
 from .end import begun, ended
 
 __all__ = ["Exchange", "Message", "Receive", "Send", "closed"]
@@ -46,8 +47,8 @@ async def closed(message: Message) -> None:
 class Exchange:
     """One request: what ``call.request`` is behind this door, and what a judge is shown.
 
-    ``scope`` is ASGI's; ``status`` and ``headers`` those of the answer once it has begun (``None`` and empty before);
-    ``gone`` is true when the client left before the answer was complete.
+    ``scope`` is ASGI's; ``status`` and ``headers`` those of the answer once it has begun (``None`` and empty before),
+    ``size`` the bytes of its body so far; ``gone`` is true when the client left before the answer was complete.
     """
 
     call: Call | None = None
@@ -60,6 +61,8 @@ class Exchange:
     over = False
     reading: float | None = None
     """Since when the app waits for more of the request; ``None``: it does not."""
+    size = 0
+    """Bytes of the answer's body so far."""
     status: int | None = None
     trailers = False
     unread = True
@@ -99,6 +102,7 @@ class Exchange:
         kind = message["type"]
         since = None
         if kind == "http.response.body":
+            self.size += len(message.get("body", b""))
             last = not (self.trailers or message.get("more_body"))
             if not last:
                 since = self.door.clock()
@@ -146,7 +150,10 @@ class Exchange:
         if call.marks is not None:
             begun(call)
         if door.announces is not None:
-            message = {**message, "headers": headers + door.announces(call, now, door.wall())}
+            headers = headers + door.announces(call, now, door.wall())
+            message = {**message, "headers": headers}
+        if call.events is not None:
+            message = {**message, "headers": headers + answering(door.pipeline, call, status)}
         return message
 
     def _last(self, kind: str, message: Message) -> bool:

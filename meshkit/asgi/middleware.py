@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from contextvars import ContextVar, Token
 from math import inf
 from typing import Any
 
@@ -21,6 +22,9 @@ from ..fact import check
 from ..fallback import Fallback
 from ..fields.deadline import NAMES, parse
 from ..fields.rate_limit import PROFILES, Announced
+from ..fields.trace_context import NAMES as TRACE
+from ..fields.trace_context import taken
+from ..observe.passing import PASSING
 from ..policy import awaits
 from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
@@ -114,15 +118,19 @@ class MeshMiddleware:
             return
         if LEFT:
             collect()
-        token = least = None
+        token = least = passing = None
         deadlines = self._deadlines
         for name, value in scope["headers"]:
-            if name in deadlines:
+            if name in TRACE:
+                passing = name
+            elif name in deadlines:
                 seconds = parse(deadlines[name], value.decode("latin-1"))
                 if seconds is not None and (least is None or seconds < least):
                     least = seconds
         if least is not None:
             token = CURRENT.set(self._inherited(exchange, least))
+        if passing is not None:
+            passing = PASSING.set(taken(scope["headers"]))
         try:
             await self._invoke(exchange)
         except MeshError as error:
@@ -142,10 +150,9 @@ class MeshMiddleware:
                 exchange.close()
             if token is not None:
                 exchange.inherited.deadline = inf
-                try:  # noqa: SIM105  # as in runtime/tasks.py
-                    CURRENT.reset(token)
-                except ValueError:  # the collector closes a coroutine in another context
-                    pass
+                reset(CURRENT, token)
+            if passing is not None:
+                reset(PASSING, passing)
 
     def _inherited(self, exchange: Any, seconds: float) -> Scope:
         """The deadline that came with the request, or a smaller one around this app."""
@@ -182,6 +189,13 @@ class MeshMiddleware:
 
     def __repr__(self) -> str:
         return f"MeshMiddleware({self.app!r}, {self.pipeline!r})"
+
+
+def reset(variable: ContextVar[Any], token: Token[Any]) -> None:
+    try:  # noqa: SIM105  # as in runtime/tasks.py
+        variable.reset(token)
+    except ValueError:  # the collector closes a coroutine in another context
+        pass
 
 
 def _told(door: AsgiDoor, exchange: Any, now: float) -> Call:

@@ -25,7 +25,9 @@ def fork(call: Call) -> Call:
     twin.held = call.held
     twin.marks = call.marks
     twin.avoid = call.avoid
-    twin.events = call.events
+    if call.events is not None:
+        twin.events = call.events
+        twin.cluster = call.cluster
     twin.scope = call.scope
     twin.origin = call
     twin.verdict = Verdict.IGNORED

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["aimed", "hurried", "numeric", "told"]
+__all__ = ["aimed", "another", "hurried", "numeric", "told"]
 
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 STEPS = ("connect", "read", "write", "pool")
@@ -44,7 +44,7 @@ def aimed(request: Any, endpoint: Any) -> Any:
     extensions = request.extensions
     if scheme in ("https", "wss") and numeric(host):
         extensions = {"sni_hostname": before, **extensions}
-    return _attempt(request, there, extensions)
+    return another(request, there, extensions)
 
 
 def numeric(host: str) -> bool:
@@ -60,7 +60,7 @@ def hurried(request: Any, remaining: float) -> Any:
     for step in STEPS:
         seconds = given.get(step)
         steps[step] = remaining if seconds is None or seconds > remaining else seconds
-    return _attempt(request, request.url, {**request.extensions, "timeout": steps})
+    return another(request, request.url, {**request.extensions, "timeout": steps})
 
 
 def told(request: Any, fields: list[tuple[bytes, bytes]], *, own: bool = False) -> Any:
@@ -81,12 +81,13 @@ def told(request: Any, fields: list[tuple[bytes, bytes]], *, own: bool = False) 
         more = headers.copy()
         for name, value in fields:
             more[name.decode("ascii")] = value.decode("ascii")
-    attempt = request if own else _attempt(request, request.url, request.extensions)
+    attempt = request if own else another(request, request.url, request.extensions)
     attempt.headers = more
     return attempt
 
 
-def _attempt(request: Any, url: Any, extensions: Any) -> Any:
+def another(request: Any, url: Any, extensions: Any) -> Any:
+    """A copy that shares headers and body."""
     attributes = request.__dict__.copy()
     attributes["url"] = url
     attributes["extensions"] = extensions

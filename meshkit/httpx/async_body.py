@@ -38,11 +38,11 @@ class AsyncBody(Held):
             if hasattr(chunks, "aclose"):
                 await chunks.aclose()
             raise
-        except Exception:
-            self.end(FAILURE)
+        except Exception as error:
+            self.end(FAILURE, error)
             raise
-        except BaseException:
-            self.end(IGNORED)
+        except BaseException as error:
+            self.end(IGNORED, error)
             raise
 
     async def aclose(self) -> None:

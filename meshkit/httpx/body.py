@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..call import Call, Verdict
+from ..call import Call, Failure, Verdict
 from ..deadline import impatient
 from ..engine import expired
 from ..errors import TimedOut
-from ..runtime.outcome import deliver
 from ..runtime.settle import abandon, settle
+from ..runtime.telling import answered, deliver
 from .library import library_of
 
 __all__ = ["Body", "Held", "holding"]
@@ -42,7 +42,7 @@ class Held:
         self.counted = 0
         """Bytes read so far, where the door counts them."""
 
-    def end(self, verdict: Verdict) -> None:
+    def end(self, verdict: Verdict, error: BaseException | None = None) -> None:
         """Give back what the call holds: once, however often and from wherever it is called."""
         call, self.call = self.call, None
         if call is not None:
@@ -50,7 +50,10 @@ class Held:
                 call.spent = self.counted
             if verdict is FAILURE and call.scope is not None and impatient(call):
                 verdict = IGNORED
-            settle(self.tree, call, self.tree.clock(), verdict)
+            if error is not None and call.events is not None:
+                call.failure = Failure(error)
+            settle(self.tree, call, self.tree.clock(), verdict, error=error)
+            call.failure = None  # no cycle of call, error and traceback
 
     def late(self, call: Call) -> bool:
         return call.deadline is not None and self.tree.clock() >= call.deadline
@@ -90,12 +93,12 @@ class Body(Held):
             raise
         except Exception as error:
             ours = self.overdue(call) if call is not None and self.starved(call, error) else None
-            self.end(FAILURE)
+            self.end(FAILURE, ours or error)
             if ours is None:
                 raise
             raise ours from error
-        except BaseException:
-            self.end(IGNORED)
+        except BaseException as error:
+            self.end(IGNORED, error)
             raise
 
     def close(self) -> None:
@@ -116,6 +119,8 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
             or response.is_closed
             or (call.held is None and call.deadline is None and call.events is None and call.scope is None)
         ):
+            if call.events is not None:
+                answered(tree, call, response)
             if call.door.counts and (whole is not None or response.is_closed):
                 call.spent = len(getattr(response, "_content", b"") if whole is None else whole)
             settle(tree, call, call.answered_at, verdict)  # type: ignore[arg-type]  # it was answered
@@ -124,7 +129,8 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
         if kind is None:
             theirs = getattr(library_of(response).module, stream)
             kind = kinds[type(response)] = type(body.__name__, (body, theirs), {})
-        if call.events:
+        if call.events is not None:
+            answered(tree, call, response)
             deliver(tree, call)
         response.stream = kind(tree, call, response.stream, verdict)
         return response

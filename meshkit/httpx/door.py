@@ -165,6 +165,13 @@ class HttpxDoor:
         host: str = call.request.url.host
         return host
 
+    def about(self, call: Call, /) -> dict[str, Any]:
+        """What may be told of the request: nothing of its query, its fields or its body."""
+        request = call.request
+        url = request.url
+        told = {"kind": "client", "method": request.method, "scheme": url.scheme, "host": url.host, "port": url.port}
+        return {**told, "path": url.path}
+
     def same(self, call: Call, own: Hashable | None = None, /) -> Hashable | None:
         return alike(self, call.request, own)
 

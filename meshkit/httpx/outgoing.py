@@ -1,4 +1,4 @@
-"""What is the upstream told of the call? How much time is left, and which attempt this is.
+"""What is the upstream told of the call? How much time is left, which attempt this is, and what it is part of.
 
 ==========================  ================================  =====================================================
 option                      default                           sent
@@ -7,6 +7,9 @@ option                      default                           sent
 ``attempt``                 ``x-envoy-attempt-count``         with the second attempt, and those after it
 ==========================  ================================  =====================================================
 
+So are the fields that those who follow the call want sent along (a span's, say); where there are none of a trace among
+them, and none in the request, those that came with the request this call is made for (`meshkit.observe.passing`).
+
 The names of the fields for a deadline are those of `meshkit.fields.deadline`; the other one is Envoy's, and its first
 attempt, which it leaves out here, would be 1.
 """
@@ -14,44 +17,65 @@ attempt, which it leaves out here, would be 1.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from ..call import Call
 from ..errors import ConfigError
 from ..fields.deadline import GRPC, format_grpc, format_ms
-from .aim import told
+from ..fields.trace_context import NAMES
+from ..observe.passing import PASSING
+from ..runtime.telling import sending
+from .aim import another, told
+from .steps import traced
 
 __all__ = ["ATTEMPT", "DEADLINE", "Fields"]
 
 DEADLINE = "x-request-deadline-ms"
 ATTEMPT = "x-envoy-attempt-count"
+SAID = [name.decode("ascii") for name in NAMES]
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Fields:
     """Writes them, by the names one transport was given."""
 
-    __slots__ = ("_attempt", "_deadline", "_format")
+    __slots__ = ("_attempt", "_awaits", "_clock", "_deadline", "_format", "_pipeline")
 
-    def __init__(self, policy: str, deadline: str | None, attempt: str | None) -> None:
+    def __init__(self, policy: str, pipeline: Any, deadline: str | None, attempt: str | None, *, awaits: bool) -> None:
+        self._pipeline = pipeline
+        self._clock = pipeline.clock
+        self._awaits = awaits
         self._deadline = _name(policy, "deadline", deadline)
         self._attempt = _name(policy, "attempt", attempt)
         self._format = _grpc if self._deadline == GRPC.encode() else _ms
 
-    def told(self, request: Any, call: Call, clock: Callable[[], float]) -> Any:
+    def told(self, request: Any, call: Call) -> Any:
         """``request`` with what there is to say; where it is not the call's own any more, that very object."""
-        fields = self.of(call, clock)
+        fields = self.of(call)
+        if call.events is not None and call.events.detailed:
+            request = self.traced(request, call)
         return told(request, fields, own=request is not call.request) if fields else request
 
-    def of(self, call: Call, clock: Callable[[], float]) -> list[tuple[bytes, bytes]]:
+    def traced(self, request: Any, call: Call) -> Any:
+        """``request``, whose steps are written down."""
+        steps = traced(request.extensions, call, self._clock, awaits=self._awaits)
+        return another(request, request.url, steps)
+
+    def of(self, call: Call) -> list[tuple[bytes, bytes]]:
         """What there is to say. Names are in lower case."""
-        fields = []
+        fields: list[tuple[bytes, bytes]] = []
         if call.deadline is not None and self._deadline is not None:
-            remaining = call.deadline - clock()
+            remaining = call.deadline - self._clock()
             fields.append((self._deadline, self._format(remaining if remaining > 0 else 0.0)))
         if call.attempt > 1 and self._attempt is not None:
             fields.append((self._attempt, b"%d" % call.attempt))
+        if call.events is not None:
+            fields += sending(self._pipeline, call)
+        passing = PASSING.get()
+        if passing and not any(name in NAMES for name, _ in fields):
+            headers = call.request.headers
+            if not any(name in headers for name in SAID):
+                fields += passing
         return fields
 
 

@@ -92,19 +92,18 @@ class AsyncMeshTransport(_Async):
         _check("AsyncMeshTransport", pipeline, inner, "handle_async_request")
         self.pipeline = pipeline
         self.inner = inner
-        fields = Fields("AsyncMeshTransport", deadline, attempt)
+        fields = Fields("AsyncMeshTransport", pipeline, deadline, attempt, awaits=True)
 
         def address(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
             request = call.request if call.endpoint is None else aimed(call.request, call.endpoint)
-            if call.deadline is not None or call.attempt > 1:
-                request = fields.told(request, call, clock)
-            return (request,), NONE
+            return (fields.told(request, call),), NONE
 
         def direct(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            told = fields.of(call, clock) if call.deadline is not None or call.attempt > 1 else ()
-            return (call.request, call.endpoint, told), NONE
+            request = call.request
+            if call.events is not None and call.events.detailed:
+                request = fields.traced(request, call)
+            return (request, call.endpoint, fields.of(call)), NONE
 
-        clock = pipeline.clock
         door = HttpxDoor(
             judge=judge,
             spent=spent,
@@ -186,7 +185,7 @@ class MeshTransport(_Sync):
         _check_whole("MeshTransport", whole)
         self._whole = whole
         self._clock = pipeline.clock
-        self._fields = Fields("MeshTransport", deadline, attempt)
+        self._fields = Fields("MeshTransport", pipeline, deadline, attempt, awaits=False)
         door = HttpxDoor(
             judge=judge,
             spent=spent,
@@ -222,9 +221,7 @@ class MeshTransport(_Sync):
             request = aimed(request, call.endpoint)
         if call.deadline is not None:
             request = hurried(request, call.deadline - self._clock())
-        if call.deadline is not None or call.attempt > 1:
-            request = self._fields.told(request, call, self._clock)
-        return (request, call), NONE
+        return (self._fields.told(request, call), call), NONE
 
     def _send(self, request: Any, call: Call) -> Any:
         if call.deadline is None:

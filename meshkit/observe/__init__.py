@@ -1,1 +1,1 @@
-"""Events out: what happened to a call, for those who ask."""
+"""Events out: what happened to a call, for those who ask; and what is made of it: records, metrics, traces, logs."""

@@ -1,68 +1,112 @@
 """How is a pipeline watched without paying for it when nobody does? A second folding, with gates that write down.
 
-The watching forms of ``enter`` and ``exit`` run under the lock, as those they wrap: they only append to
-``call.events``, which the shell delivers afterwards. A call that began unwatched has no such list and is not reported.
+The watching forms of ``enter``, ``exit`` and the like run under the lock, as those they wrap: they only append to
+``call.events``, which the shell delivers afterwards. A call that nobody follows has no such list: it walks the plain
+folding, and the watching forms that it meets all the same (a cluster has one folding only) let it by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..call import Call, Failure, Verdict
+from ..engine.back import survive
 from ..errors import Rejected
-from ..section import named
-from .events import AttemptEnded, FaultInjected, FellBack, RejectedCall, StateChanged, WouldReject
+from ..policy import PASS, Waiter
+from ..section import BOUND, CHOICE, FALLBACK, GATE, LEAF, REPEAT, Section, named
+from .events import (
+    AttemptBegan,
+    AttemptEnded,
+    Bounded,
+    FaultInjected,
+    FellBack,
+    GaveUp,
+    Passed,
+    Picked,
+    RejectedCall,
+    Retried,
+    StateChanged,
+    WouldReject,
+)
 
 __all__ = ["watch"]
 
+MANY = 8
+"""Candidates of a pick that are told of."""
 
-def watch(state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None) -> tuple[Any, Any]:
-    """The watching form of a gate; ``state=None`` is the attempt itself."""
-    if state is None:
-        return enter, _attempt_ended
+Enter = Callable[[Call, float], Any]
+Exit = Callable[[Call, float, float, Verdict], None]
+
+
+def _numbers(state: Any, call: Call, now: float) -> Mapping[str, Any]:
+    """What a policy says its decision about this call rests on."""
+    try:
+        asked = getattr(state, "numbers", None)
+        if asked is not None:
+            return asked(call, now)  # type: ignore[no-any-return]
+        shown = getattr(state, "snapshot", None)
+        return {} if shown is None else shown(now)
+    except Exception as error:  # of somebody's policy: no call is lost to being watched
+        survive(error)
+        return {}
+
+
+def watch(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | None) -> tuple[Any, Any]:
+    """The watching form of what a state is asked, see `meshkit.section.Watch`."""
+    return WATCHING[kind](state, ask, exit)
+
+
+def _gate(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | None]:
     name = named(state)
-
-    if exit is None and hasattr(state, "takes"):
-
-        def watching_takes(call: Call, now: float) -> bool:
-            taken: bool = enter(call, now)
-            if taken and call.events is not None:
-                call.events.append(FellBack(now, name, call.failure or Failure()))
-            return taken
-
-        return watching_takes, None
-
     if hasattr(state, "would_reject"):
         enter = _on_trial(state, enter)
     elif hasattr(state, "injected"):
         enter = _injecting(state, enter)
+    if hasattr(state, "state"):
+        enter, exit = _changing(state, enter, exit)
 
     def watching_enter(call: Call, now: float) -> Any:
-        before = getattr(state, "state", None)
+        events: Any = call.events
+        if events is None:
+            return enter(call, now)
+        try:
+            answer = enter(call, now)
+        except Rejected as reason:
+            known = _numbers(state, call, now) if events.detailed else None
+            events.append(RejectedCall(now, name, call.endpoint, reason, known))
+            raise
+        if events.detailed and answer is not PASS and answer.__class__ is not Section:
+            queued = answer.__class__ is Waiter
+            wait = answer if answer and not queued else 0.0
+            events.append(Passed(now, name, call.endpoint, _numbers(state, call, now), wait, queued))
+        return answer
+
+    return watching_enter, exit
+
+
+def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | None]:
+    """Of what has named states."""
+    name = named(state)
+
+    def changing_enter(call: Call, now: float) -> Any:
+        before = state.state
         try:
             return enter(call, now)
-        except Rejected as reason:
-            if call.events is not None:
-                call.events.append(RejectedCall(now, name, call.endpoint, reason))
-            raise
         finally:
-            _compare(call, now, before)
+            if state.state != before and call.events is not None:
+                call.events.append(StateChanged(now, name, call.endpoint, str(before), str(state.state)))
 
-    def watching_exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
-        before = getattr(state, "state", None)
+    def changing_exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
+        before = state.state
         exit(call, began, now, verdict)  # type: ignore[misc]  # handed out only where there is one
-        _compare(call, now, before)
+        if state.state != before and call.events is not None:
+            call.events.append(StateChanged(now, name, call.endpoint, str(before), str(state.state)))
 
-    def _compare(call: Call, now: float, before: str | None) -> None:
-        after = getattr(state, "state", None)
-        if after != before and call.events is not None:
-            call.events.append(StateChanged(now, name, call.endpoint, str(before), str(after)))
-
-    return watching_enter, None if exit is None else watching_exit
+    return changing_enter, None if exit is None else changing_exit
 
 
-def _injecting(state: Any, enter: Callable[..., Any]) -> Callable[..., Any]:
+def _injecting(state: Any, enter: Enter) -> Enter:
     """Of faults on purpose."""
 
     def injecting_enter(call: Call, now: float) -> Any:
@@ -75,7 +119,7 @@ def _injecting(state: Any, enter: Callable[..., Any]) -> Callable[..., Any]:
     return injecting_enter
 
 
-def _on_trial(state: Any, enter: Callable[..., Any]) -> Callable[..., Any]:
+def _on_trial(state: Any, enter: Enter) -> Enter:
     """Of a policy on trial."""
 
     def telling_enter(call: Call, now: float) -> Any:
@@ -88,10 +132,120 @@ def _on_trial(state: Any, enter: Callable[..., Any]) -> Callable[..., Any]:
     return telling_enter
 
 
+def _pick(state: Any, pick: Enter, exit: None) -> tuple[Enter, None]:
+    name = named(state)
+    chooses_endpoints = hasattr(state, "members")
+
+    def watching_pick(call: Call, now: float) -> Any:
+        events: Any = call.events
+        if events is None:
+            return pick(call, now)
+        try:
+            section = pick(call, now)
+        except Rejected as reason:
+            events.append(RejectedCall(now, name, call.endpoint, reason))
+            raise
+        if chooses_endpoints:
+            call.cluster = name
+            if events.detailed:
+                candidates = _candidates(state.members, call.endpoint, now)
+                events.append(Picked(now, name, call.endpoint, candidates, len(state.members)))
+        return section
+
+    return watching_pick, None
+
+
+def _candidates(members: Any, picked: Any, now: float) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """The first few members, the one picked in any case, each with what its load measure knows."""
+    few = [*members[:MANY]]
+    if picked is not None and not any(member.endpoint is picked for member in few):
+        few[-1:] = [member for member in members if member.endpoint is picked]
+    found = []
+    for member in few:
+        load = member.load
+        known = {"up": member.up}
+        if load is not None and hasattr(load, "snapshot"):
+            known |= load.snapshot(now)
+        found.append((str(member.endpoint), known))
+    return tuple(found)
+
+
+def _again(state: Any, again: Callable[..., float | None], exit: None) -> tuple[Callable[..., float | None], None]:
+    name = named(state)
+
+    def watching_again(call: Call, now: float, verdict: Verdict) -> float | None:
+        wait = again(call, now, verdict)
+        if call.events is not None:
+            known = _numbers(state, call, now)
+            if wait is None:
+                call.events.append(GaveUp(now, name, call.attempt, call.stopped or "", call.failure, known))
+            else:
+                call.events.append(Retried(now, name, call.attempt, wait, call.failure, known))
+        return wait
+
+    return watching_again, None
+
+
+def _until(state: Any, until: Enter, exit: None) -> tuple[Enter, None]:
+    name = named(state)
+
+    def watching_until(call: Call, now: float) -> float:
+        at: float = until(call, now)
+        if call.events is not None and call.events.detailed:
+            call.events.append(Bounded(now, name, at))
+        return at
+
+    return watching_until, None
+
+
+def _takes(state: Any, takes: Enter, exit: None) -> tuple[Enter, None]:
+    name = named(state)
+
+    def watching_takes(call: Call, now: float) -> bool:
+        taken: bool = takes(call, now)
+        if taken and call.events is not None:
+            call.events.append(FellBack(now, name, call.failure or Failure()))
+        return taken
+
+    return watching_takes, None
+
+
+def _attempt(state: None, go: Enter, exit: None) -> tuple[Enter, Exit]:
+    """The gate that stands for the attempt itself, innermost."""
+    return _attempt_began, _attempt_ended
+
+
+def _attempt_began(call: Call, now: float) -> None:
+    events = call.events
+    if events is not None:
+        if call.deadline is not None and call.deadline <= now:  # what is late already is not sent
+            call.number = 0
+            return
+        number = call.number = events.sent = events.sent + 1
+        events.append(AttemptBegan(now, number, call.attempt, call.endpoint, call.cluster))
+
+
 def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> None:
-    if call.events is not None:
-        answered_at = now if call.answered_at is None or call.answered_at < began else call.answered_at
-        failure = call.failure if verdict in (Verdict.FAILURE, Verdict.OVERLOADED) else None
-        call.events.append(
-            AttemptEnded(now, call.attempt, call.endpoint, verdict, answered_at - began, now - began, failure)
-        )
+    events = call.events
+    if events is None or not call.number:
+        return
+    answered_at = now if call.answered_at is None or call.answered_at < began else call.answered_at
+    failure = call.failure if verdict is not Verdict.SUCCESS and verdict is not Verdict.IGNORED else None
+    latency, number = answered_at - began, call.number
+    ended = AttemptEnded(now, call.attempt, call.endpoint, verdict, latency, now - began, failure, number, call.cluster)
+    # What follows from an attempt is decided before it is given back, and told after it.
+    k = len(events)
+    while k and events[k - 1].__class__ in FOLLOWING:
+        k -= 1
+    events.insert(k, ended)
+
+
+FOLLOWING = {Retried, GaveUp, FellBack}
+WATCHING: dict[str, Callable[..., tuple[Any, Any]]] = {
+    GATE: _gate,
+    LEAF: _attempt,
+    CHOICE: _pick,
+    REPEAT: _again,
+    BOUND: _until,
+    FALLBACK: _takes,
+}

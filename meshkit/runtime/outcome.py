@@ -1,18 +1,14 @@
-"""What is left to say when a call has ended? The note on its exception, the events for its listeners, the line in the
-ledger.
-"""
+"""What is left to say of what a call has come to? The note on its exception, and the failure it followed upon."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
-from ..call import Call, Verdict
-from ..deadline import spend
+from ..call import Call
 from ..engine import MANY
 from ..section import REPEAT
 
-__all__ = ["deliver", "follows", "noted", "repeats", "told"]
+__all__ = ["follows", "noted", "repeats"]
 
 DEEP = 64
 """Contexts of contexts that are looked through; a chain of more is not made longer."""
@@ -54,23 +50,3 @@ def noted(error: BaseException, call: Call, now: float) -> BaseException:
             error.add_note(f"{call.attempt} attempt{plural} in {now - call.began_at:.3g} s{why}")
         call.stopped = None  # it is said once, also where the error passes a middleware
     return error
-
-
-def told(tree: Any, call: Call, now: float, verdict: Verdict) -> None:
-    """Deliver what was written down, outside the lock, and enter what the call took into the ledger of who made it."""
-    if call.scope is not None and not call.over:
-        call.over = True
-        spend(call.scope, call.door.who(call), now - call.began_at, call.attempt, verdict.value)
-    if call.events is not None:
-        deliver(tree, call)
-
-
-def deliver(tree: Any, call: Call) -> None:
-    """The events so far. A call that goes on must not keep them: the traceback of a failure among them holds the frames
-    of whoever made the call, and an answer forgotten there would never be collected.
-    """
-    events: Any = call.events
-    written = [*events]
-    events.clear()  # the very list: forks of the call have it too
-    for event in written:
-        tree.tell(event)

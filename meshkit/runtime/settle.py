@@ -14,7 +14,7 @@ from typing import Any
 from ..call import Call, Verdict
 from ..engine import adopt, learn, release
 from .lock import LOCK, owned
-from .outcome import told
+from .telling import told
 
 __all__ = ["LEFT", "abandon", "collect", "settle", "settle_walks"]
 
@@ -22,13 +22,15 @@ LEFT: deque[tuple[Any, Call, Verdict, Any]] = deque()
 """Calls left behind, each with its pipeline, its verdict and what it began with."""
 
 
-def settle(tree: Any, call: Call, now: float, verdict: Verdict, base: Any = None) -> None:
+def settle(
+    tree: Any, call: Call, now: float, verdict: Verdict, *, base: Any = None, error: BaseException | None = None
+) -> None:
     """Give back all that the call holds above ``base``, and tell of it."""
     if call.held is not base:
         with LOCK:
             release(call, base, now, verdict)
     if call.origin is None and (call.events is not None or call.scope is not None):
-        told(tree, call, now, verdict)
+        told(tree, call, now, verdict, error)
 
 
 def settle_walks(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, clock: Callable[[], float]) -> None:
@@ -75,4 +77,4 @@ def collect() -> None:
             tree, call, verdict, base = LEFT.popleft()
         except IndexError:  # another thread was quicker
             return
-        settle(tree, call, tree.clock(), verdict, base)
+        settle(tree, call, tree.clock(), verdict, base=base)

@@ -18,8 +18,9 @@ from .blocking import close, pause, there
 from .chores import keep
 from .inherit import inherit, warned
 from .lock import LOCK, owned
-from .outcome import follows, noted, repeats, told
+from .outcome import follows, noted, repeats
 from .settle import LEFT, abandon, collect, settle, settle_walks
+from .telling import begun, left, told
 
 __all__ = ["bind"]
 
@@ -50,10 +51,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
             scope = None
         else:
             call = Call(door, args[0] if takes_request else (args, kwargs), now)
-            section = tree.root
             scope = CURRENT.get()
-            if tree.listeners:
-                call.events = []
+            section = tree.root if tree.watched is None else begun(tree, call)
         base, outer = call.held, call.marks
         verdict = IGNORED
         alarms = key = result = error = earlier = token = origin = repeated = None
@@ -159,7 +158,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                     if result is not None and error is None and discard is not None:
                         close(discard, result)
                     if not inner and (call.events is not None or scope is not None):
-                        told(tree, call, now, verdict)
+                        told(tree, call, now, verdict, raised)
                     if call.failed is not None and isinstance(raised, Rejected):
                         raise first(call) or raised from None  # what stands instead was refused as well
                     raise
@@ -187,7 +186,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                         release(call, base, now, verdict)
                     raise
             if not inner and (call.events is not None or scope is not None):
-                told(tree, call, now, verdict)
+                told(tree, call, now, verdict, error)
             if error is not None:
                 if call.stopped is not None or (not inner and call.attempt > 1):
                     noted(error, call, now)
@@ -196,6 +195,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                 raise error
             return result
         finally:
+            if not inner and call.events is not None:
+                left(tree, call.events)
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
             call = error = result = origin = repeated = None
             if LEFT and not owned():  # the collector may have struck within a walk

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..call import Call
 from ..errors import ConfigError
-from ..runtime.outcome import deliver
+from ..runtime.telling import begun, left
+from ..runtime.telling import told as told_of
 from ..section import within
 from .attempt import Attempt
 from .door import SimulatedDoor
@@ -56,14 +57,15 @@ class Shell:
     def start(self, request: Any, then: Then) -> None:
         """Begin a call. ``then(walk, result, error)`` is called when it has ended, perhaps at once."""
         call = Call(self.door, request, self.timeline.now)
-        if self.tree.listeners:
-            call.events = []
+        section = self.tree.root if self.tree.watched is None else begun(self.tree, call)
+        if call.events is not None:
             then = self._telling(then)
-        Walk(self, call, then).begin(self.tree.root)
+        Walk(self, call, then).begin(section)
 
     def _telling(self, then: Then) -> Then:
         def told(walk: Walk, result: Any, error: BaseException | None) -> None:
-            deliver(self.tree, walk.call)
+            told_of(self.tree, walk.call, self.timeline.now, walk.verdict, error)
+            left(self.tree, walk.call.events)
             then(walk, result, error)
 
         return told

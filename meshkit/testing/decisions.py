@@ -41,7 +41,7 @@ class Decisions(list[Any]):
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
-        self.stop = pipeline.listen(self.append)
+        self.stop = pipeline.listen(self.append, direct=True)
         """Listen no longer; what is there stays."""
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from ..call import Call, Verdict
 from ..errors import Rejected
 from ..policy import PASS, Waiter
-from ..section import Section, named
+from ..section import GATE, Section, named
 
 __all__ = ["ROUNDING", "Broken", "Witness"]
 
@@ -51,9 +51,11 @@ class Witness:
             raise self.found("law 3: two snapshots of one instant differ")
         return _taken(seen)
 
-    def watch(self, state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None) -> tuple[Any, Any]:
+    def watch(
+        self, kind: str, state: Any, enter: Callable[..., Any], exit: Callable[..., Any] | None
+    ) -> tuple[Any, Any]:
         """The form of a gate that is folded: its own, with a witness."""
-        if state is None:
+        if kind is not GATE:
             return enter, exit
         name = named(state)
 

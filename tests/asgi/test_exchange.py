@@ -31,6 +31,7 @@ from meshkit import (
 )
 from meshkit.asgi import MeshMiddleware
 
+from ..scripted import told_to
 from .stand_ins import GONE, LAST, MORE, START, Client, Clock, Probe, answering, ask, http
 
 
@@ -555,7 +556,7 @@ async def test_other_scopes_pass_untouched(kind: str) -> None:
 async def test_the_events_of_a_request() -> None:
     pipeline = Pipeline(ConcurrencyLimit(1), clock=Clock())
     events: list[Any] = []
-    pipeline.listen(events.append)
+    pipeline.listen(told_to(events), direct=True)
     await ask(MeshMiddleware(answering(500), pipeline))
     await ask(MeshMiddleware(answering(), pipeline))
     assert [(event.verdict.value, event.failure and event.failure.status) for event in events] == [

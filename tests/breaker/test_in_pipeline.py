@@ -130,7 +130,7 @@ def test_each_change_is_told() -> None:
         if isinstance(event, StateChanged):
             told.append((event.at, event.policy, event.before, event.after))
 
-    pipeline.listen(listener)
+    pipeline.listen(listener, direct=True)
 
     @pipeline
     def divide(by: int) -> float:

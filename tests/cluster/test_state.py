@@ -370,7 +370,7 @@ def test_through_a_pipeline():
 def test_listeners_hear_who_goes_out_and_comes_back():
     pipeline = Pipeline(Cluster("orders", those("a", "b", "c"), balancer=RoundRobin()))
     heard = []
-    pipeline.listen(lambda event: heard.append(event) if type(event) is StateChanged else None)
+    pipeline.listen(lambda event: heard.append(event) if type(event) is StateChanged else None, direct=True)
     state = pipeline.states[0]
     pipeline.call(lambda: None)
     for ejected in (True, False):
@@ -448,7 +448,7 @@ def test_where_nobody_was_ever_well_panic_asks_all():
 def test_nobody_is_told_of_who_was_ill_from_the_beginning():
     pipeline = Pipeline(Cluster("orders", Told(tuple(those("a", "b"))), checks=HttpCheck(), balancer=RoundRobin()))
     heard = []
-    pipeline.listen(lambda event: heard.append(event) if type(event) is StateChanged else None)
+    pipeline.listen(lambda event: heard.append(event) if type(event) is StateChanged else None, direct=True)
     state = pipeline.states[0]
     for host, well in (("a", False), ("b", True), ("a", True), ("b", False)):
         turn(state, host, checked=well)
@@ -613,7 +613,7 @@ def test_whoever_comes_is_folded_though_the_pipeline_that_folded_has_gone():
     pipeline = Pipeline(CircuitBreaker(), shared)
     state = pipeline.states[1]
     assert state._fold([pipeline.states[0]]).enters
-    pipeline.listen(print)
+    pipeline.listen(print, direct=True)
     assert state._fold([pipeline.states[0]]).enters
 
 

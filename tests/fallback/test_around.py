@@ -27,7 +27,7 @@ from meshkit import (
 )
 from meshkit.testing import run, virtual_clock
 
-from ..scripted import Branches, Gate, fails, fails_async, pipeline, retry
+from ..scripted import Branches, Gate, fails, fails_async, pipeline, retry, told_to
 from .ways import refuses, through
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -65,13 +65,13 @@ async def test_when_a_further_attempt_is_refused_the_call_has_failed_as_the_one_
         outer, inner = Gate("outer"), Gate("inner")
         stack = pipeline(spec, outer, retry(3), inner, Gate("limit", does=[None, Overloaded(policy="limit")]))
         reasons = []
-        stack.listen(lambda event, reasons=reasons: reasons.append(getattr(event, "reason", None)))
+        stack.listen(told_to(reasons), direct=True)
         error = ConnectionError()
         result = stack.call(fn(error))
         assert (result if call is None else await result) == 7
         assert outer.log == ["outer enter", "outer exit failure"]
         assert inner.log == ["inner enter", "inner exit failure", "inner enter", "inner exit ignored"]
-        assert reasons[-1].error is error
+        assert reasons[-1].reason.error is error
         assert stack.idle()
 
 
@@ -121,7 +121,7 @@ def test_where_the_inner_one_is_refused_the_outer_one_is_told_of_the_failure(mor
     gate = Gate("between")
     stack = pipeline(Fallback(value=7, **more), gate, Fallback([refuses(), lambda: 1]))
     events = []
-    stack.listen(events.append)
+    stack.listen(told_to(events), direct=True)
     error = ConnectionError()
     assert stack.call(fails(error)) == 7
     assert gate.log == ["between enter", "between exit failure"]
@@ -148,7 +148,7 @@ def test_within_a_timeout_that_has_passed_it_is_not_taken(backend):
     async def main():
         stack = Pipeline(Timeout(1.0), Fallback(value="stale"), clock=virtual_clock)
         events = []
-        stack.listen(events.append)
+        stack.listen(told_to(events), direct=True)
         with pytest.raises(DeadlineExceeded):
             await stack.call(pause, 9.0)
         assert not any(isinstance(event, FellBack) for event in events)

@@ -21,7 +21,7 @@ from meshkit import (
     Timeout,
 )
 
-from ..scripted import Gate, fails, fails_async, pipeline, retry
+from ..scripted import Gate, fails, fails_async, pipeline, retry, told_to
 from .ways import cluster_of, endpoints, refuses, through
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -198,7 +198,7 @@ def test_everything_inside_is_given_back_before_it_goes_elsewhere():
 async def test_events(middleware):
     stack = pipeline(Fallback(value="stale", name="stale"), *([through] if middleware else []), Gate("inside"))
     events = []
-    stack.listen(events.append)
+    stack.listen(told_to(events), direct=True)
     error = KeyError()
     assert await stack.call(fails_async(error)) == "stale"
     (event,) = [each for each in events if isinstance(each, FellBack)]
@@ -209,7 +209,7 @@ async def test_events(middleware):
 def test_events_of_a_refusal():
     stack = pipeline(Fallback(value="stale"), refuses(1))
     events = []
-    stack.listen(events.append)
+    stack.listen(told_to(events), direct=True)
     stack.call(fails())
     assert [type(event).__name__ for event in events] == ["RejectedCall", "FellBack"]
     assert isinstance(events[1].reason.error, Overloaded)
@@ -218,7 +218,7 @@ def test_events_of_a_refusal():
 def test_what_stands_instead_is_watched_too():
     stack = pipeline(Fallback(Shared(cluster_of("b", CircuitBreaker(failures=1)))), cluster_of("a"))
     events = []
-    stack.listen(events.append)
+    stack.listen(told_to(events), direct=True)
     _, fn, _ = endpoints("a:1", "b:1")
     with pytest.raises(ConnectionError):
         stack.call(fn)

@@ -21,6 +21,7 @@ from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.runtime.lock import LOCK
 from meshkit.runtime.settle import LEFT
 
+from ..scripted import told_to
 from .stand_ins import Clock, Inner, Probe, Server, async_wire, streaming, wire
 
 URL = "http://a"
@@ -203,7 +204,7 @@ async def test_forgotten_while_somebody_holds_the_lock(lib: ModuleType, transpor
     """The collector may strike in the midst of a walk: it must not wait for the lock this very thread holds."""
     pipeline = Pipeline(ConcurrencyLimit(2), probe := Probe())
     told: list[Any] = []
-    pipeline.listen(told.append)
+    pipeline.listen(told_to(told), direct=True)
     mesh = transport(pipeline, answering(lib, streaming(lib, [b"a"])))
 
     async def send() -> Any:
@@ -229,7 +230,7 @@ async def test_events_come_when_the_body_ends(lib: ModuleType) -> None:
     clock = Clock()
     pipeline = Pipeline(Timeout(60.0), clock=clock)
     told: list[Any] = []
-    pipeline.listen(told.append)
+    pipeline.listen(told_to(told), direct=True)
     transport = AsyncMeshTransport(pipeline, answering(lib, streaming(lib, [b"a"])))
     async with lib.AsyncClient(transport=transport) as client, client.stream("GET", URL) as response:
         clock.now += 3

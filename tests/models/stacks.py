@@ -227,7 +227,8 @@ class Run:
 class Tree:
     """What a shell needs of a pipeline."""
 
-    listeners = ()
+    listeners = follows = ()
+    watched = None
     reads_failure = warned = False
 
     def __init__(self, states, clock):

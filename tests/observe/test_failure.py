@@ -6,11 +6,13 @@ import pytest
 
 from meshkit import AttemptEnded, CircuitBreaker, Pipeline
 
+from ..scripted import told_to
+
 
 def test_the_failure_of_an_attempt_is_told():
     told: list[object] = []
     stack = Pipeline(CircuitBreaker())
-    stack.listen(told.append)
+    stack.listen(told_to(told), direct=True)
     error = KeyError("user")
 
     def fails() -> None:

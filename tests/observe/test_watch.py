@@ -31,6 +31,7 @@ from meshkit import (
     Verdict,
 )
 from meshkit.limit.pace import Told
+from meshkit.observe.events import AttemptBegan, CallEnded
 from meshkit.observe.watch import watch
 from meshkit.runtime import threads
 from meshkit.runtime.lock import owned
@@ -38,7 +39,7 @@ from meshkit.section import fold
 from meshkit.testing import ManualClock, run, virtual_clock
 
 from ..models import stacks
-from ..scripted import Branches, Gate, fails, pipeline, retry
+from ..scripted import Branches, Gate, fails, pipeline, retry, told_to
 
 pause = anyio.sleep
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
@@ -47,7 +48,7 @@ SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED
 def listened(*policies, **options):
     stack = pipeline(*policies, **options)
     events = []
-    stack.listen(events.append)
+    stack.listen(told_to(events), direct=True)
     return stack, events
 
 
@@ -107,7 +108,7 @@ def test_a_place_in_a_queue_that_was_given_up_for_want_of_time(backend):
     async def main():
         stack = Pipeline(ConcurrencyLimit(1, queue=1, wait=0.5), clock=virtual_clock)
         events = []
-        stack.listen(events.append)
+        stack.listen(told_to(events), direct=True)
         async with anyio.create_task_group() as group:
             group.start_soon(stack.call, pause, 5.0)
             await pause(0.1)
@@ -152,9 +153,10 @@ def test_what_cannot_be_steered():
 
 def test_they_are_told_after_the_call_and_outside_the_lock():
     order, stack = [], pipeline(retry())
-    stack.listen(lambda event: order.append((type(event), owned(), stack.idle())))
+    stack.listen(lambda event: order.append((type(event), owned(), stack.idle())), direct=True)
     stack.call(lambda: order.append("sent"))
-    assert order == ["sent", (AttemptEnded, False, True)]
+    kinds = (AttemptBegan, AttemptEnded, CallEnded)
+    assert order == ["sent", *((kind, False, True) for kind in kinds)]
 
 
 def test_a_listener_may_call_through_the_pipeline_itself():
@@ -165,9 +167,9 @@ def test_a_listener_may_call_through_the_pipeline_itself():
         if len(told) < 3:
             stack.call(lambda: None)
 
-    stack.listen(listener)
+    stack.listen(listener, direct=True)
     stack.call(lambda: None)
-    assert len(told) == 3
+    assert [type(event) for event in told] == [*[AttemptBegan] * 3, *[AttemptEnded, CallEnded] * 3]
 
 
 def test_a_failing_listener_is_counted_and_harms_nobody():
@@ -175,11 +177,11 @@ def test_a_failing_listener_is_counted_and_harms_nobody():
         raise ZeroDivisionError
 
     stack, events = listened(retry())
-    stack.listen(fails_always)
+    stack.listen(fails_always, direct=True)
     more = []
-    stack.listen(more.append)
+    stack.listen(told_to(more), direct=True)
     assert stack.call(fails(ConnectionError())) == "done"
-    assert stack.failed_listeners == 2
+    assert stack.failed_listeners == 6
     assert len(events) == len(more) == 2
 
 
@@ -188,27 +190,28 @@ async def test_a_failing_listener_harms_no_task():
         raise ZeroDivisionError
 
     stack = pipeline()
-    stack.listen(fails_always)
+    stack.listen(fails_always, direct=True)
 
     async def fn():
         return "done"
 
     assert await stack.call(fn) == "done"
-    assert stack.failed_listeners == 1
+    assert stack.failed_listeners == 3
 
 
 def test_when_the_last_listener_has_gone_nothing_is_watched():
     stack = pipeline(CircuitBreaker())
     plain = stack.root.enters
     events, more = [], []
-    stop, stop_more = stack.listen(events.append), stack.listen(more.append)
-    assert stack.root.enters != plain
+    stop, stop_more = stack.listen(told_to(events), direct=True), stack.listen(told_to(more), direct=True)
+    assert stack.watched.enters != plain
     stop()
     stack.call(lambda: None)
     stop_more()
     stop_more()
     stack.call(lambda: None)
     assert (len(events), len(more)) == (0, 1)
+    assert stack.watched is None
     assert stack.root.enters == plain
 
 
@@ -217,7 +220,7 @@ def test_a_call_that_began_unwatched_is_not_told_of():
 
     def fn():
         if not events:
-            stack.listen(events.append)
+            stack.listen(told_to(events), direct=True)
             events.append("listening")
             raise ConnectionError
         return "done"
@@ -234,8 +237,8 @@ def test_those_who_listen_to_a_shared_cluster_do_not_disturb_each_other():
     stack, events = listened(shared)
     other, more = listened(shared)
     pipeline(shared)
-    other.listen(more.append)()
-    stop = other.listen(more.append)
+    other.listen(told_to(more), direct=True)()
+    stop = other.listen(told_to(more), direct=True)
     stop()
     with pytest.raises(ConnectionError):
         stack.call(fails(ConnectionError()))
@@ -260,7 +263,7 @@ def test_a_timeout_is_a_failure_with_its_latency(backend):
     async def main():
         stack = Pipeline(Timeout(2.0), clock=virtual_clock)
         events = []
-        stack.listen(events.append)
+        stack.listen(told_to(events), direct=True)
         with pytest.raises(TimedOut):
             await stack.call(pause, 5.0)
         (event,) = events
@@ -274,7 +277,7 @@ def test_a_cancelled_call_is_told_of(backend):
     async def main():
         stack = Pipeline(clock=virtual_clock)
         events = []
-        stack.listen(events.append)
+        stack.listen(told_to(events), direct=True)
         with anyio.move_on_after(1.0):
             await stack.call(pause, 5.0)
         return [event.verdict for event in events]
@@ -289,7 +292,7 @@ class Watched(stacks.Tree):
         super().__init__(states, clock)
         self.told = []
         self.listeners = (self.told.append,)
-        self.root = fold(states, watch)
+        self.watched = fold(states, watch)
 
     def tell(self, event):
         self.told.append(event)

@@ -26,7 +26,7 @@ from meshkit import (
 )
 from meshkit.testing import run
 
-from ..scripted import Gate
+from ..scripted import Gate, told_to
 from .hedged import Upstream, ends, hedged
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -204,7 +204,7 @@ def test_events(backend):
     async def main():
         stack = hedged(Hedge(1.0, attempts=3, name="twice"))
         events = []
-        stack.listen(events.append)
+        stack.listen(told_to(events), direct=True)
         await stack.call(Upstream((9.0, "a"), (9.0, "b"), (0.5, "c")))
         return [(type(event), event.attempt, getattr(event, "policy", None), round(event.at, 6)) for event in events]
 

@@ -191,7 +191,7 @@ class Clock(ManualClock):
 def stack(held):
     clock = Clock(held)
     made = Pipeline(Policy(held), Bound(held), Choice(held), clock=clock)
-    made.listen(lambda event: held.note("listener"))
+    made.listen(lambda event: held.note("listener"), direct=True)
     return made
 
 

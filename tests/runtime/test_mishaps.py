@@ -133,7 +133,7 @@ def test_a_forgotten_answer_gives_its_permit_back(policies, listening):
     async def main():
         pipeline = Pipeline(ConcurrencyLimit(1), *policies)
         if listening:
-            pipeline.listen(lambda event: None)
+            pipeline.listen(lambda event: None, direct=True)
         client = httpx.AsyncClient(transport=AsyncMeshTransport(pipeline, Answers(failures=1)))
         response = await client.send(client.build_request("GET", "http://shop/"), stream=True)
         assert not pipeline.idle()

@@ -22,7 +22,7 @@ from meshkit.observe.events import FellBack
 from meshkit.share import SingleFlight, StaleIfError
 from meshkit.testing import run
 
-from ..scripted import Gate
+from ..scripted import Gate, told_to
 from .naming import shown
 from .wires import at, pause, stack
 
@@ -224,7 +224,7 @@ def test_it_is_told():
     async def main():
         shared = stack(StaleIfError(60.0, name="prices"))
         told = []
-        shared.listen(told.append)
+        shared.listen(told_to(told), direct=True)
         get = shared(ends_with("twelve", ConnectionError("down")))
         await get(), await get()
         return [event for event in told if isinstance(event, FellBack)]

@@ -41,6 +41,8 @@ from meshkit.simulate import (
     zipf,
 )
 
+from ..scripted import told_to
+
 
 def played(seed, balancer=None, *, policies=(), n=8, rate=60.0, seconds=20.0, clients=3, **options):
     simulation = Simulation(seed, **options)
@@ -182,7 +184,7 @@ def test_listeners_hear_what_happens():
     cluster = Cluster("shop", simulation.endpoints, balancer=RoundRobin(), pipeline=[CircuitBreaker(failures=3)])
     (shell,) = simulation.clients(1, cluster)
     heard = []
-    shell.tree.listen(heard.append)
+    shell.tree.listen(told_to(heard), direct=True)
     simulation.load(20.0, 5.0)
     simulation.run()
     changes = [(event.endpoint, event.after) for event in heard if isinstance(event, StateChanged)]

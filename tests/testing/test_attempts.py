@@ -118,7 +118,7 @@ def test_what_a_pipeline_decides():
     assert (change.at, change.before, change.after) == (4.0, "closed", "open")
     assert (change.policy, change.endpoint) == ("CircuitBreaker", None)
     assert repr(change) == "(4.0, 'closed', 'open')<CircuitBreaker>"
-    assert len(events) == 4
+    assert len(events) == 10
     assert pipeline.listeners == ()
 
 
@@ -161,6 +161,6 @@ def test_two_listen_on_their_own():
     pipeline.call(Upstream().call)
     first.stop()
     pipeline.call(Upstream().call)
-    assert (len(first), len(second)) == (1, 2)
+    assert (len(first), len(second)) == (3, 6)
     second.stop()
     assert pipeline.listeners == ()

@@ -92,7 +92,7 @@ class FourUpstreams:
         wires = Wire(self.clock, PoolTransport), Wire(self.clock)
         pipeline = pipeline_over(self.upstreams)
         self.stack = pipeline.explain()
-        stack.callback(pipeline.listen(self._note))
+        stack.callback(pipeline.listen(self._note, direct=True))
         meshed = httpx.AsyncClient(
             transport=AsyncMeshTransport(pipeline, wires[0]), base_url="http://orders", timeout=PATIENCE
         )

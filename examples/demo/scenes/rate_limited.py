@@ -47,7 +47,7 @@ class RateLimited:
             wires = Wire(self.clock, PoolTransport), Wire(self.clock)
             pipeline = Pipeline(RateLimit(f"{QUOTA:g}/s", burst=BURST, wait=WAIT), Cluster("quota", [first.url]))
             self.stack = pipeline.explain()
-            stack.callback(pipeline.listen(self._note))
+            stack.callback(pipeline.listen(self._note, direct=True))
             # No timeouts: on both sides calls stand in line for 100 connections as long as that takes.
             meshed = httpx.AsyncClient(transport=AsyncMeshTransport(pipeline, wires[0]), timeout=None)
             plain = httpx.AsyncClient(transport=wires[1], timeout=None)

@@ -1,0 +1,75 @@
+"""How is a single call followed? A listener with a ``follow`` is asked when it begins, and may send somebody along.
+
+::
+
+    pipeline.listen(plain function)     told of every event of every call
+    pipeline.listen(a `Follows`)        asked ``follow(pipeline, call)`` for each call: a `Follower`, or None
+
+Where nobody is a plain listener and no one follows, the call walks as if nobody were there, so sampling is cheap. What
+is told is written into the call's `Trail` under the lock, and delivered outside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from ..call import Call
+    from ..pipeline import Pipeline
+    from .events import Event
+
+__all__ = ["Fields", "Follower", "Follows", "Trail"]
+
+Fields = Iterable[tuple[bytes, bytes]]
+"""Header fields; names in lower case."""
+
+
+class Follower(Protocol):
+    """Somebody who goes along with one call. All methods run outside the lock, in the caller's task or thread, and must
+    not wait; what they raise is counted and harms no call. A hook that is not wanted is ``None`` on the class.
+    """
+
+    detailed: bool
+    """Whether the call is wanted in full: with `Passed`, `Bounded`, `Picked` and `Step`, and numbers in refusals."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Each event of this call, in order. The last is `CallEnded`; a stream's comes when its body is closed."""
+
+    def sending(self, call: Call, number: int, /) -> Fields:
+        """An attempt is about to be sent, the ``number``-th: fields to be sent with it. HTTP only. In a race (a hedge)
+        it runs in that attempt's own task, and ``call`` is a fork of the one followed.
+        """
+
+    def answered(self, call: Call, result: Any, /) -> None:
+        """The caller is about to be given this ``httpx.Response``; its body is not read yet."""
+
+    def answering(self, call: Call, status: int, /) -> Fields:
+        """A server's answer begins: fields to be added to it. Refusals included."""
+
+    def left(self) -> None:
+        """The caller gets control back, with whatever: in the very context in which ``follow`` was called."""
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """A listener that decides for each call."""
+
+    def follow(self, pipeline: Pipeline, call: Call, /) -> Follower | None:
+        """A call begins: ``call.request``, ``call.began_at`` and ``call.door`` are known (``call.door.about(call)`` is
+        what may be told of the request). Runs as a `Follower`'s methods do.
+        """
+
+
+class Trail(list[Any]):
+    """The events of one call that are not delivered yet; its forks write into the same one."""
+
+    __slots__ = ("detailed", "followers", "over", "sent")
+
+    def __init__(self, followers: tuple[Follower, ...] = ()) -> None:
+        self.followers = followers
+        self.detailed = any(follower.detailed for follower in followers) if followers else False
+        self.sent = 0
+        """How many attempts have begun."""
+        self.over = False
+        """Whether it was told that the call has ended."""

@@ -1,0 +1,108 @@
+"""How does a listener that blocks harm nobody? It has a thread of its own, and a queue that may run over.
+
+Events are put into the queue by whoever made the call, in order; what finds it full is dropped and counted. The thread
+lasts until the listening is stopped, or as long as the process; a child process after a fork has one of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["MOST", "Post"]
+
+MOST = 10_000
+"""Events that wait for a listener; those after them are dropped."""
+PATIENCE = 1.0
+"""Seconds for which who stops a listener, and a process that ends, wait for what is in its queue."""
+
+
+class Post:
+    """Delivers events to one listener. ``lost(error)`` is told what it raises, and ``None`` of an event dropped."""
+
+    def __init__(self, listener: Callable[[Any], None], lost: Callable[[Exception | None], None]) -> None:
+        self._listener = listener
+        self._lost = lost
+        self._queue: deque[Any] = deque()
+        self._there = threading.Semaphore(0)
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        posts.add(self)
+
+    def __call__(self, event: Any) -> None:
+        """Put an event into the queue. Never waits."""
+        if len(self._queue) >= MOST:
+            self._lost(None)
+            return
+        if self._thread is None:
+            self._start()
+        self._queue.append(event)
+        self._there.release()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="meshkit-listener", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._there.acquire()
+            event = self._queue.popleft()
+            if event is END:
+                return
+            if event.__class__ is threading.Event:
+                event.set()
+                continue
+            try:
+                self._listener(event)
+            except Exception as error:
+                self._lost(error)
+            event = None
+
+    def flush(self, seconds: float = PATIENCE) -> bool:
+        """Wait until what is in the queue now has been delivered; false if that took too long."""
+        if self._thread is None or threading.current_thread() is self._thread:
+            return True
+        mark = threading.Event()
+        self._queue.append(mark)
+        self._there.release()
+        return mark.wait(seconds)
+
+    def close(self) -> None:
+        """Deliver what is in the queue, as far as there is time, and end the thread."""
+        self.flush()
+        if self._thread is not None:
+            self._queue.append(END)
+            self._there.release()
+
+    def anew(self) -> None:
+        """In a child process: the thread was left behind, and what was in the queue is the parent's to deliver."""
+        self._queue = deque()
+        self._there = threading.Semaphore(0)
+        self._thread = None
+        self._starting = threading.Lock()
+
+
+END = object()
+posts: weakref.WeakSet[Post] = weakref.WeakSet()
+
+
+def _flush_all() -> None:
+    for post in [*posts]:
+        post.flush()
+
+
+def _after_fork() -> None:
+    for post in [*posts]:
+        post.anew()
+
+
+atexit.register(_flush_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,113 @@
+"""Who is told of a call, and when? Whoever listens to its pipeline: as it begins, as each attempt leaves, when it ends.
+
+All of it happens outside the lock, in the caller's task or thread. Whoever fails there is counted, and no call is lost
+to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..call import Call, Failure, Verdict
+from ..deadline import spend
+from ..observe.events import CallEnded
+from ..observe.trail import Trail
+from ..section import Section
+
+__all__ = ["answered", "answering", "begun", "deliver", "left", "sending", "told"]
+
+Fields = list[tuple[bytes, bytes]]
+
+
+def begun(tree: Any, call: Call) -> Section:
+    """A call begins in a pipeline that somebody listens to. Answers the folding it is to walk."""
+    followers: tuple[Any, ...] = ()
+    for each in tree.follows:
+        try:
+            follower = each.follow(tree, call)
+        except Exception as error:
+            tree.lost(error)
+        else:
+            if follower is not None:
+                followers = (*followers, follower)
+    if not followers and not tree.listeners:
+        return tree.root  # type: ignore[no-any-return]
+    call.events = Trail(followers)
+    call.cluster = ""
+    return tree.watched  # type: ignore[no-any-return]
+
+
+def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseException | None = None) -> None:
+    """A call has ended: deliver what was written down, and enter what it took into the ledger of who made it."""
+    if call.scope is not None and not call.over:
+        call.over = True
+        spend(call.scope, call.door.who(call), now - call.began_at, call.attempt, verdict.value)
+    events = call.events
+    if events is not None:
+        if not events.over:
+            events.over = True
+            failure = None if verdict is Verdict.SUCCESS else call.failure
+            if error is not None and (failure is None or failure.error is not error):
+                failure = Failure(error)
+            events.append(CallEnded(now, call.began_at, verdict, events.sent, failure))
+        deliver(tree, call)
+
+
+def deliver(tree: Any, call: Call) -> None:
+    """The events so far. A call that goes on must not keep them: the traceback of a failure among them holds the frames
+    of whoever made the call, and an answer forgotten there would never be collected.
+    """
+    events = call.events
+    written = [*events]
+    events.clear()  # the very list: forks of the call have it too
+    for event in written:
+        tree.tell(event)
+        for follower in events.followers:
+            try:
+                follower(event)
+            except Exception as error:
+                tree.lost(error)
+
+
+def sending(tree: Any, call: Call) -> Fields:
+    """An attempt is about to be sent: what its followers want sent along."""
+    fields: Fields = []
+    for follower in call.events.followers:
+        if follower.sending is not None:
+            try:
+                fields += follower.sending(call, call.number)
+            except Exception as error:
+                tree.lost(error)
+    return fields
+
+
+def answered(tree: Any, call: Call, result: Any) -> None:
+    """The caller is about to be given an answer."""
+    for follower in call.events.followers:
+        if follower.answered is not None:
+            try:
+                follower.answered(call, result)
+            except Exception as error:
+                tree.lost(error)
+
+
+def answering(tree: Any, call: Call, status: int) -> Fields:
+    """An answer of ours begins: what its followers want added to it."""
+    fields: Fields = []
+    for follower in call.events.followers:
+        if follower.answering is not None:
+            try:
+                fields += follower.answering(call, status)
+            except Exception as error:
+                tree.lost(error)
+    return fields
+
+
+def left(tree: Any, events: Any) -> None:
+    """The caller gets control back."""
+    for follower in events.followers:
+        if follower.left is not None:
+            try:
+                follower.left()
+            except Exception as error:
+                tree.lost(error)
