@@ -45,6 +45,8 @@ class Connection:
     call: Call | None = None
     code: int | None = None
     error: BaseException | None = None
+    followed: Call | None = None
+    """The call that somebody follows, from its beginning on."""
     gone = False
     headers: Any = ()
     inherited: Any = None

@@ -169,6 +169,10 @@ class AsgiDoor:
         scope = call.request.scope
         return f"{scope.get('method', 'GET')} {scope['path']}"
 
+    def followed(self, call: Call, /) -> None:
+        """Somebody follows it: also where it is refused, what they want added to the answer is asked for."""
+        call.request.followed = call
+
     def about(self, call: Call, /) -> dict[str, Any]:
         """What may be told of the request. The route's template and the status are there as soon as they are known."""
         exchange = call.request

@@ -54,6 +54,8 @@ class Exchange:
     call: Call | None = None
     error: BaseException | None = None
     """What the app raised, as opposed to the pipeline."""
+    followed: Call | None = None
+    """The call that somebody follows, from its beginning on."""
     gone = False
     headers: Any = ()
     inherited: Any = None

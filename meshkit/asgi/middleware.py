@@ -21,13 +21,16 @@ from ..errors import ConfigError, MeshError, Rejected, TimedOut
 from ..fact import check
 from ..fallback import Fallback
 from ..fields.deadline import NAMES, parse
+from ..fields.problem import quoted
 from ..fields.rate_limit import PROFILES, Announced
 from ..fields.trace_context import NAMES as TRACE
 from ..fields.trace_context import taken
 from ..observe.passing import PASSING
+from ..observe.recorder import ASKED
 from ..policy import awaits
 from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
+from ..runtime.telling import answering
 from ..section import CHOICE, RACE, REPEAT, named
 from ..share import SingleFlight, StaleIfError
 from ..shared import bare
@@ -52,6 +55,8 @@ NOT_AGAIN = (b"x-should-retry", b"false")
 """What the clients of OpenAI and Anthropic obey, and our own: the caller has a little time left (``reserve``, the way
 back), and asking again in it cannot succeed."""
 
+NOT_ASKED = (b"", b"0", b"false")
+
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
@@ -64,10 +69,12 @@ class MeshMiddleware:
     there is, of which no more than ``most`` seconds are believed; ``reserve`` seconds of the deadline are withheld from
     the calls the app makes. ``rate_limit`` is the profile of the ``RateLimit`` fields, ``None`` for none; ``via`` the
     name of this service in ``Proxy-Status``, ``None`` for no such field. With ``translate`` a `Rejected` or `TimedOut`
-    that the app lets out of a call of its own becomes a 503 or 504 as well.
+    that the app lets out of a call of its own becomes a 503 or 504 as well. ``explain`` names the field by which a peer
+    among ``trusted`` has this request, and the calls made for it, recorded in full where a `Recorder` listens;
+    ``None``: nobody may ask.
     """
 
-    __slots__ = ("_deadlines", "_door", "_invoke", "_most", "_refusals", "_translate", "app", "pipeline")
+    __slots__ = ("_deadlines", "_door", "_explain", "_invoke", "_most", "_refusals", "_translate", "app", "pipeline")
 
     def __init__(
         self,
@@ -83,6 +90,7 @@ class MeshMiddleware:
         rate_limit: str | None = "draft-11",
         via: str | None = "meshkit",
         translate: bool = False,
+        explain: str | None = "x-meshkit-explain",
     ) -> None:
         _check(app, pipeline, judge, most, reserve)
         self.app = app
@@ -91,6 +99,7 @@ class MeshMiddleware:
         self._most = float(most)
         self._refusals = Refusals(via)
         self._translate = translate
+        self._explain = None if explain is None else next(iter(_names([explain])))
         if rate_limit is not None and rate_limit not in PROFILES:
             fix = f"write one of {', '.join(map(repr, PROFILES))}, or None"
             raise ConfigError.of("MeshMiddleware", "rate_limit", rate_limit, fix)
@@ -118,11 +127,13 @@ class MeshMiddleware:
             return
         if LEFT:
             collect()
-        token = least = passing = None
+        token = least = passing = asked = None
         deadlines = self._deadlines
         for name, value in scope["headers"]:
             if name in TRACE:
                 passing = name
+            elif name == self._explain:
+                asked = value not in NOT_ASKED and self._door.clients.near(scope)
             elif name in deadlines:
                 seconds = parse(deadlines[name], value.decode("latin-1"))
                 if seconds is not None and (least is None or seconds < least):
@@ -131,6 +142,8 @@ class MeshMiddleware:
             token = CURRENT.set(self._inherited(exchange, least))
         if passing is not None:
             passing = PASSING.set(taken(scope["headers"]))
+        if asked:
+            asked = ASKED.set(True)
         try:
             await self._invoke(exchange)
         except MeshError as error:
@@ -145,7 +158,7 @@ class MeshMiddleware:
             if call is not None and call.deadline is not None and call.deadline != inf:
                 left(call)
             # No cycle: the call holds the exchange, and so does a traceback.
-            exchange.call = exchange.error = call = None
+            exchange.call = exchange.followed = exchange.error = call = None
             if not exchange.over:
                 exchange.close()
             if token is not None:
@@ -153,6 +166,8 @@ class MeshMiddleware:
                 reset(CURRENT, token)
             if passing is not None:
                 reset(PASSING, passing)
+            if asked:
+                reset(ASKED, asked)
 
     def _inherited(self, exchange: Any, seconds: float) -> Scope:
         """The deadline that came with the request, or a smaller one around this app."""
@@ -184,11 +199,27 @@ class MeshMiddleware:
             now = door.clock()
             with suppress(Exception):  # a key the app's owner asks for, and which was the reason to refuse
                 headers += door.announces(exchange.call or _told(door, exchange, now), now, door.wall())
+        if exchange.followed is not None:
+            _explained(headers, exchange.followed)
+            headers += answering(self.pipeline, exchange.followed, status)
         with suppress(OSError):  # the client does not wait for it
             await exchange.refuse(status, headers, body)
 
     def __repr__(self) -> str:
         return f"MeshMiddleware({self.app!r}, {self.pipeline!r})"
+
+
+def _explained(headers: list[tuple[bytes, bytes]], call: Call) -> None:
+    """Add what a record says to ``Proxy-Status`` (RFC 9209, 2.1.7), where a peer that is trusted has asked for it."""
+    for k, (name, value) in enumerate(headers):
+        if name == b"proxy-status" and ASKED.get():
+            for follower in call.events.followers:
+                record = getattr(follower, "record", None)
+                if record is not None:
+                    from ..observe.story import summary  # only who asks needs it
+
+                    headers[k] = (name, value + b"; details=" + quoted(summary(record.data())))
+                    return
 
 
 def reset(variable: ContextVar[Any], token: Token[Any]) -> None:

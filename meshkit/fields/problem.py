@@ -15,7 +15,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-__all__ = ["MEDIA_TYPE", "problem", "proxy_status"]
+__all__ = ["MEDIA_TYPE", "problem", "proxy_status", "quoted"]
 
 MEDIA_TYPE = b"application/problem+json"
 
@@ -28,6 +28,12 @@ def problem(status: int, detail: str, kind: str | None = None, title: str | None
         title = HTTPStatus(status).phrase
     written = {"type": kind or "about:blank", "title": title, "status": status, "detail": detail, **members}
     return json.dumps(written, separators=(",", ":")).encode("ascii")
+
+
+def quoted(text: str) -> bytes:
+    """A string of a structured field (RFC 9651, 3.3.3); what is not printable ASCII becomes a question mark."""
+    plain = "".join(each if " " <= each <= "~" else "?" for each in text)
+    return b'"' + plain.replace("\\", "\\\\").replace('"', '\\"').encode("ascii") + b'"'
 
 
 def proxy_status(who: str, error: str) -> bytes:

@@ -68,7 +68,9 @@ class Trail(list[Any]):
 
     def __init__(self, followers: tuple[Follower, ...] = ()) -> None:
         self.followers = followers
-        self.detailed = any(follower.detailed for follower in followers) if followers else False
+        self.detailed = False
+        for follower in followers:
+            self.detailed = self.detailed or follower.detailed
         self.sent = 0
         """How many attempts have begun."""
         self.over = False

@@ -42,6 +42,7 @@ Exit = Callable[[Call, float, float, Verdict], None]
 def _numbers(state: Any, call: Call, now: float) -> Mapping[str, Any]:
     """What a policy says its decision about this call rests on."""
     try:
+        state = getattr(state, "admission", state)  # a cluster as a gate
         asked = getattr(state, "numbers", None)
         if asked is not None:
             return asked(call, now)  # type: ignore[no-any-return]
@@ -233,6 +234,9 @@ def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> No
     failure = call.failure if verdict is not Verdict.SUCCESS and verdict is not Verdict.IGNORED else None
     latency, number = answered_at - began, call.number
     ended = AttemptEnded(now, call.attempt, call.endpoint, verdict, latency, now - began, failure, number, call.cluster)
+    if verdict is Verdict.SUCCESS:
+        events.append(ended)
+        return
     # What follows from an attempt is decided before it is given back, and told after it.
     k = len(events)
     while k and events[k - 1].__class__ in FOLLOWING:

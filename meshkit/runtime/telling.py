@@ -16,6 +16,7 @@ from ..section import Section
 
 __all__ = ["answered", "answering", "begun", "deliver", "left", "sending", "told"]
 
+SUCCESS = Verdict.SUCCESS
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -34,6 +35,9 @@ def begun(tree: Any, call: Call) -> Section:
         return tree.root  # type: ignore[no-any-return]
     call.events = Trail(followers)
     call.cluster = ""
+    followed = getattr(call.door, "followed", None)
+    if followed is not None:
+        followed(call)
     return tree.watched  # type: ignore[no-any-return]
 
 
@@ -46,9 +50,11 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
     if events is not None:
         if not events.over:
             events.over = True
-            failure = None if verdict is Verdict.SUCCESS else call.failure
-            if error is not None and (failure is None or failure.error is not error):
-                failure = Failure(error)
+            failure = None
+            if verdict is not SUCCESS or error is not None:
+                failure = call.failure
+                if error is not None and (failure is None or failure.error is not error):
+                    failure = Failure(error)
             events.append(CallEnded(now, call.began_at, verdict, events.sent, failure))
         deliver(tree, call)
 
@@ -60,13 +66,19 @@ def deliver(tree: Any, call: Call) -> None:
     events = call.events
     written = [*events]
     events.clear()  # the very list: forks of the call have it too
+    for listener in tree.listeners:
+        hand(tree, listener, written)
+    for follower in events.followers:
+        hand(tree, follower, written)
+
+
+def hand(tree: Any, listener: Any, written: list[Any]) -> None:
+    """Tell one who listens."""
     for event in written:
-        tree.tell(event)
-        for follower in events.followers:
-            try:
-                follower(event)
-            except Exception as error:
-                tree.lost(error)
+        try:
+            listener(event)
+        except Exception as error:
+            tree.lost(error)
 
 
 def sending(tree: Any, call: Call) -> Fields:
