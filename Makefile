@@ -49,7 +49,7 @@ names: .venv/.test
 	$(BIN)/python -c "import meshkit; print(*meshkit.__all__, sep='\n')" > tests/public_names.txt
 
 clean:
-	rm -rf .venv .venvs site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv .venvs .meshkit site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find meshkit tests docs examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Each group of dependencies is installed once, in one pass with meshkit itself; its stamp is younger than pyproject.toml.

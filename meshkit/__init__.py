@@ -9,7 +9,8 @@
 
 The doors for HTTP clients are in `meshkit.httpx`, the one for servers in `meshkit.asgi`; all balancers in
 `meshkit.balance`, sources of endpoints in `meshkit.discover`; whole stacks of policies in `meshkit.presets`; deadlines
-that travel in `meshkit.deadline`; all events in `meshkit.observe.events`; and what tests need in `meshkit.testing`.
+that travel in `meshkit.deadline`; records, metrics, traces and logs in `meshkit.observe`, all events in
+`meshkit.observe.events`; and what tests need in `meshkit.testing`.
 """
 
 import typing
@@ -50,7 +51,17 @@ if typing.TYPE_CHECKING:
         Throttle,
         Vegas,
     )
-    from .observe.events import AttemptEnded, FaultInjected, FellBack, Hedged, RejectedCall, StateChanged, WouldReject
+    from .observe.events import (
+        AttemptEnded,
+        CallEnded,
+        FaultInjected,
+        FellBack,
+        Hedged,
+        RejectedCall,
+        StateChanged,
+        WouldReject,
+    )
+    from .observe.recorder import last_call
     from .pipeline import Pipeline
     from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Hedge, Retry, RetryBudget
     from .runtime.lag import loop_lag
@@ -66,6 +77,7 @@ __all__ = [
     "AttemptEnded",
     "AttemptTimedOut",
     "Call",
+    "CallEnded",
     "Ceilings",
     "CircuitBreaker",
     "CircuitOpen",
@@ -121,6 +133,7 @@ __all__ = [
     "Vegas",
     "Verdict",
     "WouldReject",
+    "last_call",
     "loop_lag",
 ]
 
@@ -159,6 +172,7 @@ _HOMES = {
     ),
     ".observe.events": (
         "AttemptEnded",
+        "CallEnded",
         "FaultInjected",
         "FellBack",
         "Hedged",
@@ -166,6 +180,7 @@ _HOMES = {
         "StateChanged",
         "WouldReject",
     ),
+    ".observe.recorder": ("last_call",),
     ".pipeline": ("Pipeline",),
     ".retry": ("ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Hedge", "Retry", "RetryBudget"),
     ".runtime.limiter": ("Limiter",),
