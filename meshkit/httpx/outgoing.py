@@ -32,7 +32,6 @@ __all__ = ["ATTEMPT", "DEADLINE", "Fields"]
 
 DEADLINE = "x-request-deadline-ms"
 ATTEMPT = "x-envoy-attempt-count"
-SAID = [name.decode("ascii") for name in NAMES]
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -73,8 +72,8 @@ class Fields:
             fields += sending(self._pipeline, call)
         passing = PASSING.get()
         if passing and not any(name in NAMES for name, _ in fields):
-            headers = call.request.headers
-            if not any(name in headers for name in SAID):
+            given = call.request.headers.raw
+            if not any(name.lower() in NAMES for name, _ in given):
                 fields += passing
         return fields
 

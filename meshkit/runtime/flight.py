@@ -13,8 +13,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from ..call import Call
+from ..observe.events import Passed
 from ..share.failure import Failed, spent
-from ..share.flights import ALONE, LANDED, Flight, Flights, Seat
+from ..share.flights import ALONE, LANDED, LEADS, WAITS, Flight, Flights, Seat
 from .bell import bell
 from .lock import LOCK
 from .waiting import close
@@ -42,6 +43,7 @@ class SingleFlightState:
     async def __call__(self, call: Call, call_next: Callable[[], Awaitable[Any]], /) -> Any:
         same = call.facts[self]  # type: ignore[index]  # gathered: there are facts
         if same is None:
+            self._tell(call, ALONE, None)
             return await call_next()
         flights = self.flights
         key = (_home(), same)
@@ -55,6 +57,7 @@ class SingleFlightState:
             else:
                 ring = bell()
                 seat = flights.follow(flight, ring.ring)
+        self._tell(call, ALONE if flight is None else LEADS if seat is None else WAITS, flight)
         if flight is None:
             return await call_next()
         if seat is not None:
@@ -64,10 +67,11 @@ class SingleFlightState:
                 with LOCK:
                     flights.leave(seat)
                 raise
-            if seat.state is ALONE:
-                return await call_next()
             if seat.state is LANDED:
                 return landed(call, seat)
+            self._tell(call, seat.state, flight)
+            if seat.state is ALONE:
+                return await call_next()
         return await self._lead(flight, call, call_next)
 
     async def _lead(self, flight: Flight, call: Call, call_next: Callable[[], Awaitable[Any]]) -> Any:
@@ -111,6 +115,22 @@ class SingleFlightState:
             await close(call.door.discard, result)
             raise
 
+    def _tell(self, call: Call, role: str, flight: Flight | None) -> None:
+        if call.events is not None and call.events.detailed:
+            with LOCK:
+                shown = _shown(role, flight)
+                call.events.append(Passed(call.clock(), self.name, call.endpoint, shown, queued=role is WAITS))
+
+    def numbers(self, call: Call, now: float, /) -> dict[str, float | str]:
+        """The ``role`` of a call that has just come: it ``"leads"``, ``"waits"`` since others like it do, or goes
+        ``"alone"``; and how many are ``waiting`` for the same answer. Asked where the call runs.
+        """
+        same = call.facts[self]  # type: ignore[index]
+        flight = None if same is None else self.flights.under_way.get((_home(), same))
+        if flight is None or flight in LED.get():
+            return _shown(ALONE, None)
+        return _shown(WAITS if flight.seats else LEADS, flight)
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """Calls that are under way for all, calls that wait for them, and how many have been answered by another's."""
         flights = self.flights
@@ -126,6 +146,10 @@ def landed(call: Call, seat: Seat) -> Any:
     if isinstance(answer, Failed):
         raise answer.error()
     return answer if call.door.copies is None else answer.response(call.request)
+
+
+def _shown(role: str, flight: Flight | None) -> dict[str, float | str]:
+    return {"role": role, "waiting": 0 if flight is None or flight.seats is None else len(flight.seats)}
 
 
 def _home() -> Any:

@@ -92,7 +92,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                     if call.deadline is not None and not enforced:
                         key = call if send is fn else send
                         send, alarms = arm(key, call, send, now, clock)
-                    if opens and call.deadline is not None:
+                    if opens and (call.deadline is not None or call.events is not None):
                         call.clock, call.reserve = clock, reserve
                         token = CURRENT.set(call)
                     try:

@@ -1,0 +1,281 @@
+"""Why did this call end as it did? A decision record: what every policy knew, and what was decided, in order.
+
+::
+
+    events of one call ──► Record (plain data, live) ──► data() ──► json()   for machines, at most 32 KiB
+                                                       └───────────► text    for people (`meshkit.observe.story`)
+
+What is told is put away as it comes; words, numbers and times are made when somebody reads. Only exceptions are turned
+at once into what may be said of them (`meshkit.observe.redact`): whoever keeps one keeps its traceback, with the frames
+of those who made the call. The idea is that of Dapper's annotations (Sigelman et al., 2010), for the decisions of one
+process instead of the hops of many, and of ``EXPLAIN ANALYZE``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from ..deadline import CURRENT, until
+from .events import AttemptBegan, AttemptEnded, Bounded, CallEnded
+from .forms import AT_ONCE, FORMS, seconds
+from .redact import cause, path, scalar, text, who
+
+if TYPE_CHECKING:
+    from ..call import Call
+    from ..pipeline import Pipeline
+
+__all__ = ["LARGEST", "STEPS", "Record"]
+
+VERSION = 1
+"""Of the form."""
+STEPS = 100
+"""Of a record: the first half and the last."""
+LARGEST = 32 * 1024
+"""Bytes of `Record.json`."""
+LINES = 50
+"""Of the ledger."""
+FIELDS = 12
+"""Of what is said of the request."""
+ROOM = 64
+"""Bytes that are left free for the count of what was dropped."""
+
+
+class Ledger(NamedTuple):
+    """Where calls made below a server's call are written down, without the call whose list that is."""
+
+    lines: list[Any]
+    skipped: int
+    """Lines that others wrote before."""
+    owed: int
+    """How deep the server's own call is."""
+    offset: float
+    """Seconds from the beginning of the outermost to that of this call."""
+
+    def told(self, line: Any) -> dict[str, Any]:
+        return {
+            "who": who(line.who),
+            "at": seconds(max(0.0, line.at - self.offset)),
+            "seconds": seconds(line.seconds),
+            "attempts": line.attempts,
+            "verdict": text(line.verdict),
+            "depth": max(0, line.depth - self.owed),
+        }
+
+
+def _ledger(call: Call, scope: Any) -> Ledger:
+    outer: Any = call
+    owed = 0
+    while scope is not None:
+        outer, scope = scope, scope.scope
+        owed += 1
+    if outer.lines is None:
+        outer.lines = []  # whoever is the first to write finds it there
+    offset = 0.0 if outer is call else outer.clock() - outer.began_at
+    return Ledger(outer.lines, len(outer.lines), owed, offset)
+
+
+class Record:
+    """What is known of one call: a `meshkit.observe.trail.Follower`, made when the call begins, readable at any time.
+
+    ``because`` says why it is made, ``detailed`` whether the call is to be told of in full. Keeps plain data and values
+    only: no call, no request, no exception.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_about",
+        "_at",
+        "_began_at",
+        "_bounds",
+        "_failure",
+        "_ledger",
+        "_steps",
+        "_until",
+        "attempts",
+        "because",
+        "detailed",
+        "dropped",
+        "duration",
+        "outcome",
+        "pipeline",
+    )
+
+    sending = None
+    answered = None
+    left = None
+
+    def __init__(self, pipeline: Pipeline, call: Call, because: str = "", *, detailed: bool = True) -> None:
+        self.because = because
+        self.detailed = detailed
+        self.pipeline = pipeline.name
+        self.outcome: str | None = None
+        """Of `CallEnded`; ``None`` while the call, or its body, is under way."""
+        self.duration: float | None = None
+        """Seconds; ``None`` as with ``outcome``."""
+        self.attempts = 0
+        """Sent so far."""
+        self.dropped = 0
+        """Steps that were not kept: those in the middle of very many."""
+        self._at = time.time()
+        self._began_at = call.began_at
+        self._about: Mapping[str, Any] = call.door.about(call)
+        self._steps: list[Any] = []
+        self._failure: dict[str, Any] | None = None
+        self._until = math.inf
+        self._bounds = _outer(pipeline) if detailed else 0
+        self._ledger: Ledger | None = None
+        scope = CURRENT.get()  # the call takes it over only afterwards
+        if scope is not None:
+            inherited = until(scope, pipeline.clock, call.began_at)
+            if inherited is not None:
+                self._until = inherited
+        if self._about.get("kind") == "server":
+            self._ledger = _ledger(call, scope)
+
+    def __call__(self, event: Any, /) -> None:
+        kind = event.__class__
+        if kind is CallEnded:
+            self._end(event)
+            return
+        if kind not in FORMS:
+            return  # nothing we know how to write
+        kept = event
+        if kind is AttemptBegan:
+            self.attempts += 1
+        elif kind is Bounded:
+            if self._bounds:
+                self._bounds -= 1
+                self._until = min(self._until, event.until)
+        elif kind in AT_ONCE or (kind is AttemptEnded and event.failure is not None):
+            kept = event.at, kind, FORMS[kind][1](event)
+        steps = self._steps
+        steps.append(kept)
+        if len(steps) > STEPS:
+            del steps[STEPS // 2]
+            self.dropped += 1
+
+    def _end(self, event: CallEnded) -> None:
+        self.attempts = event.attempts
+        self._failure = None if event.failure is None else cause(event.failure)
+        self.duration = event.duration
+        self.outcome = event.outcome
+
+    def answering(self, call: Call, status: int, /) -> tuple[()]:
+        """A server's answer begins: its route and its status are known by now."""
+        self._about = call.door.about(call)
+        return ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the call is over, with its body."""
+        return self.outcome is not None
+
+    @property
+    def spent(self) -> list[Any]:
+        """The lines of the ledger so far (`meshkit.deadline.Spent`), of calls made below this one."""
+        return [] if self._ledger is None else self._ledger.lines[self._ledger.skipped :]
+
+    def data(self) -> dict[str, Any]:
+        """It as plain data, in the form of ``docs/reference/decision-record.md``: made anew each time."""
+        duration = self.duration
+        data: dict[str, Any] = {
+            "meshkit": VERSION,
+            "at": datetime.fromtimestamp(self._at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "pipeline": text(self.pipeline),
+            "call": _redacted(self._about),
+            "because": self.because,
+            "complete": self.complete,
+            "outcome": self.outcome,
+            "duration": None if duration is None else seconds(duration),
+            "attempts": self.attempts,
+            "failure": self._failure and {**self._failure},
+            "deadline": self._deadline(),
+        }
+        ledger = self._ledger
+        if ledger is not None:
+            data["ledger"] = [ledger.told(line) for line in self.spent[:LINES]]
+        steps = [self._step(kept) for kept in tuple(self._steps)]
+        data |= {"steps": steps, "dropped": self.dropped}
+        return _fitting(data)
+
+    def _step(self, kept: Any) -> dict[str, Any]:
+        at, kind, said = kept if kept.__class__ is tuple else (kept.at, kept.__class__, None)
+        what, form = FORMS[kind]
+        return {"at": seconds(at - self._began_at), "what": what, **(form(kept) if said is None else said)}
+
+    def _deadline(self) -> dict[str, Any] | None:
+        most = seconds(self._until - self._began_at)
+        if most is None:
+            return None
+        return {"seconds": most, "left": None if self.duration is None else seconds(most - self.duration)}
+
+    def json(self) -> str:
+        """`data` in one line of JSON: at most 32 KiB in UTF-8."""
+        return _dumped(self.data())
+
+    @property
+    def text(self) -> str:
+        """The same for people."""
+        from .story import tell  # only readers need it
+
+        return tell(self.data())
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<Record {self.pipeline!r} {self.outcome or 'under way'}, attempts={self.attempts}>"
+
+
+_BOUNDS: WeakKeyDictionary[Pipeline, int] = WeakKeyDictionary()
+
+
+def _outer(pipeline: Pipeline) -> int:
+    """How many bounds are the whole call's: those outside of whatever makes further attempts."""
+    count = _BOUNDS.get(pipeline)
+    if count is None:
+        count = _BOUNDS[pipeline] = _counted(pipeline)
+    return count
+
+
+def _counted(pipeline: Pipeline) -> int:
+    count = 0
+    for state in pipeline.states:
+        if hasattr(state, "again") or hasattr(state, "another"):
+            break
+        count += hasattr(state, "until")
+    return count
+
+
+def _redacted(about: Mapping[str, Any]) -> dict[str, Any]:
+    said = {text(name)[:40]: scalar(value) for name, value in [*about.items()][:FIELDS]}
+    where = about.get("path")
+    if isinstance(where, str):
+        said["path"] = path(where)
+    return said
+
+
+def _dumped(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _size(data: Any) -> int:
+    return len(_dumped(data).encode())
+
+
+def _fitting(data: dict[str, Any]) -> dict[str, Any]:
+    """Without steps from the middle, and then without the last lines of the ledger, where it would be too large."""
+    over = _size(data) - LARGEST + ROOM
+    steps, lines = data["steps"], data.get("ledger", ())
+    while over > ROOM and steps:
+        over -= _size(steps.pop(len(steps) // 2)) + 1
+        data["dropped"] += 1
+    while over > ROOM and lines:
+        over -= _size(lines.pop()) + 1
+    return data
