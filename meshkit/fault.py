@@ -124,6 +124,12 @@ class FaultInjectionState:
             return spec.delay
         return max(0.0, call.deadline - now)
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """The share that is struck, seconds until the gate is inert, and whether ``when`` holds for this call."""
+        left = self._spec.expires if self.ends_at is None else max(0.0, self.ends_at - now)
+        shown: dict[str, float] = {"share": self._spec.share, "left": left}
+        return shown if self.facts is None else {**shown, "matches": call.facts[self]}  # type: ignore[index]
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """``left``: seconds until it is inert."""
         ends_at = now + self._spec.expires if self.ends_at is None else self.ends_at

@@ -150,6 +150,14 @@ class ShadowState:
             self.reason = Overloaded("would have gone elsewhere", policy=self.name)
         return PASS
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, Any]:
+        """Those of the policy on trial; none of a call that it was not asked about."""
+        if self.facts is not None and call.facts[self] is FAILED:  # type: ignore[index]
+            return {}
+        if hasattr(self.inner, "numbers"):
+            return dict(self.inner.numbers(call, now))
+        return dict(self.inner.snapshot(now)) if hasattr(self.inner, "snapshot") else {}
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """What the policy shows; of how many calls it was asked, and how many it would have refused or kept waiting."""
         shown = dict(self.inner.snapshot(now)) if hasattr(self.inner, "snapshot") else {}

@@ -90,5 +90,16 @@ class Admission:
     def idle(self) -> bool:
         return not self.requests and not self.queue
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """What is under way, this attempt among it if it goes, and the ceilings there are; how many wait for the first
+        endpoints.
+        """
+        shown: dict[str, float] = {"requests": self.requests, "retries": len(self.retries), "waiting": len(self.queue)}
+        if self._requests is not None:
+            shown["requests_ceiling"] = self._requests
+        if self._retries is not None:
+            shown["retries_ceiling"] = self._retries
+        return shown
+
     def snapshot(self) -> dict[str, Any]:
         return {"requests": self.requests, "retries": len(self.retries), "waiting": len(self.queue)}

@@ -48,7 +48,10 @@ DROPS = 0.01
 
 
 class Moving(Protocol):
-    """The state of an algorithm: ``limit`` is where it stands, ``sample`` moves it. Pure."""
+    """The state of an algorithm: ``limit`` is where it stands, ``sample`` moves it. Pure.
+
+    Optional, ``probing``: whether the limit is held down for now, to measure the latency without a queue.
+    """
 
     limit: float
 
@@ -201,6 +204,17 @@ class AdaptiveConcurrencyState:
         self._sum = 0.0
         self._samples = self._drops = self._peak = 0
         permits.resize(max(1, int(self.algorithm.sample(rtt, peak, dropped, now))), now)
+
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """As those of `Permits`; the mean latency of the last window, what the algorithm shows, whether it is
+        ``probing``, and what the signal said.
+        """
+        algorithm = self.algorithm
+        shown = {**self.permits.numbers(call, now), "latency": self.latency, **algorithm.snapshot()}
+        probing = getattr(algorithm, "probing", None)
+        if probing is not None:
+            shown["probing"] = probing
+        return shown if self.facts is None else {**shown, "signal": call.facts[self]}  # type: ignore[index]
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """The permits, the mean latency of the last window, what the algorithm shows, and how often a signal failed."""

@@ -44,6 +44,11 @@ class Baseline:
         """The highest limit since the baseline was measured."""
         self._next_at = 0.0
 
+    @property
+    def probing(self) -> bool:
+        """Whether the limit is held down for a probe."""
+        return self._held is not None
+
     def probe(self, rtt: float, limit: float, in_flight: int, now: float) -> float | None:
         """A window has ended without drops. Answers the limit that a probe wants next; ``None``: no probe."""
         if self.rtt is None:

@@ -86,6 +86,11 @@ class KeyedConcurrencyLimitState:
         if cell is not None:  # forgotten already, if the place's time was over when its turn came
             cell.leave(waiter)
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """As those of `Permits`, for this call's key."""
+        cell = self.cells.get(call.facts[self])  # type: ignore[index]
+        return {"limit": self._spec.limit, "in_flight": 0, "queued": 0} if cell is None else cell.numbers(call, now)
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """Summed over the keys, in flight and queued over those in use; ``limit`` and ``queue`` are those of one."""
         in_flight = sum(cell.in_flight for cell in self.cells.values())

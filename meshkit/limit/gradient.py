@@ -88,5 +88,9 @@ class Gradient2State:
             return limit + spec.queue * spec.smoothing
         return limit - limit * (1.0 - max(0.5, gradient)) * spec.smoothing
 
+    @property
+    def probing(self) -> bool:
+        return self.baseline.probing
+
     def snapshot(self) -> dict[str, Any]:
         return {"baseline": self.baseline.rtt or 0.0}

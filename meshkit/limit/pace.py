@@ -107,6 +107,12 @@ class Told:
     def known(self, now: float) -> bool:
         return self.until > now or self.closed_until > now or self.next_at > now
 
+    def shown(self, now: float) -> dict[str, float]:
+        shown = {"closed": max(0.0, self.closed_until - now)}
+        if self.until > now:
+            shown |= {"remaining": max(0.0, self.left), "seconds": self.until - now}
+        return shown
+
 
 class PaceState:
     """A `Gate`. An entry may answer seconds; a call that ends before them gives its turn back."""
@@ -243,6 +249,15 @@ class PaceState:
             told.gap = span / remaining
         told.next_at = min(told.next_at, told.until)
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """What is known of this call's upstream: calls in flight, seconds for which it is ``closed``, what remains, for
+        how many seconds; spread, in how many the next one goes.
+        """
+        key = None if self.facts is None else call.facts[self]  # type: ignore[index]
+        told = self.cells.get(key, self.cells[OVERFLOW])
+        shown = {"in_flight": told.in_flight, **told.shown(now)}
+        return {**shown, "next_in": max(0.0, told.next_at - now)} if self._spread else shown
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """What is known: calls in flight and refused, what is left, for how long; or the number of keys."""
         if self.facts is not None:
@@ -253,11 +268,7 @@ class PaceState:
                 "refused": self.refused,
             }
         told = self.cells.get(None, self.cells[OVERFLOW])
-        closed = max(0.0, told.closed_until - now)
-        shown: dict[str, Any] = {"in_flight": told.in_flight, "refused": self.refused, "closed": closed}
-        if told.until > now:
-            shown |= {"remaining": max(0.0, told.left), "seconds": told.until - now}
-        return shown
+        return {"in_flight": told.in_flight, "refused": self.refused, **told.shown(now)}
 
     def _in_flight(self) -> int:
         return sum(told.in_flight for told in self.cells.values())

@@ -121,6 +121,16 @@ class Permits:
         """Whether the order is adaptive and the line does not drain."""
         return self._adaptive and now - self._since > self._wait  # type: ignore[operator]  # as above
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """The limit, those in flight, this call among them if it goes, and those queued; of a call that has just come
+        to wait its ``place`` in line: 1 is the next.
+        """
+        places = self.places
+        shown: dict[str, float] = {"limit": self.limit, "in_flight": self.in_flight, "queued": len(places)}
+        if places and next(reversed(places)).call is call:
+            shown["place"] = 1 if self._newest or self.pressed(now) else len(places)
+        return shown
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         return {
             "limit": self.limit,

@@ -249,6 +249,17 @@ class RateLimitState:
         asked = None if call.facts is None else call.facts.get(self)
         return None if asked is None else self.cells.quota(asked[0], now)
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """Of the limit that is this call's: the tokens that remain, the burst, tokens per second, what the call costs,
+        and the seconds until the burst is whole again.
+        """
+        key, cost = self._fixed or call.facts[self]  # type: ignore[index]
+        cells = self.cells
+        owed = max(0.0, cells.mark(key) - now * cells.rate)
+        left = max(0.0, cells.burst - owed)
+        full_in = owed / cells.rate
+        return {"remaining": left, "burst": cells.burst, "rate": cells.rate, "cost": cost, "full_in": full_in}
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """Tokens per second, the burst, how many calls were refused, and what remains: in the one cell, or the number
         of keys in the table. With ``settle``, how many calls succeeded without a word of what they cost.

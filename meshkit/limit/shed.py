@@ -227,6 +227,22 @@ class LoadShedState:
         template, *values = reason
         return Overloaded(template, LEVELS[level], *values, policy=self.name, retry_after=spec.retry_after)
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float | str]:
+        """The pressure, and from which on this call's level is shed; what the pressure comes from: the calls in flight,
+        this one among them if it goes, of how many, and the signal as a share of its threshold, unless it failed.
+        """
+        spec = self._spec
+        level, signal = (0, 0.0) if self.facts is None else call.facts[self]  # type: ignore[index]
+        in_flight = sum(self.levels)
+        pressure = 0.0 if spec.limit is None else in_flight / spec.limit
+        shown: dict[str, float | str] = {"level": LEVELS[level], "shed_from": spec.shed_from[level]}
+        if spec.limit is not None:
+            shown["limit"] = spec.limit
+        if spec.signal is not None and not math.isnan(signal):
+            shown["signal"] = signal
+            pressure = max(pressure, signal)
+        return {"pressure": pressure, "in_flight": in_flight, **shown}
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """In flight and shed since the start; with a priority, both for each level as well."""
         spec = self._spec

@@ -160,6 +160,12 @@ class ThrottleState:
         share = 0.0 if requests < self._minimum else min(self._ceiling, refusing(requests, accepts, self._k))
         return {"requests": requests, "accepts": accepts, "refusing": share, "refused": self.refused}
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """The requests and accepts in the window, one refused just now among them, and the share refused now."""
+        shown = self.snapshot(now)
+        del shown["refused"]
+        return shown
+
     def idle(self) -> bool:
         """A throttle holds nothing for a call."""
         return True

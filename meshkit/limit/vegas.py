@@ -91,5 +91,9 @@ class VegasState:
             return limit + step
         return limit if queue <= 6 * step else limit - step
 
+    @property
+    def probing(self) -> bool:
+        return self.baseline.probing
+
     def snapshot(self) -> dict[str, Any]:
         return {"baseline": self.baseline.rtt or 0.0}

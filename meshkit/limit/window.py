@@ -175,6 +175,15 @@ class WindowState:
         asked = None if call.facts is None else call.facts.get(self)
         return None if asked is None else self.turns.quota(asked[0], now)
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """Of the count that is this call's: what remains, the limit and the length of a window, what the call costs,
+        and the seconds until there is a whole one more than what remains.
+        """
+        key, cost = self._fixed or call.facts[self]  # type: ignore[index]
+        turns = self.turns
+        left, more_in = turns.quota(key, now)
+        return {"remaining": left, "limit": turns.limit, "period": turns.period, "cost": cost, "more_in": more_in}
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """The count and the length of a window, how many calls were refused, and what remains, or the number of keys
         in the table. With ``settle``, how many calls succeeded without a word of what they cost.

@@ -141,6 +141,15 @@ class HedgeState:
             known = self._sketch.count() >= ENOUGH
             self.delay = self._sketch.quantile(self._percentile or 1.0) if known else self._after
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """Seconds until a further attempt, unless there is none for now; how many attempts there may be, and what the
+        budget shows.
+        """
+        shown: dict[str, float] = {"attempts": self._attempts}
+        if self.delay is not None:
+            shown["delay"] = self.delay
+        return shown if self._budget is None else {**shown, **self._budget.snapshot(now)}
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """Seconds until a further attempt, how many there were, how many of them were quicker; and the budget."""
         shown = {"delay": self.delay, "hedged": self.hedged, "won": self.won}

@@ -154,6 +154,17 @@ class RetryState:
         call.stopped = None
         return delay
 
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """The attempt, of how many; the seconds left to the deadline, the longest wait an upstream may ask for where
+        that is what stopped it, and what the budget shows.
+        """
+        shown: dict[str, float] = {"attempt": call.attempt, "attempts": self._attempts}
+        if call.deadline is not None:
+            shown["left"] = max(0.0, call.deadline - now)
+        if call.stopped == "retry-after":
+            shown["retry_after_cap"] = self._retry_after_cap
+        return shown if self._budget is None else {**shown, **self._budget.snapshot(now)}
+
     def snapshot(self, now: float, /) -> dict[str, Any]:
         return {} if self._budget is None else self._budget.snapshot(now)
 

@@ -63,6 +63,11 @@ class Answers:
         self._kept.move_to_end(key)
         return max(0.0, now - at), answer
 
+    def age(self, key: Hashable, now: float) -> float | None:
+        """Of the answer that would be given; ``None``: there is none. Changes nothing."""
+        found = self._kept.get(key)
+        return None if found is None or now - found[0] > self.seconds else max(0.0, now - found[0])
+
     def forget(self, key: Hashable) -> None:
         found = self._kept.pop(key, None)
         if found is not None:

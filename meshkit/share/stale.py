@@ -22,7 +22,7 @@ import attrs
 from .. import fact, options
 from ..call import Call, Verdict
 from ..errors import Rejected
-from ..observe.events import FellBack
+from ..observe.events import FellBack, Passed
 from ..runtime.lock import LOCK
 from . import likeness
 from .answers import Answers
@@ -80,6 +80,10 @@ class StaleIfErrorState:
 
     async def __call__(self, call: Call, call_next: Callable[[], Awaitable[Any]], /) -> Any:
         key = call.facts[self]  # type: ignore[index]  # gathered: there are facts
+        if call.events is not None and call.events.detailed:
+            with LOCK:
+                now = call.clock()
+                call.events.append(Passed(now, self.name, call.endpoint, self.numbers(call, now)))
         if key is None:
             return await call_next()
         result = None
@@ -131,6 +135,13 @@ class StaleIfErrorState:
         if found is not None and call.events is not None:
             call.events.append(FellBack(now, self.name, call.door.failure(call, result, error)))
         return found
+
+    def numbers(self, call: Call, now: float, /) -> dict[str, float]:
+        """How old an answer may be, and how old the one is that would be given now, where there is one."""
+        key = call.facts[self]  # type: ignore[index]
+        age = None if key is None else self.answers.age(key, now)
+        shown = {"seconds": self.answers.seconds}
+        return shown if age is None else {**shown, "age": age}
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
         """How many answers are kept, how large those with a size are, how often one was given."""
