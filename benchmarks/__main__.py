@@ -1,7 +1,7 @@
 """``python -m benchmarks [GROUP ...] [--only GROUP] [--quick] [--json FILE] [--markdown FILE] [--uvloop]``.
 
-Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, cluster, hashing,
-update, client, memory, import. All of them take about eight minutes, with ``--quick`` about two; most of it ``client``.
+Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, observe, cluster,
+hashing, update, client, memory, import. All of them take about eight minutes, with ``--quick`` about two; most of it ``client``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from . import (
     hashing,
     hedge,
     limit,
+    observe,
     report,
     retry,
     share,
@@ -40,7 +41,7 @@ from .rows import Line
 
 ROOMS = (
     *(floors, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi),
-    *(cluster, hashing, update, client),
+    *(observe, cluster, hashing, update, client),
     *(wire, wire_bodies, wire_idle),
     footprint,
 )

@@ -129,7 +129,7 @@ class OnTop:
     row: Row
     below: str
     word: str
-    target: float
+    target: float | None
     unit: str = AWAITS
     notes: tuple[str, ...] = ()
 

@@ -1,0 +1,110 @@
+"""What does it cost to be watched? The same pipeline with and without somebody who listens, in one race.
+
+The pipeline that nobody listens to lies below the others and is taken off: the target is what comes on top of it, in
+microseconds. A function behind six policies, one of them a cluster; and a GET of an httpx client's transport, whose
+upstream is a coroutine that answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .floors import work
+from .rows import AWAITS, MICROSECONDS, OnTop, Row, Subject
+from .stack import six_policies
+
+__all__ = ["ROWS"]
+
+UNWATCHED = "nobody listens"
+
+
+@Subject.of(UNWATCHED)
+def unwatched() -> Callable[[], Any]:
+    return six_policies()(work)
+
+
+@Subject.of(UNWATCHED)
+def unwatched_get() -> Callable[[], Any]:
+    return getting(lambda pipeline: None)
+
+
+def getting(attach: Callable[[Any], object]) -> Callable[[], Any]:
+    import httpx
+
+    from meshkit.httpx import AsyncMeshTransport
+
+    class Upstream(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200)
+
+    pipeline = six_policies()
+    attach(pipeline)
+    request = httpx.Request("GET", "http://shop.example/orders/7")
+    send = AsyncMeshTransport(pipeline, Upstream()).handle_async_request
+
+    async def get() -> None:
+        await send(request)
+
+    return get
+
+
+def with_metrics(pipeline: Any) -> None:
+    """What a scrape by Prometheus reads."""
+    from meshkit.observe import Metrics
+
+    Metrics().watch(pipeline, "shop")
+
+
+def with_records(**options: Any) -> Callable[[Any], None]:
+    def attach(pipeline: Any) -> None:
+        from meshkit.observe import Recorder
+
+        pipeline.listen(Recorder(**options))
+
+    return attach
+
+
+def with_spans(pipeline: Any) -> None:
+    """OpenTelemetry's API without its SDK: the tracer does nothing."""
+    from opentelemetry.trace import NoOpTracerProvider
+
+    from meshkit.observe import Tracing
+
+    pipeline.listen(Tracing(tracer_provider=NoOpTracerProvider()))
+
+
+def on_top(path: str, attach: Callable[[Any], object], target: float | None, *, door: bool) -> OnTop:
+    @Subject.of("meshkit")
+    def ours() -> Callable[[], Any]:
+        if door:
+            return getting(attach)
+        pipeline = six_policies()
+        attach(pipeline)
+        return pipeline(work)  # type: ignore[no-any-return]
+
+    row = Row(
+        group="observe",
+        path=f"{path}, {'httpx door' if door else 'a function'}",
+        unit=AWAITS,
+        ours=ours,
+        peers=(unwatched_get if door else unwatched,),
+    )
+    return OnTop(row=row, below=UNWATCHED, word="on top", unit=MICROSECONDS, target=target)
+
+
+SAMPLED = with_records(sample=0.01, errors=False, asked=False, seed=1)
+ERRORS = with_records()
+ALWAYS = with_records(always=True)
+
+ROWS = tuple(
+    on_top(path, attach, target, door=door)
+    for path, attach, target in (
+        ("Prometheus", with_metrics, 5.0),
+        ("records of 1 % of the calls", SAMPLED, 1.0),
+        ("records of failures", ERRORS, None),
+        ("records of all calls", ALWAYS, 25.0),
+        ("OpenTelemetry, a tracer that does nothing", with_spans, 3.0),
+    )
+    for door in (False, True)
+)
