@@ -203,8 +203,9 @@ class Pipeline:
         _fold(self)
 
     def tell(self, event: Any) -> None:
-        """Deliver one event to those who are told of every one."""
-        for listener in self.listeners:
+        """Deliver an event that is no call's: what somebody has changed by hand."""
+        asides = [partial(aside, self) for each in self.follows if (aside := getattr(each, "aside", None)) is not None]
+        for listener in (*self.listeners, *asides):
             try:
                 listener(event)
             except Exception as error:

@@ -58,7 +58,7 @@ EARLY = 1e-6
 class AsgiDoor:
     """One middleware's translation."""
 
-    __slots__ = ("_judge", "announces", "by_status", "client", "clients", "clock", "pipeline", "reserve")
+    __slots__ = ("_judge", "announces", "by_status", "client", "clients", "clock", "pipeline", "reserve", "translates")
 
     enforces_deadline = False
     takes_request = True
@@ -81,6 +81,8 @@ class AsgiDoor:
         """Whether the status of an answer says all there is to say."""
         self._judge = judge
         self.reserve = reserve
+        self.translates = False
+        """Whether errors of the app's own calls become answers of ours as well."""
 
     def address(self, call: Call, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
         exchange = call.request

@@ -98,13 +98,13 @@ class MeshMiddleware:
         self._deadlines = _names(deadline)
         self._most = float(most)
         self._refusals = Refusals(via)
-        self._translate = translate
         self._explain = None if explain is None else next(iter(_names([explain])))
         if rate_limit is not None and rate_limit not in PROFILES:
             fix = f"write one of {', '.join(map(repr, PROFILES))}, or None"
             raise ConfigError.of("MeshMiddleware", "rate_limit", rate_limit, fix)
         announced = Announced(pipeline.states if rate_limit else (), rate_limit or "draft-11")
         self._door = AsgiDoor(pipeline, Clients(trusted, forwarded), announced, judge, float(reserve))
+        self._door.translates = self._translate = translate
         check(self._door, pipeline.specs)
 
         async def serve(exchange: Any) -> None:

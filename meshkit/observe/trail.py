@@ -61,6 +61,9 @@ class Follows(Protocol):
         """
 
 
+    # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand.
+
+
 class Trail(list[Any]):
     """The events of one call that are not delivered yet; its forks write into the same one."""
 

@@ -1,0 +1,722 @@
+"""Log: what is said, at which level, how often; with the standard library's logger and with structlog's."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+from types import SimpleNamespace
+
+import anyio
+import httpx
+import pytest
+import structlog
+from structlog.testing import CapturingLoggerFactory, capture_logs
+
+from meshkit import (
+    CircuitBreaker,
+    Cluster,
+    ConfigError,
+    Constant,
+    Pipeline,
+    RateLimit,
+    Retry,
+    RoundRobin,
+    StateChanged,
+    Timeout,
+    Verdict,
+)
+from meshkit.asgi import MeshMiddleware
+from meshkit.call import Failure
+from meshkit.cluster import OutlierDetection
+from meshkit.errors import AttemptTimedOut, CircuitOpen, RateLimited
+from meshkit.httpx import MeshTransport
+from meshkit.observe import sparing
+from meshkit.observe.events import AttemptBegan, CallEnded
+from meshkit.observe.log import Log
+from meshkit.observe.sparing import Sparing
+from meshkit.observe.trail import Follows
+from meshkit.testing import ManualClock
+
+INFO, WARNING = logging.INFO, logging.WARNING
+RECORD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
+
+
+class Kept(logging.Handler):
+    """Keeps the records, and what they say."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+    @property
+    def lines(self):
+        return [(record.levelno, record.getMessage()) for record in self.records]
+
+    @property
+    def texts(self):
+        return [record.getMessage() for record in self.records]
+
+
+@pytest.fixture
+def kept():
+    logger = logging.getLogger("tests.observe.log")
+    logger.setLevel(INFO)
+    logger.propagate = False
+    logger.handlers = [handler := Kept()]
+    handler.logger = logger
+    return handler
+
+
+class Door:
+    def __init__(self, about):
+        self._about = about
+
+    def about(self, call):
+        assert call.request == "request"
+        return self._about
+
+
+CHARGE = {"kind": "function", "name": "charge"}
+GET = {"kind": "client", "method": "GET", "scheme": "https", "host": "shop", "port": None, "path": "/orders"}
+
+
+def follower(log, about=CHARGE, name="orders"):
+    return log.follow(SimpleNamespace(name=name) if isinstance(name, str) else name, call_of(about))
+
+
+def call_of(about):
+    return SimpleNamespace(door=Door(about), request="request", began_at=0.0)
+
+
+def ended(at=1.0, verdict=Verdict.FAILURE, attempts=1, *, error=None, status=None, began=None):
+    failure = None if verdict is Verdict.SUCCESS else Failure(error, status=status)
+    return CallEnded(at, at - 1.0 if began is None else began, verdict, attempts, failure)
+
+
+ORDERS = SimpleNamespace(name="orders")
+
+
+def state(log, at, before, after, *, policy="payments", endpoint=None, pipeline=ORDERS):
+    log.follow(pipeline, call_of(CHARGE))(StateChanged(at, policy, endpoint, before, after))
+
+
+# What is said.
+
+
+@pytest.mark.parametrize(
+    ("about", "event", "level", "line"),
+    [
+        (CHARGE, ended(error=ValueError("hush")), WARNING, "orders: charge failed after 1 attempt in 1 s: ValueError"),
+        (
+            GET,
+            ended(2.5, attempts=3, error=ConnectionRefusedError(111, "hush"), began=0.68),
+            WARNING,
+            "orders: GET https://shop/orders failed after 3 attempts in 1.82 s: connection refused",
+        ),
+        (
+            {**GET, "port": 8443, "host": "::1", "path": "/users/ann@example.com/x?y"},
+            ended(status=502),
+            WARNING,
+            "orders: GET https://[::1]:8443/users/*/x failed after 1 attempt in 1 s: status 502",
+        ),
+        (
+            {"kind": "server", "method": "POST", "path": "/o/77", "route": "/o/{id}", "type": "http", "status": 500},
+            ended(error=KeyError("hush"), status=500),
+            WARNING,
+            "orders: POST /o/{id} failed after 1 attempt in 1 s: status 500",
+        ),
+        (
+            GET,
+            ended(verdict=Verdict.OVERLOADED, status=429),
+            WARNING,
+            "orders: GET https://shop/orders met an overloaded upstream after 1 attempt in 1 s: status 429",
+        ),
+        (
+            CHARGE,
+            ended(attempts=2, error=AttemptTimedOut("took longer than 2 s", policy="Timeout")),
+            WARNING,
+            "orders: charge timed out after 2 attempts in 1 s: took longer than 2 s",
+        ),
+        (
+            CHARGE,
+            ended(
+                1.0,
+                Verdict.IGNORED,
+                0,
+                error=CircuitOpen("open after %d failures", 5, policy="payments", retry_after=3.2),
+                began=1.0,
+            ),
+            INFO,
+            "orders: charge was rejected in 0 s, not sent: payments: open after 5 failures; next probe in 3.2 s",
+        ),
+    ],
+)
+def test_a_failed_call_is_a_line(kept, about, event, level, line):
+    follower(Log(kept.logger), about)(event)
+    assert kept.lines == [(level, line)]
+
+
+def test_nothing_is_kept_of_a_request_that_is_over(kept):
+    following = follower(Log(kept.logger))
+    following(ended(verdict=Verdict.SUCCESS))
+    assert following.request is None
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (ended(verdict=Verdict.SUCCESS), "orders: charge succeeded after 1 attempt in 1 s"),
+        (
+            ended(verdict=Verdict.IGNORED, error=KeyboardInterrupt()),
+            "orders: charge was cancelled after 1 attempt in 1 s",
+        ),
+        (
+            ended(verdict=Verdict.IGNORED, error=ValueError("hush")),
+            "orders: charge ended by no fault of the upstream's after 1 attempt in 1 s",
+        ),
+    ],
+)
+def test_any_other_only_where_all_are_wanted(kept, event, line):
+    follower(Log(kept.logger))(event)
+    follower(Log(kept.logger, calls="none"))(event)
+    assert kept.lines == []
+    follower(Log(kept.logger, calls="all"))(event)
+    assert kept.lines == [(INFO, line)]
+
+
+def test_where_all_are_wanted_none_is_kept_back(kept):
+    log = Log(kept.logger, calls="all", burst=1)
+    for _ in range(50):
+        follower(log)(ended(error=ValueError()))
+    assert len(kept.lines) == 50
+    assert log.suppressed == 0
+
+
+def test_none_means_states_only(kept):
+    log = Log(kept.logger, calls="none")
+    follower(log)(ended(error=ValueError()))
+    state(log, 0.0, "closed", "open")
+    assert kept.texts == ["orders, payments: circuit opened"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "level", "line"),
+    [
+        ("closed", "open", WARNING, "orders, payments, 10.0.0.7:80: circuit opened"),
+        ("closed", "isolated", WARNING, "orders, payments, 10.0.0.7:80: circuit isolated"),
+        ("half-open", "closed", INFO, "orders, payments, 10.0.0.7:80: circuit closed again"),
+        ("in", "ejected", WARNING, "orders, payments, 10.0.0.7:80: endpoint ejected"),
+        ("in", "out", WARNING, "orders, payments, 10.0.0.7:80: endpoint out of the balance"),
+        ("out", "in", INFO, "orders, payments, 10.0.0.7:80: endpoint back in the balance"),
+    ],
+)
+def test_a_change_of_state_is_a_line(kept, before, after, level, line):
+    state(Log(kept.logger), 0.0, before, after, endpoint="10.0.0.7:80")
+    assert kept.lines == [(level, line)]
+
+
+def test_half_open_is_no_news_and_neither_is_open_after_it(kept):
+    log = Log(kept.logger)
+    for at in range(100):
+        state(log, 10.0 * at, "closed" if at == 0 else "half-open", "open")
+        state(log, 10.0 * at + 9, "open", "half-open")
+    state(log, 1000.0, "half-open", "closed")
+    assert kept.texts == ["orders, payments: circuit opened", "orders, payments: circuit closed again"]
+    assert log.suppressed == 0
+
+
+def test_what_happens_outside_any_call(kept):
+    Log(kept.logger).aside(ORDERS, StateChanged(0.0, "payments", None, "closed", "isolated"))
+    Log(kept.logger).aside(ORDERS, ended())
+    assert kept.texts == ["orders, payments: circuit isolated"]
+
+
+def test_names_and_hosts_cannot_begin_a_line(kept):
+    log = Log(kept.logger)
+    follower(log, {**GET, "method": "GET\nERROR", "path": "/a\r\nb\x1b[2J"}, name="or\nders")(ended(status=500))
+    state(log, 0.0, "closed", "open", policy="pay\nments", endpoint="ten\n")
+    assert len(kept.texts) == 2
+    assert all(text.isprintable() for text in kept.texts)
+
+
+# How often.
+
+
+@pytest.mark.parametrize(
+    ("instants", "said"),
+    [
+        ([0, 0, 0, 0], [0, 0, None, None]),
+        ([0, 0, 9.9, 10], [0, 0, None, 1]),
+        ([0, 0, 5, 10, 15, 20], [0, 0, None, 1, None, 1]),
+        ([0, 0, 1, 2, 3, 1000, 1000, 1000], [0, 0, None, None, None, 3, 0, None]),
+        ([0, 0, 10.000_000_000_1, 20], [0, 0, 0, 0]),
+        ([5, 5, 4, 5.5, 14, 15], [0, 0, None, None, None, 3]),  # a neighbour was quicker: nothing is gained by it
+        ([1e9, 1e9, 5, 5, 15], [0, 0, None, None, 2]),  # another clock
+    ],
+)
+def test_some_lines_at_once_then_one_in_ten_seconds(instants, said):
+    lines = Sparing(10.0, 2)
+    assert [lines.allowed((1, "x"), ended(at)) for at in instants] == said
+    assert lines.kept_back == said.count(None)
+
+
+@pytest.mark.parametrize("every", [0.1, 0.3, 1.0, 7.0])
+def test_over_a_long_time_it_is_the_rate(every):
+    lines = Sparing(every, 3)
+    said = sum(lines.allowed((1,), ended(0.01 * at)) is not None for at in range(10_001))
+    assert said == pytest.approx(3 + 100 / every, abs=1)
+
+
+def test_what_was_kept_back_is_told_with_the_next_line(kept):
+    log = Log(kept.logger, every=10.0, burst=1)
+    for at in (0.0, 1.0, 2.0, 3.0, 10.0, 20.0):
+        follower(log, GET, ORDERS)(ended(at, status=500))
+    line = "orders: GET https://shop/orders failed after 1 attempt in 1 s: status 500"
+    assert kept.texts == [line, f"{line} (and 3 more like it)", line]
+    assert [record.meshkit_suppressed for record in kept.records] == [0, 3, 0]
+    assert log.suppressed == 3
+
+
+def test_each_kind_has_its_own(kept):
+    log = Log(kept.logger, burst=1)
+    other = SimpleNamespace(name="other")
+    for _ in range(3):
+        follower(log, GET, ORDERS)(ended(status=500))
+        follower(log, GET, ORDERS)(ended(status=502))
+        follower(log, {**GET, "host": "bank"}, ORDERS)(ended(status=500))
+        follower(log, GET, other)(ended(status=500))
+        follower(log, GET, ORDERS)(ended(error=OSError()))
+        follower(log, GET, ORDERS)(ended(error=CircuitOpen(policy="a", endpoint="1")))
+        follower(log, GET, ORDERS)(ended(error=CircuitOpen(policy="a", endpoint="2")))
+        state(log, 1.0, "closed", "open", endpoint="1")
+        state(log, 1.0, "closed", "open", endpoint="2")
+    assert len(kept.texts) == len(set(kept.texts)) == 9
+
+
+def test_paths_and_texts_make_no_kinds_of_their_own(kept):
+    log = Log(kept.logger, burst=2)
+    for number in range(100):
+        server = {"kind": "server", "method": "GET", "path": f"/{number}", "type": "http"}
+        follower(log, server, ORDERS)(ended(error=ValueError(f"number {number}")))
+    assert len(kept.texts) == 2
+    assert log.suppressed == 98
+
+
+def test_a_circuit_that_flaps_does_not_fill_the_disk(kept):
+    log = Log(kept.logger, every=10.0, burst=4)
+    for at in range(1000):
+        state(log, at / 100, "closed", "open")
+        state(log, at / 100, "open", "closed")
+    assert len(kept.texts) == 4
+    assert log.suppressed == 1996
+
+
+def test_the_log_ends_with_the_state_it_is_in(kept):
+    """Two flaps use up the tokens; then it opens for good, and nothing but calls is told of it any more."""
+    log = Log(kept.logger, every=10.0, burst=4)
+    for at in (0.0, 1.0):
+        state(log, at, "closed", "open")
+        state(log, at, "open", "closed")
+    state(log, 2.0, "closed", "open")
+    assert kept.texts[-1] == "orders, payments: circuit closed again"
+    for at in (3.0, 9.0):
+        follower(log, CHARGE, ORDERS)(ended(at, Verdict.SUCCESS))
+    assert len(kept.texts) == 4
+    for at in (10.0, 11.0, 100.0):
+        follower(log, CHARGE, ORDERS)(ended(at, Verdict.SUCCESS))
+    assert kept.texts[4:] == ["orders, payments: circuit opened"]
+
+
+def test_what_has_come_back_to_what_was_said_is_not_said_again(kept):
+    log = Log(kept.logger, every=10.0, burst=1)
+    state(log, 0.0, "closed", "open")
+    state(log, 1.0, "open", "closed")
+    state(log, 2.0, "closed", "open")
+    follower(log, CHARGE, ORDERS)(ended(50.0, Verdict.SUCCESS))
+    assert kept.texts == ["orders, payments: circuit opened"]
+    state(log, 60.0, "half-open", "closed")
+    assert kept.texts[1:] == ["orders, payments: circuit closed again (and 2 more like it)"]
+
+
+def test_what_was_kept_back_is_not_said_when_it_is_no_longer_so(kept):
+    log = Log(kept.logger, every=10.0, burst=1)
+    state(log, 0.0, "closed", "open")
+    state(log, 1.0, "open", "closed")
+    state(log, 20.0, "closed", "open")
+    follower(log, CHARGE, ORDERS)(ended(50.0, Verdict.SUCCESS))
+    assert kept.texts == ["orders, payments: circuit opened", "orders, payments: circuit opened (and 1 more like it)"]
+
+
+def test_each_state_that_was_kept_back_has_its_turn(kept):
+    log = Log(kept.logger, every=10.0, burst=1)
+    for endpoint in "ab":
+        state(log, 0.0, "closed", "open", endpoint=endpoint)
+        for _ in range(3):
+            state(log, 1.0, "open", "closed", endpoint=endpoint)
+    for at in (11.0, 12.0, 13.0):
+        follower(log, CHARGE, ORDERS)(ended(at, Verdict.SUCCESS))
+    assert kept.texts[2:] == [
+        f"orders, payments, {endpoint}: circuit closed again (and 2 more like it)" for endpoint in "ab"
+    ]
+
+
+def test_another_pipelines_calls_say_nothing_of_it(kept):
+    log = Log(kept.logger, every=10.0, burst=1)
+    state(log, 0.0, "closed", "open")
+    state(log, 1.0, "open", "closed")
+    follower(log, CHARGE, SimpleNamespace(name="other"))(ended(50.0, Verdict.SUCCESS))
+    assert len(kept.texts) == 1
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(sparing, "MOST", 100)
+    lines = Sparing(10.0, 1)
+    for number in range(1000):
+        for after in ("open", "closed"):
+            lines.allowed(("mine", number), StateChanged(0.0, "p", number, "?", after))
+    assert len(lines._lines) == 100
+    assert len(lines._unsaid["mine"]) == 100
+    for number in range(1000):
+        lines.allowed(("other", number), ended())
+        lines.allowed(("other", 0), ended())  # the one that is asked for is not forgotten
+    assert lines.allowed(("other", 0), ended(100.0)) == 1000
+    assert "mine" not in lines._unsaid
+    assert lines.due("mine", 100.0) is None
+
+
+# The standard library.
+
+
+def test_the_fields_of_a_call(kept):
+    following = follower(Log(kept.logger), GET)
+    following(AttemptBegan(0.0, 1, 1, "10.0.0.7:80", "shop"))
+    following(ended(attempts=1, status=503))
+    (record,) = kept.records
+    assert record.name == "tests.observe.log"
+    assert {name: value for name, value in vars(record).items() if name not in RECORD} == {
+        "meshkit_event": "call failed",
+        "meshkit_pipeline": "orders",
+        "meshkit_policy": None,
+        "meshkit_endpoint": "10.0.0.7:80",
+        "meshkit_call": "GET https://shop/orders",
+        "meshkit_outcome": "failure",
+        "meshkit_attempts": 1,
+        "meshkit_duration": 1.0,
+        "meshkit_error": None,
+        "meshkit_status": 503,
+        "meshkit_cause": "status 503",
+        "meshkit_suppressed": 0,
+    }
+
+
+def test_the_fields_of_a_state(kept):
+    state(Log(kept.logger), 0.0, "closed", "open", endpoint="10.0.0.7:80")
+    (record,) = kept.records
+    assert {name: value for name, value in vars(record).items() if name not in RECORD} == {
+        "meshkit_event": "circuit opened",
+        "meshkit_pipeline": "orders",
+        "meshkit_policy": "payments",
+        "meshkit_endpoint": "10.0.0.7:80",
+        "meshkit_before": "closed",
+        "meshkit_after": "open",
+        "meshkit_suppressed": 0,
+    }
+
+
+def test_who_refused_is_said_by_the_error(kept):
+    following = follower(Log(kept.logger))
+    following(AttemptBegan(0.0, 1, 1, "elsewhere", "shop"))
+    following(ended(error=CircuitOpen("open", policy="payments", endpoint="10.0.0.7:80")))
+    (record,) = kept.records
+    assert (record.meshkit_policy, record.meshkit_endpoint) == ("payments", "10.0.0.7:80")
+    assert record.meshkit_error == "CircuitOpen"
+
+
+def test_a_trace_is_told_and_nothing_of_the_records_is_taken(kept, monkeypatch):
+    class Own(logging.LogRecord):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.tenant = "ours"
+
+    monkeypatch.setattr(logging, "_logRecordFactory", Own)
+    more = {"trace_id": "abc", "name": "x", "message": "x", "args": "x", "tenant": "x", "meshkit_event": "x", 7: 8}
+    follower(Log(kept.logger, trace=lambda: more))(ended(error=ValueError()))
+    (record,) = kept.records
+    assert (record.trace_id, record.name, record.tenant) == ("abc", "tests.observe.log", "ours")
+    assert (record.meshkit_name, record.meshkit_tenant, record.meshkit_event) == ("x", "x", "call failed")
+    assert record.getMessage().startswith("orders: charge failed")
+
+
+def test_a_trace_that_cannot_be_had_costs_no_line(kept):
+    def trace():
+        raise RuntimeError("hush")
+
+    follower(Log(kept.logger, trace=trace))(ended(error=ValueError()))
+    follower(Log(kept.logger, trace=lambda: None))(ended(error=ValueError()))
+    first, second = kept.records
+    assert first.meshkit_trace_failed == "RuntimeError"
+    assert not hasattr(second, "meshkit_trace_failed")
+
+
+def test_it_is_the_logger_of_meshkit_if_left_out(caplog):
+    with caplog.at_level(INFO, "meshkit"):
+        follower(Log())(ended(error=ValueError()))
+    assert [record.name for record in caplog.records] == ["meshkit"]
+
+
+def test_whose_logger_is_silent_is_not_followed(kept):
+    log = Log(kept.logger, burst=1)
+    kept.logger.setLevel(logging.ERROR)
+    assert log.follow(ORDERS, call_of(CHARGE)) is None
+    kept.logger.setLevel(WARNING)
+    state(log, 0.0, "open", "closed")
+    follower(log)(ended(error=RateLimited("no")))
+    assert kept.texts == []
+    assert log.suppressed == 0  # what is not wanted takes no token
+    state(log, 0.0, "closed", "open")
+    assert kept.texts == ["orders, payments: circuit opened"]
+
+
+def test_an_adapter_is_a_logger(kept):
+    follower(Log(logging.LoggerAdapter(kept.logger, {})))(ended(error=ValueError()))
+    assert len(kept.records) == 1
+
+
+# structlog.
+
+
+def test_structlog_is_given_an_event_and_key_values():
+    with capture_logs() as logs:
+        log = Log(structlog.get_logger())
+        state(log, 0.0, "closed", "open")
+        state(log, 0.0, "half-open", "closed")
+        follower(log)(ended(error=ValueError("hush")))
+    assert [(each["event"], each["log_level"]) for each in logs] == [
+        ("circuit opened", "warning"),
+        ("circuit closed again", "info"),
+        ("call failed", "warning"),
+    ]
+    assert logs[0]["meshkit_policy"] == "payments"
+    assert (logs[2]["meshkit_call"], logs[2]["meshkit_error"]) == ("charge", "ValueError")
+    assert "hush" not in repr(logs)
+
+
+def test_what_was_bound_to_it_stays():
+    with capture_logs() as logs:
+        follower(Log(structlog.get_logger().bind(service="shop")))(ended(error=ValueError()))
+    assert logs[0]["service"] == "shop"
+
+
+def test_a_trace_does_not_stand_in_structlogs_way():
+    with capture_logs() as logs:
+        log = Log(structlog.get_logger(), trace=lambda: {"trace_id": "abc", "event": "x", "self": 1})
+        follower(log)(ended(error=ValueError()))
+    assert logs[0]["event"] == "call failed"
+    assert (logs[0]["trace_id"], logs[0]["meshkit_event"], logs[0]["meshkit_self"]) == ("abc", "call failed", 1)
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [structlog.make_filtering_bound_logger(WARNING), structlog.stdlib.BoundLogger, structlog.BoundLogger],
+    ids=["filtering", "stdlib", "generic"],
+)
+def test_structlogs_levels_are_asked_first(kept, wrapper):
+    kept.logger.setLevel(WARNING)
+    factory = CapturingLoggerFactory()
+    silent = wrapper is not structlog.BoundLogger  # which knows no levels
+    inner = kept.logger if wrapper is structlog.stdlib.BoundLogger else factory()
+    log = Log(structlog.wrap_logger(inner, wrapper_class=wrapper, processors=[structlog.stdlib.render_to_log_kwargs]))
+    asked = []
+    following = log.follow(ORDERS, SimpleNamespace(door=SimpleNamespace(about=asked.append), request=None))
+    with suppress(AttributeError):
+        following(ended(error=RateLimited("no")))
+    assert asked == ([] if silent else [following])
+    state(log, 0.0, "closed", "open")
+    said = kept.texts or [call.args[0] if call.args else call.kwargs["msg"] for call in factory.logger.calls]
+    assert said == ["circuit opened"]
+
+
+def test_structlog_is_loaded_by_those_who_give_it():
+    """In a new interpreter, for this one has it."""
+    import subprocess
+
+    code = "import meshkit.observe.log as l, sys; l.Log(); print('structlog' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "False\n"
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"every": 0}, "Log: every=0: give seconds"),
+        ({"every": True}, "every=True"),
+        ({"every": float("inf")}, "every=inf"),
+        ({"every": float("nan")}, "every=nan"),
+        ({"every": "1"}, "every='1'"),
+        ({"burst": 0}, "burst=0"),
+        ({"burst": 1.5}, "burst=1.5"),
+        ({"burst": True}, "burst=True"),
+        ({"calls": "some"}, "write one of 'failures', 'all', 'none'"),
+        ({"calls": []}, "calls=[]"),
+        ({"trace": "id"}, "trace='id'"),
+        ({"trace": anyio.sleep}, "a plain function"),
+        ({"logger": "payments"}, "logging.getLogger"),
+        ({"logger": logging.Logger}, "logging.getLogger"),
+        ({"logger": structlog.wrap_logger(None, wrapper_class=structlog.stdlib.AsyncBoundLogger)}, "cannot await"),
+    ],
+)
+def test_what_cannot_be(options, said):
+    with pytest.raises(ConfigError) as raised:
+        Log(**options)
+    assert said in str(raised.value)
+
+
+# With pipelines.
+
+
+def test_it_is_one_who_follows():
+    assert isinstance(Log(), Follows)
+
+
+def test_a_breaker_opens_and_closes(kept):
+    clock = ManualClock()
+    payments = Pipeline(
+        Retry(ConnectionError, backoff=Constant(0.0)),
+        CircuitBreaker(name="payments", failures=3, cooldown=10.0),
+        clock=clock,
+        name="orders",
+    )
+    stop = payments.listen(Log(kept.logger, every=1.0, burst=1))
+    well = False
+
+    @payments
+    def charge(card):
+        if not well:
+            raise ConnectionError("hush")
+
+    for _ in range(5):
+        with suppress(ConnectionError, CircuitOpen):
+            charge("4111")
+    clock.advance(10.1)
+    well = True
+    charge("4111")
+    stop()
+    name = "test_a_breaker_opens_and_closes.charge"
+    assert kept.lines == [
+        (WARNING, "orders, payments: circuit opened"),
+        (WARNING, f"orders: {name} failed after 3 attempts in 0 s: ConnectionError"),
+        (INFO, f"orders: {name} was rejected in 0 s, not sent: payments: open after 3 failures; next probe in 10 s"),
+        (INFO, "orders, payments: circuit closed again"),
+    ]
+    assert payments.failed_listeners == 0
+
+
+def test_an_endpoint_is_ejected_and_returns(kept):
+    clock = ManualClock()
+    outliers = OutlierDetection(consecutive_5xx=1, base_ejection_time=30.0)
+    servers = Cluster("stock", ["10.0.0.7:80", "10.0.0.8:80"], balancer=RoundRobin(), outliers=outliers)
+    stock = Pipeline(servers, clock=clock, seed=1)
+    stock.listen(Log(kept.logger))
+
+    @stock
+    def ask(article, endpoint=None):
+        if str(endpoint) == "10.0.0.7:80" and clock() < 20.0:
+            raise ConnectionError("hush")
+
+    for _ in range(60):
+        with suppress(ConnectionError):
+            ask("apples")
+        clock.advance(1.0)
+    assert sorted(kept.texts) == [
+        "OutlierDetection, 10.0.0.7:80: endpoint ejected",
+        "stock, 10.0.0.7:80: endpoint back in the balance",
+        "stock, 10.0.0.7:80: endpoint out of the balance",
+        "test_an_endpoint_is_ejected_and_returns.ask failed after 1 attempt in 0 s: ConnectionError",
+    ]
+    failed = next(record for record in kept.records if record.meshkit_event == "call failed")
+    assert failed.meshkit_endpoint == "10.0.0.7:80"
+
+
+def test_a_logger_that_raises_harms_no_call(kept):
+    class Broken(logging.Handler):
+        def handle(self, record):
+            raise OSError("no space left on device")
+
+    kept.logger.addHandler(Broken())
+    orders = Pipeline(Retry(ConnectionError, attempts=1))
+    orders.listen(Log(kept.logger))
+
+    def charge():
+        raise ValueError("no such card")
+
+    with pytest.raises(ValueError, match="no such card"):
+        orders.call(charge)
+    assert orders.failed_listeners == 1
+
+
+CANARY = "c4n4ry"
+FIELDS = {"authorization": CANARY, "cookie": f"s={CANARY}", "x-token": CANARY, "user-agent": CANARY, "referer": CANARY}
+
+
+def told(kept):
+    formatter = logging.Formatter()
+    return "".join(formatter.format(record) + repr(vars(record)) for record in kept.records)
+
+
+def test_nothing_of_a_clients_request_but_where_it_went(kept):
+    def upstream(request):
+        if request.url.path == "/down":
+            raise httpx.ConnectError(f"{CANARY} {request.url}")
+        return httpx.Response(500, text=CANARY, headers={"set-cookie": CANARY, "x-error": CANARY})
+
+    shop = Pipeline(Timeout(2.0), RateLimit("2/min", key="header:x-token"), name="shop")
+    shop.listen(Log(kept.logger))
+    with httpx.Client(transport=MeshTransport(shop, httpx.MockTransport(upstream)), headers=FIELDS) as client:
+        for path in ("down", "up", "limited"):
+            with suppress(httpx.TransportError):
+                client.post(f"http://{CANARY}:{CANARY}@shop/{path}?token={CANARY}#{CANARY}", content=CANARY)
+    assert [record.meshkit_call for record in kept.records] == [
+        "POST http://shop/down",
+        "POST http://shop/up",
+        "POST http://shop/limited",
+    ]
+    assert CANARY not in told(kept)
+
+
+async def test_nothing_of_a_servers_request_either(kept):
+    async def app(scope, receive, send):
+        while (await receive()).get("more_body"):
+            pass
+        raise ValueError(CANARY)
+
+    api = Pipeline(RateLimit("2/min", key="header:x-token"), Timeout(2.0), name="api")
+    api.listen(Log(kept.logger))
+    transport = httpx.ASGITransport(MeshMiddleware(app, api), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=FIELDS) as client:
+        for _ in range(3):
+            await client.post(f"/orders?token={CANARY}", content=CANARY)
+    assert [record.meshkit_event for record in kept.records] == ["call failed", "call failed", "call rejected"]
+    assert {record.meshkit_call for record in kept.records} == {"POST /orders"}
+    assert CANARY not in told(kept)
+
+
+def test_nothing_of_a_functions_arguments(kept):
+    orders = Pipeline(RateLimit("1/min", key="card"))
+    orders.listen(Log(kept.logger, calls="all"))
+
+    @orders
+    def charge(card, amount):
+        raise ValueError(card)
+
+    for _ in range(2):
+        with suppress(ValueError, RateLimited):
+            charge(CANARY, amount=CANARY)
+    assert [record.meshkit_event for record in kept.records] == ["call failed", "call rejected"]
+    assert CANARY not in told(kept)
