@@ -28,6 +28,7 @@ def fork(call: Call) -> Call:
     if call.events is not None:
         twin.events = call.events
         twin.cluster = call.cluster
+        twin.number = 0
     twin.scope = call.scope
     twin.origin = call
     twin.verdict = Verdict.IGNORED

@@ -128,7 +128,7 @@ def _is_valid(name: bytes, value: bytes) -> bool:
 
 
 def _is_state(value: bytes) -> bool:
-    keys = set()
+    keys: set[bytes] = set()
     for each in value.split(b","):
         member = each.strip(b" \t")
         if not member:

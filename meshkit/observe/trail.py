@@ -67,7 +67,7 @@ class Follows(Protocol):
 class Trail(list[Any]):
     """The events of one call that are not delivered yet; its forks write into the same one."""
 
-    __slots__ = ("detailed", "followers", "over", "sent")
+    __slots__ = ("detailed", "followers", "over", "sending", "sent")
 
     def __init__(self, followers: tuple[Follower, ...] = ()) -> None:
         self.followers = followers
@@ -76,5 +76,7 @@ class Trail(list[Any]):
             self.detailed = self.detailed or follower.detailed
         self.sent = 0
         """How many attempts have begun."""
+        self.sending: set[int] = set()
+        """Of which of them the followers were told as they left."""
         self.over = False
         """Whether it was told that the call has ended."""

@@ -35,6 +35,7 @@ def begun(tree: Any, call: Call) -> Section:
         return tree.root  # type: ignore[no-any-return]
     call.events = Trail(followers)
     call.cluster = ""
+    call.number = 0
     followed = getattr(call.door, "followed", None)
     if followed is not None:
         followed(call)
@@ -82,12 +83,18 @@ def hand(tree: Any, listener: Any, written: list[Any]) -> None:
 
 
 def sending(tree: Any, call: Call) -> Fields:
-    """An attempt is about to be sent: what its followers want sent along."""
+    """Something is about to be sent: what its followers want sent along, if it is an attempt of this call, and not what
+    a middleware or a race does in its place.
+    """
     fields: Fields = []
-    for follower in call.events.followers:
+    events, number = call.events, call.number
+    if number in events.sending or not number:
+        return fields
+    for follower in events.followers:
         if follower.sending is not None:
+            events.sending.add(number)
             try:
-                fields += follower.sending(call, call.number)
+                fields += follower.sending(call, number)
             except Exception as error:
                 tree.lost(error)
     return fields
@@ -116,8 +123,8 @@ def answering(tree: Any, call: Call, status: int) -> Fields:
 
 
 def left(tree: Any, events: Any) -> None:
-    """The caller gets control back."""
-    for follower in events.followers:
+    """The caller gets control back. Whoever came last goes first: what it has set is taken back in order."""
+    for follower in reversed(events.followers):
         if follower.left is not None:
             try:
                 follower.left()
