@@ -13,6 +13,7 @@ from rich.console import Console
 from .report import write
 from .scenes import SCENES, Scene
 from .table import played
+from .why import asked
 
 
 def options() -> argparse.Namespace:
@@ -40,6 +41,7 @@ def within(least: float, most: float) -> Callable[[str], float]:
 async def play(scenes: list[Scene], console: Console) -> None:
     for scene in scenes:
         await played(scene, console)
+    await asked(console)
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ slow       after 80 ms at the least, with a Pareto tail: one in a hundred takes 
 failing    after about 5 ms, but 503 at once for `BURST` seconds out of every `PERIOD`
 dying      after about 5 ms; its process is killed and started again from outside
 quota      after about 5 ms, but 429 at once above `QUOTA` requests per second, with bursts of `QUOTA_BURST`
+broken     503 after about 5 ms
 =========  =============================================================================================
 
 It ends when its standard input does, so it cannot outlive the program that started it.
@@ -61,7 +62,10 @@ def temper(kind: str) -> Temper:
         allowance -= 1
         return brisk(dice), 200
 
-    tempers: dict[str, Temper] = {"slow": slow, "failing": failing, "quota": quota}
+    def broken(elapsed: float) -> tuple[float, int]:
+        return brisk(dice), 503
+
+    tempers: dict[str, Temper] = {"slow": slow, "failing": failing, "quota": quota, "broken": broken}
     return tempers.get(kind, lambda elapsed: (brisk(dice), 200))
 
 

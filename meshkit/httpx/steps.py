@@ -36,6 +36,8 @@ STEPS = {
 def traced(extensions: Any, call: Call, clock: Callable[[], float], *, awaits: bool) -> dict[str, Any]:
     """The extensions of an attempt's request, with one that writes its steps down."""
     events, number = call.events, call.number
+    if not number:
+        return extensions  # type: ignore[no-any-return]  # no attempt, but what a middleware or a race does
     given = extensions.get("trace")
     began: dict[str, float] = {}
 

@@ -223,14 +223,14 @@ class Bounded:
 
 @attrs.define(unsafe_hash=True)
 class Picked:
-    """A cluster picked an endpoint. ``candidates`` are the first few of those it has, the one picked among them, each
+    """A cluster picked an endpoint. ``candidates`` are the first few endpoints it has, the one picked among them, each
     with what its load measure knew; ``of`` is how many there are.
     """
 
     at: float
     policy: str
     endpoint: Any
-    candidates: tuple[tuple[str, Mapping[str, Any]], ...]
+    candidates: tuple[tuple[Any, Mapping[str, Any]], ...]
     of: int
 
 

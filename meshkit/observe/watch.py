@@ -39,18 +39,24 @@ Enter = Callable[[Call, float], Any]
 Exit = Callable[[Call, float, float, Verdict], None]
 
 
-def _numbers(state: Any, call: Call, now: float) -> Mapping[str, Any]:
-    """What a policy says its decision about this call rests on."""
-    try:
-        state = getattr(state, "admission", state)  # a cluster as a gate
-        asked = getattr(state, "numbers", None)
-        if asked is not None:
+def _asker(state: Any) -> Callable[[Call, float], Mapping[str, Any]]:
+    """What asks a policy what its decision about this call rests on. No call is lost to a policy that fails there."""
+    state = getattr(state, "admission", state)  # a cluster as a gate
+    asked = getattr(state, "numbers", None)
+    shown = getattr(state, "snapshot", None)
+    if asked is None and shown is not None:
+        asked = lambda call, now: shown(now)  # noqa: E731  # a name for it would be no better
+    elif asked is None:
+        asked = lambda call, now: {}  # noqa: E731
+
+    def numbers(call: Call, now: float) -> Mapping[str, Any]:
+        try:
             return asked(call, now)  # type: ignore[no-any-return]
-        shown = getattr(state, "snapshot", None)
-        return {} if shown is None else shown(now)
-    except Exception as error:  # of somebody's policy: no call is lost to being watched
-        survive(error)
-        return {}
+        except Exception as error:
+            survive(error)
+            return {}
+
+    return numbers
 
 
 def watch(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | None) -> tuple[Any, Any]:
@@ -60,6 +66,7 @@ def watch(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | None) -> 
 
 def _gate(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | None]:
     name = named(state)
+    numbers = _asker(state)
     if hasattr(state, "would_reject"):
         enter = _on_trial(state, enter)
     elif hasattr(state, "injected"):
@@ -74,13 +81,13 @@ def _gate(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | No
         try:
             answer = enter(call, now)
         except Rejected as reason:
-            known = _numbers(state, call, now) if events.detailed else None
+            known = numbers(call, now) if events.detailed else None
             events.append(RejectedCall(now, name, call.endpoint, reason, known))
             raise
         if events.detailed and answer is not PASS and answer.__class__ is not Section:
             queued = answer.__class__ is Waiter
             wait = answer if answer and not queued else 0.0
-            events.append(Passed(now, name, call.endpoint, _numbers(state, call, now), wait, queued))
+            events.append(Passed(now, name, call.endpoint, numbers(call, now), wait, queued))
         return answer
 
     return watching_enter, exit
@@ -156,28 +163,32 @@ def _pick(state: Any, pick: Enter, exit: None) -> tuple[Enter, None]:
     return watching_pick, None
 
 
-def _candidates(members: Any, picked: Any, now: float) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+def _candidates(members: Any, picked: Any, now: float) -> tuple[tuple[Any, Mapping[str, Any]], ...]:
     """The first few members, the one picked in any case, each with what its load measure knows."""
     few = [*members[:MANY]]
     if picked is not None and not any(member.endpoint is picked for member in few):
         few[-1:] = [member for member in members if member.endpoint is picked]
     found = []
     for member in few:
-        load = member.load
         known = {"up": member.up}
-        if load is not None and hasattr(load, "snapshot"):
-            known |= load.snapshot(now)
-        found.append((str(member.endpoint), known))
+        shown = getattr(member.load, "snapshot", None)
+        if shown is not None:
+            try:
+                known.update(shown(now))
+            except Exception as error:  # of somebody's measure
+                survive(error)
+        found.append((member.endpoint, known))
     return tuple(found)
 
 
 def _again(state: Any, again: Callable[..., float | None], exit: None) -> tuple[Callable[..., float | None], None]:
     name = named(state)
+    numbers = _asker(state)
 
     def watching_again(call: Call, now: float, verdict: Verdict) -> float | None:
         wait = again(call, now, verdict)
         if call.events is not None:
-            known = _numbers(state, call, now)
+            known = numbers(call, now)
             if wait is None:
                 call.events.append(GaveUp(now, name, call.attempt, call.stopped or "", call.failure, known))
             else:

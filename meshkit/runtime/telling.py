@@ -51,6 +51,8 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
     if events is not None:
         if not events.over:
             events.over = True
+            if events and events[-1].at > now:  # a further attempt was refused after the answer had come
+                now = events[-1].at
             failure = None
             if verdict is not SUCCESS or error is not None:
                 failure = call.failure

@@ -11,6 +11,7 @@ import httpx
 import meshkit
 from meshkit import Cluster, Pipeline, RateLimit, RejectedCall
 from meshkit.httpx import AsyncMeshTransport, PoolTransport
+from meshkit.observe import Journal, Recorder
 
 from ..load import Side, Wire, offer, told
 from ..plot import Figure, Series, lines, numbers
@@ -45,9 +46,11 @@ class RateLimited:
         async with AsyncExitStack() as stack:
             first, second = await stack.enter_async_context(upstreams(["quota", "quota"]))
             wires = Wire(self.clock, PoolTransport), Wire(self.clock)
-            pipeline = Pipeline(RateLimit(f"{QUOTA:g}/s", burst=BURST, wait=WAIT), Cluster("quota", [first.url]))
+            limit = RateLimit(f"{QUOTA:g}/s", burst=BURST, wait=WAIT)
+            pipeline = Pipeline(limit, Cluster("quota", [first.url]), name="quota")
             self.stack = pipeline.explain()
             stack.callback(pipeline.listen(self._note, direct=True))
+            stack.callback(pipeline.listen(Recorder(to=Journal().write)))
             # No timeouts: on both sides calls stand in line for 100 connections as long as that takes.
             meshed = httpx.AsyncClient(transport=AsyncMeshTransport(pipeline, wires[0]), timeout=None)
             plain = httpx.AsyncClient(transport=wires[1], timeout=None)

@@ -1,0 +1,107 @@
+"""What can be asked at the command line? ``python -m meshkit why``: why did the last call fail?
+
+======================================  ==================================================
+``why``, ``why --last``                 the story of the last failed call
+``why --count 5``                       of the last five, the newest last
+``why --all``                           also of calls that did not fail, and were recorded
+``why --pipeline orders``               of that pipeline's calls
+``why --json``                          their records instead, one line of JSON each
+======================================  ==================================================
+
+It reads the journal that a `Recorder` has written: ``$MESHKIT_JOURNAL``, or ``.meshkit/calls.jsonl``. Told: exit status
+0. Nothing to tell, and why: 1, on standard error. What cannot be understood: 2. Needs typer: ``pip install
+meshkit[cli]``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter, deque
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+from .errors import ConfigError
+from .observe.journal import default_path, read
+from .observe.phrases import plain
+from .observe.story import tell
+
+try:
+    import typer
+except ImportError:
+    raise ConfigError("meshkit: the command line needs typer: pip install 'meshkit[cli]'") from None
+
+__all__ = ["app"]
+
+MOST = 1000
+"""Calls that are told of at once."""
+RECORDING = "pipeline.listen(Recorder(to=Journal().write)) has failed calls written down"
+
+app = typer.Typer(name="meshkit", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(no_args_is_help=True)
+def meshkit() -> None:
+    """The service mesh as a library: what its pipelines have written down."""
+
+
+@app.command()
+def why(
+    *,
+    last: Annotated[bool, typer.Option("--last", help="The last one only, which is the default.")] = False,
+    every: Annotated[bool, typer.Option("--all/--failed", help="All recorded calls, or those that failed.")] = False,
+    count: Annotated[int, typer.Option(min=1, max=MOST, help="How many of the last ones.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Their records, one line of JSON each.")] = False,
+    file: Annotated[Path | None, typer.Option(help="The journal: $MESHKIT_JOURNAL, or .meshkit/calls.jsonl.")] = None,
+    pipeline: Annotated[str | None, typer.Option(help="Calls of this pipeline only, by its name.")] = None,
+) -> None:
+    """Why did the last call fail?"""
+    path = default_path() if file is None else file
+    lines, shown = read(path), plain(str(path))
+    kept: deque[dict[str, Any]] = deque(maxlen=1 if last else count)
+    pipelines: Counter[str] = Counter()
+    of_it = 0
+    try:
+        for data in lines:
+            name = data.get("pipeline")
+            pipelines[name if isinstance(name, str) else ""] += 1
+            if pipeline is not None and name != pipeline:
+                continue
+            of_it += 1
+            if every or failed(data):
+                kept.append(data)
+    except FileNotFoundError:
+        stop(f"no journal at {shown}: {RECORDING}; --file says where else")
+    except OSError as error:
+        stop(f"{shown} cannot be read: {error.strerror}")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have what the terminal has not
+    if not kept:
+        what = "recorded" if every else "failed"
+        stop(f"no {what} call in {shown}: {nothing(pipelines, of_it, pipeline)}")
+    texts = [json.dumps(data).replace("\x7f", "\\u007f") if as_json else tell(data) for data in kept]
+    typer.echo(("\n" if as_json else "\n\n").join(texts))
+    if lines.skipped:
+        typer.echo(f"{shown}: what is no record was skipped, {lines.skipped} times", err=True)
+
+
+def failed(data: dict[str, Any]) -> bool:
+    """Whether the call has ended, and not in success."""
+    return data.get("outcome") is not None and data["outcome"] != "success"
+
+
+def nothing(pipelines: Counter[str], of_it: int, pipeline: str | None) -> str:
+    """Why there is nothing to tell."""
+    if not pipelines:
+        return f"it is empty; {RECORDING}"
+    if not of_it:
+        names = ", ".join(repr(plain(name)) for name, _ in pipelines.most_common(8))
+        return f"none of its {pipelines.total()} records is of a pipeline {plain(pipeline)!r}; there are {names}"
+    return f"{of_it} recorded, and none of them failed; --all tells those"
+
+
+def stop(reason: str) -> NoReturn:
+    """Say why there is no answer, and end."""
+    typer.echo(reason, err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,230 @@
+"""What Prometheus is given: by its own tool, by its own parsers, and over ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import math
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
+
+from meshkit import (
+    CircuitBreaker,
+    Cluster,
+    ConcurrencyLimit,
+    ConfigError,
+    Constant,
+    Endpoint,
+    Fallback,
+    FaultInjection,
+    Pipeline,
+    RateLimit,
+    Rejected,
+    Retry,
+    RoundRobin,
+    Shadow,
+)
+from meshkit.asgi import MeshMiddleware
+from meshkit.httpx import MeshTransport
+from meshkit.observe.events import Hedged
+from meshkit.observe.gauges import GAUGES
+from meshkit.observe.metrics import FAMILIES, Metrics
+from meshkit.observe.prometheus import MetricsApp, collector, exposition
+from meshkit.testing import ManualClock
+from meshkit.upstream import Pool
+
+from ..asgi.stand_ins import answering, ask, http, websocket
+from ..scripted import retry
+
+PROMTOOL = shutil.which("promtool")
+ALL = {**FAMILIES, **GAUGES}
+NASTY = 'a "quoted" \\ name\nof two lines, with ü and \ud800'
+
+
+@pytest.fixture
+def metrics():
+    """With samples in each family."""
+    metrics = Metrics(exemplar=lambda: {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"})
+    metrics.watch_pool(Pool(), "stock")
+    cluster = Cluster("stock", [Endpoint("10.0.0.1:80", name="ünder"), "10.0.0.2:80"], balancer=RoundRobin())
+    client = Pipeline(retry(), CircuitBreaker(failures=1), ConcurrencyLimit(5, queue=3), cluster, clock=ManualClock())
+    metrics.watch(client, NASTY)
+    answers = iter([httpx.ConnectError("no"), 503, 200])
+
+    def answer(request):
+        found = next(answers)
+        if isinstance(found, int):
+            return httpx.Response(found)
+        raise found
+
+    with httpx.Client(transport=MeshTransport(client, httpx.MockTransport(answer))) as asking:
+        for _ in range(3):
+            with suppress(Rejected, httpx.HTTPError):
+                asking.get("http://stock/")
+    around = Pipeline(
+        Fallback(value=1),
+        Shadow(RateLimit("1/hour", burst=1)),
+        FaultInjection(expires=60.0, abort=ConnectionError),
+        name="around",
+    )
+    metrics.watch(around)
+    for _ in range(2):
+        around.call(lambda: 1)
+    again = Pipeline(Retry(on=ConnectionError, attempts=2, backoff=Constant(0.0)), name="again")
+    metrics.watch(again)
+    with suppress(ConnectionError):
+        again.call(refused)
+    again.tell(Hedged(1.0, "Hedge", 2))
+    server = Pipeline(name="server")
+    metrics.watch(server)
+    asyncio.run(ask(MeshMiddleware(answering(503), server)))
+    return metrics
+
+
+def refused():
+    raise ConnectionError
+
+
+def families(metrics, openmetrics=False):
+    parse = openmetrics_families if openmetrics else text_string_to_metric_families
+    return {family.name: family for family in parse(exposition(metrics, openmetrics=openmetrics)[1].decode())}
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (the package prometheus has it)")
+def test_promtool_has_no_complaint(metrics):
+    missing = [name for name, shown in metrics.snapshot().items() if not shown["samples"]]
+    assert missing == []
+    _, body = exposition(metrics)
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=body, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (0, "", "")
+
+
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_both_forms_can_be_read_again(metrics, openmetrics):
+    content_type, body = exposition(metrics, openmetrics=openmetrics)
+    assert content_type.startswith("application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain")
+    assert body.endswith(b"# EOF\n") is openmetrics
+    found = families(metrics, openmetrics)
+    assert {name.removesuffix("_total") for name in ALL} == {name.removesuffix("_total") for name in found}
+    for name, shown in metrics.snapshot().items():
+        family = found[name.removesuffix("_total")]
+        assert family.type == shown["type"]
+        assert family.documentation == shown["help"]
+        labels = {frozenset(sample.labels) - {"le"} for sample in family.samples}
+        assert labels == {frozenset(ALL[name].labels)}
+        told = [sample for sample in family.samples if not sample.name.endswith(("_bucket", "_sum"))]
+        assert [sample.value for sample in told] == [each.get("value", each.get("count")) for each in shown["samples"]]
+
+
+def test_exemplars_are_in_openmetrics_only(metrics):
+    assert b"trace_id" not in exposition(metrics)[1]
+    shown = families(metrics, openmetrics=True)["http_server_request_duration_seconds"]
+    [exemplar] = [sample.exemplar for sample in shown.samples if sample.exemplar]
+    assert exemplar.labels == {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
+
+
+@settings(max_examples=25)
+@given(st.lists(st.floats(0.0, 40.0) | st.sampled_from([0.005, 0.25, 7.5, 10.0])))
+def test_a_histogram_against_a_naive_one(durations):
+    clock = ManualClock()
+    pipeline = Pipeline(clock=clock)
+    metrics = Metrics()
+    metrics.watch(pipeline)
+    spent = []
+
+    @pipeline
+    def takes(seconds):
+        began = clock()
+        clock.advance(seconds)
+        spent.append(clock() - began)
+
+    for seconds in durations:
+        takes(seconds)
+    family = families(metrics)["meshkit_call_duration_seconds"]
+    buckets = [
+        (float(sample.labels["le"]), sample.value) for sample in family.samples if sample.name.endswith("_bucket")
+    ]
+    if not durations:
+        assert buckets == []
+        return
+    assert buckets == [(bound, sum(each <= bound for each in spent)) for bound, _ in buckets]
+    assert buckets[-1] == (math.inf, len(durations))
+    [count] = [sample.value for sample in family.samples if sample.name.endswith("_count")]
+    [total] = [sample.value for sample in family.samples if sample.name.endswith("_sum")]
+    assert (count, total) == (len(durations), pytest.approx(sum(spent)))
+
+
+def test_a_registry_has_it_beside_others():
+    metrics = Metrics()
+    pipeline = Pipeline(name="orders")
+    metrics.watch(pipeline)
+    pipeline.call(lambda: None)
+    registry = CollectorRegistry()
+    registry.register(collector(metrics))
+    assert b'meshkit_attempts_total{cluster="",endpoint="",pipeline="orders"' in generate_latest(registry)
+    restricted = registry.restricted_registry(["meshkit_attempts_total"])
+    assert b"meshkit_call_duration" not in generate_latest(restricted)
+    with pytest.raises(ValueError, match="Duplicated"):
+        registry.register(collector(Metrics()))
+
+
+# Over ASGI.
+
+ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+"""As Prometheus 2.42 asks."""
+
+
+async def test_the_app(metrics, anyio_backend):
+    app = MetricsApp(metrics)
+    plain = await ask(app, http("/metrics"))
+    assert plain.status == 200
+    assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert int(plain.headers["content-length"]) == len(plain.body)
+    assert b"# HELP meshkit_attempts_total Attempts that were sent and have ended.\n" in plain.body
+    open_form = await ask(app, http("/metrics", headers=[("accept", ACCEPT), ("accept-encoding", "gzip")]))
+    assert open_form.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert open_form.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(open_form.body).endswith(b"# EOF\n")
+
+
+async def test_what_else_is_asked_of_the_app(anyio_backend):
+    app = MetricsApp(Metrics())
+    head = await ask(app, http("/metrics", method="HEAD"))
+    assert (head.status, head.body) == (200, b"")
+    assert int(head.headers["content-length"]) > 0
+    post = await ask(app, http("/metrics", method="POST"))
+    assert (post.status, post.headers["allow"]) == (405, "GET, HEAD")
+    with pytest.raises(ValueError, match="not websocket"):
+        await ask(app, websocket("/metrics"))
+    with pytest.raises(ConfigError, match="give a Metrics"):
+        MetricsApp(Pipeline())
+
+
+def test_without_prometheus_client_it_says_what_to_install():
+    code = (
+        "import sys; sys.modules['prometheus_client'] = None\n"
+        "import meshkit.observe.metrics\n"
+        "try:\n    import meshkit.observe.prometheus\n"
+        "except meshkit.ConfigError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert "pip install meshkit[prometheus]" in done.stdout
+
+
+def test_metrics_alone_load_no_prometheus_client():
+    code = (
+        "import sys, meshkit.observe.metrics\n"
+        "print([name for name in ('prometheus_client', 'asyncio', 'httpx', 'opentelemetry') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.strip() == "[]"

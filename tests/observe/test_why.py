@@ -1,0 +1,492 @@
+"""Each kind of failure, through a real pipeline: is what its record tells true, and the same when it is read back?"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from functools import partial
+from types import SimpleNamespace
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from meshkit import (
+    CircuitBreaker,
+    Cluster,
+    ConcurrencyLimit,
+    Constant,
+    Fallback,
+    FaultInjection,
+    Hedge,
+    Pipeline,
+    RateLimit,
+    Retry,
+    RetryBudget,
+    RoundRobin,
+    Shared,
+    Timeout,
+)
+from meshkit.asgi import MeshMiddleware
+from meshkit.cluster import OutlierDetection
+from meshkit.deadline import opened
+from meshkit.httpx import AsyncMeshTransport, MeshTransport
+from meshkit.observe.journal import Journal
+from meshkit.observe.recorder import Recorder
+from meshkit.observe.story import summary, tell
+from meshkit.testing import ManualClock, Upstream, Upstreams, after, answer, hang, run, stream, value, virtual_clock
+
+from ..asgi.stand_ins import ask, http
+
+REFUSED = partial(ConnectionRefusedError, 111, "hunter2-canary")
+NEVER = "hunter2-canary"
+"""In the query, and in the text of exceptions: in no story."""
+URL = f"http://orders/stock/7?token={NEVER}"
+GET = "GET http://orders/stock/7"
+ON = [ConnectionError, TimeoutError, 503, 429]
+again = partial(Retry, ON, backoff=Constant(0.1))
+
+
+def pipeline(*policies, clock=virtual_clock):
+    return Pipeline(*policies, clock=clock, seed=1, name="orders")
+
+
+def orders(*endpoints, **options):
+    return Cluster("orders", [f"{each}:80" for each in endpoints or ("a", "b")], balancer=RoundRobin(), **options)
+
+
+def upstreams(**scripts):
+    return Upstreams({name: Upstream(*script) for name, script in scripts.items()})
+
+
+def watched(listening, **options):
+    """A recorder of failures, and one that wants it all."""
+    light, full = Recorder(**options), Recorder(always=True, note=False)
+    listening.listen(light)
+    listening.listen(full)
+    return SimpleNamespace(light=light, full=full)
+
+
+def checked(record):
+    """Its data, once it is sure that they survive a file, and that nothing is told that must not be."""
+    data = record.data()
+    assert tell(json.loads(record.json())) == record.text
+    assert NEVER not in record.json() + record.text
+    assert summary(data)[:150] == record.text[:150].split("\n")[0]
+    return data
+
+
+def told(seen, *, success=False):
+    """The headline, and the data of the record in full; what a light record says is the same."""
+    full = checked(seen.full.last)
+    headline = seen.full.last.text.split("\n")[0]
+    if success:
+        assert seen.light.last is None
+        return headline, full
+    light = checked(seen.light.last)
+    assert re.sub(r", its deadline of [\d.]+ s", "", headline) == tell(light).split("\n")[0]
+    assert (light["because"], full["because"]) == ("error", "always")
+    for name in ("outcome", "duration", "attempts", "failure", "call", "pipeline", "complete"):
+        assert light[name] == full[name]
+    return headline, full
+
+
+def what(data):
+    return [step["what"] for step in data["steps"]]
+
+
+async def asked(policies, upstreams, *, method="GET", calls=1):
+    """Through httpx, in virtual time: the last of so many calls."""
+    listening = policies if isinstance(policies, Pipeline) else pipeline(*policies)
+    for number in range(calls):
+        seen = watched(listening) if number == calls - 1 else None
+        async with httpx.AsyncClient(transport=AsyncMeshTransport(listening, upstreams.transport())) as client:
+            with suppress(httpx.TransportError, ConnectionRefusedError):
+                await client.request(method, URL)
+    return seen
+
+
+def over_http(*policies, method="GET", calls=1, **scripts):
+    return run(partial(asked, policies, upstreams(**scripts), method=method, calls=calls))
+
+
+def called(*policies, script, calls=1):
+    """The same of a function."""
+    listening = pipeline(*policies)
+
+    async def main():
+        upstream = Upstream(*script)
+
+        async def charge(card):
+            return await upstream()
+
+        charge.__qualname__ = "charge"
+        for number in range(calls):
+            seen = watched(listening) if number == calls - 1 else None
+            with suppress(Exception):  # whatever it is, the record is to say
+                await listening(charge)(NEVER)
+        return seen
+
+    return run(main)
+
+
+# Attempts.
+
+
+def test_a_refused_connection_then_a_status_and_a_spent_budget():
+    headline, data = told(
+        over_http(again(budget=RetryBudget(ratio=0.0, floor=0.1)), orders(), a=[REFUSED()], b=[after(0.9, 503)])
+    )
+    assert headline == (
+        f"{GET} failed after 1 s: the second attempt, on b:80, was answered with status 503; the first, on a:80, "
+        "found the connection refused. The retry made no third: its budget was used up "
+        "(balance 0, with 1 retry for 1 call)."
+    )
+    assert (data["outcome"], data["attempts"], data["duration"]) == ("failure", 2, 1.0)
+    assert data["failure"]["status"] == 503
+
+
+def test_all_attempts_were_made():
+    headline, data = told(over_http(again(attempts=3), orders("a"), a=[503, 429, 503]))
+    assert headline == (
+        f"{GET} failed after 0.2 s: the third attempt, on a:80, was answered with status 503; the second, on a:80, was "
+        "answered with status 429; the first, on a:80, was answered with status 503. "
+        "The retry made no fourth: 3 attempts are all it makes."
+    )
+    assert data["attempts"] == 3
+
+
+def test_a_function_that_no_retry_was_for():
+    headline, data = told(called(again(), script=[ValueError(NEVER)]))
+    assert headline == "charge() failed after 0 s: it raised ValueError. No retry was for this failure."
+    assert data["failure"]["says"] is None
+
+
+def test_what_was_sent_is_not_sent_twice():
+    headline, data = told(over_http(again(), orders(), method="POST", a=[503], b=[200]))
+    assert headline == (
+        "POST http://orders/stock/7 failed after 0 s: the only attempt, on a:80, was answered with status 503. "
+        "No retry was for this failure (a POST that may have been sent is repeated only where the retry says so)."
+    )
+    assert data["attempts"] == 1
+
+
+def test_attempts_that_timed_out():
+    headline, data = told(over_http(again(attempts=2), Timeout(0.5), orders(), a=[hang()], b=[hang()]))
+    assert headline == (
+        f"{GET} timed out after 1.1 s: the second attempt, on b:80, was given up after 0.5 s without an answer; the "
+        "first, on a:80, was given up after 0.5 s without an answer. "
+        "The retry made no third: 2 attempts are all it makes."
+    )
+    assert (data["outcome"], data["failure"]["error"]) == ("timeout", "AttemptTimedOut")
+
+
+def test_the_deadline_passed():
+    seen = over_http(Timeout(2.0), again(attempts=5), orders(), a=[REFUSED()], b=[hang()])
+    headline, data = told(seen)
+    assert headline == (
+        f"{GET} ran out of time after 2 s, its deadline of 2 s: the second attempt, on b:80, had no answer after 1.9 s "
+        "when the deadline passed; the first, on a:80, found the connection refused. "
+        "The retry made no third: no time was left."
+    )
+    assert data["failure"]["error"] == "DeadlineExceeded"
+    assert "  deadline: 2 s, nothing left" in seen.full.last.text
+
+
+def test_a_retry_that_would_have_crossed_the_deadline():
+    headline, data = told(over_http(Timeout(1.0), again(backoff=Constant(0.8)), orders(), a=[after(0.5, 503)], b=[200]))
+    assert headline == (
+        f"{GET} failed after 0.5 s: the only attempt, on a:80, was answered with status 503. "
+        "The retry made no second: the deadline would have passed before it (0.5 s left)."
+    )
+    assert data["deadline"] == {"seconds": 1.0, "left": 0.5}
+
+
+def test_a_wait_that_is_too_long():
+    headline, data = told(over_http(again(), orders(), a=[answer(429, retry_after=120)], b=[200]))
+    assert headline == (
+        f"{GET} failed after 0 s: the only attempt, on a:80, was answered with status 429, and asked to come back in "
+        "120 s. The retry made no second: the wait asked for, 120 s, is too long (it waits 60 s at most)."
+    )
+    assert data["outcome"] == "overloaded"
+
+
+def test_a_kept_alive_connection_that_was_closed():
+    gone = httpx.RemoteProtocolError("Server disconnected without sending a response.")
+    headline, data = told(over_http(orders("a"), method="POST", a=[gone]))
+    assert headline.startswith("POST http://orders/stock/7 failed after 0 s: the only attempt, on a:80, ")
+    assert ("found its kept-alive connection closed" in headline) == data["failure"]["stale"]
+    assert "RemoteProtocolError" in headline
+
+
+def test_success_at_the_second_attempt():
+    headline, data = told(over_http(again(), orders(), a=[REFUSED()], b=[after(0.2, 200)]), success=True)
+    assert headline == (
+        f"{GET} succeeded after 0.3 s: the second attempt, on b:80, succeeded after 0.2 s; the first, on a:80, found "
+        "the connection refused."
+    )
+    assert data["failure"] is None
+
+
+# Refusals.
+
+
+def test_a_rate_limit():
+    headline, data = told(called(RateLimit("1/s", burst=1, name="api"), script=[value(1)], calls=2))
+    assert headline == (
+        "charge() was rejected after 0 s, and was not made: the limit of its rate was reached "
+        "(api: limit of 1/s reached; try again in 1 s)."
+    )
+    assert data["attempts"] == 0
+    assert data["steps"][-1]["numbers"]["remaining"] == 0
+
+
+def test_an_open_circuit():
+    breaker = CircuitBreaker(failures=1, name="payments", cooldown=10.0)
+    headline, data = told(over_http(orders("a", pipeline=[breaker]), a=[503], calls=2))
+    assert headline == (
+        f"{GET} was rejected after 0 s, and nothing was sent: the circuit breaker refused it "
+        "(payments/a:80: open after 1 failures; next probe in 10 s)."
+    )
+    assert (data["outcome"], data["failure"]["policy"], data["failure"]["endpoint"]) == ("rejected", "payments", "a:80")
+
+
+def test_a_second_attempt_was_refused():
+    headline, data = told(over_http(again(), RateLimit("1/s", burst=1, name="api"), orders(), a=[503], b=[200]))
+    assert headline == (
+        f"{GET} failed after 0.1 s: the only attempt, on a:80, was answered with status 503. No second was made: "
+        "the limit of its rate was reached (api: limit of 1/s reached; try again in 0.9 s)."
+    )
+    assert data["outcome"] == "failure"
+
+
+def test_nobody_to_ask():
+    outliers = OutlierDetection(consecutive_5xx=1, max_ejected=1.0)
+    headline, data = told(over_http(orders("a", outliers=outliers, panic=0.0), a=[503], calls=2))
+    assert headline.startswith(
+        f"{GET} was rejected after 0 s, and nothing was sent: there was no endpoint to ask (orders: no endpoint to ask"
+    )
+    assert data["failure"]["error"] == "NoEndpoint"
+
+
+@pytest.mark.parametrize(
+    ("queue", "waited", "said"), [(0, 0.0, r"workers: [^;]+"), (1, 0.5, r"workers: [^;]*0\.5 s[^;]*")]
+)
+def test_no_room(queue, waited, said):
+    limit = Shared(ConcurrencyLimit(1, queue=queue, name="workers"))
+    holding, listening = pipeline(limit), pipeline(Timeout(0.5), limit)
+    seen = watched(listening)
+
+    async def main():
+        upstream = Upstream(hang())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(holding(upstream))
+            await anyio.lowlevel.checkpoint()
+            with pytest.raises(Exception, match="workers"):
+                await listening(upstream)()
+            tasks.cancel_scope.cancel()
+
+    run(main)
+    headline, data = told(seen)
+    because = rf"there was no room for it \({said}\)"
+    assert re.fullmatch(rf"Upstream\(\) was rejected after {waited:g} s, and was not made: {because}\.", headline)
+    assert (data["outcome"], data["duration"]) == ("rejected", waited)
+
+
+def test_too_late():
+    async def main():
+        with opened(-1.0, virtual_clock):
+            return await asked([Timeout(2.0)], upstreams(orders=[200]))
+
+    headline, data = told(run(main))
+    assert headline == (
+        f"{GET} was rejected after 0 s, and nothing was sent: no time was left for it "
+        "(deadline: the deadline it came with passed 1 s ago)."
+    )
+    assert data["attempts"] == 0
+
+
+# What policies do about it.
+
+
+def test_a_fallback_was_taken():
+    headline, data = told(called(Fallback(value=7), again(attempts=2), script=[ConnectionError(NEVER)]), success=True)
+    assert headline == (
+        "charge() succeeded after 0.1 s, by the fallback: the second attempt had a connection error (ConnectionError); "
+        "the first had a connection error (ConnectionError). The retry made no third: 2 attempts are all it makes."
+    )
+    assert what(data)[-1] == "fell-back"
+
+
+def test_a_fallback_that_failed_as_well():
+    spare = Fallback(Cluster("spare", ["b:80"]), name="spare")
+    headline, data = told(over_http(spare, orders("a"), a=[503], b=[500]))
+    assert headline == (
+        f"{GET} failed after 0 s: the second attempt, the fallback's, on b:80, was answered with status 500; the "
+        'first, on a:80, was answered with status 503. The fallback "spare" was taken, and failed as well.'
+    )
+    assert data["steps"][-2]["cluster"] == "spare"
+
+
+def test_a_fallback_for_what_was_refused():
+    stack = Fallback(value=7), CircuitBreaker(failures=1, name="b")
+    headline, _ = told(called(*stack, script=[ConnectionError(NEVER)], calls=2), success=True)
+    assert headline == (
+        "charge() succeeded after 0 s, by the fallback. The fallback was taken because the circuit breaker refused it "
+        "(b: open after 1 failures; next probe in 10 s)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said", "how"),
+    [
+        (
+            hang(),
+            after(0.1, 200),
+            "0.3 s: the second attempt, on b:80, succeeded after 0.1 s; the first, on a:80, was given up after 0.3 s",
+            "and it was quicker",
+        ),
+        (
+            after(0.3, 200),
+            hang(),
+            "0.3 s: the first attempt, on a:80, succeeded after 0.3 s; the second, on b:80, was given up after 0.1 s",
+            "and it lost",
+        ),
+    ],
+    ids=["won", "lost"],
+)
+def test_a_hedge(first, second, said, how):
+    headline, data = told(over_http(Hedge(after=0.2), orders(), a=[first], b=[second]), success=True)
+    sent = f"The hedge sent the second beside those under way after 0.2 s, {how}."
+    assert headline == f"{GET} succeeded after {said}, as another was quicker. {sent}"
+    assert data["attempts"] == 2
+
+
+def test_a_hedge_of_which_none_succeeds():
+    headline, data = told(over_http(Hedge(after=0.2), orders(), a=[after(0.3, 503)], b=[after(0.3, 500)]))
+    assert headline.endswith("The hedge sent the second beside those under way after 0.2 s, and none succeeded.")
+    assert "on a:80, was answered with status 503" in headline
+    assert data["outcome"] == "failure"
+
+
+@pytest.mark.parametrize("abort", [503, ConnectionError])
+def test_a_fault_on_purpose(abort):
+    fault = FaultInjection(abort=abort, share=1.0, expires=60.0)
+    seen = over_http(fault, orders(), a=[200], b=[200]) if abort == 503 else called(fault, script=[value(1)])
+    headline, data = told(seen)
+    assert headline.endswith("FaultInjection injected a fault on purpose.")
+    assert ("status 503" if abort == 503 else "ConnectionError") in headline
+    assert what(data).count("fault") == 1
+
+
+# How it ends, or does not.
+
+
+@pytest.mark.parametrize(
+    ("backoff", "said"),
+    [
+        (0.1, "the second attempt, on b:80, was given up after 0.4 s; the first, on a:80, found the connection refus"),
+        (5.0, "it was to wait 5 s before the next attempt; the only attempt, on a:80, found the connection refused."),
+    ],
+)
+def test_it_was_cancelled(backoff, said):
+    listening = pipeline(again(backoff=Constant(backoff)), orders())
+    seen = watched(listening)
+
+    async def main():
+        transport = AsyncMeshTransport(listening, upstreams(a=[REFUSED()], b=[hang()]).transport())
+        with anyio.move_on_after(0.5):
+            async with httpx.AsyncClient(transport=transport) as client:
+                await client.get(URL)
+
+    run(main)
+    headline, data = told(seen)
+    assert headline.startswith(f"{GET} was cancelled after 0.5 s: {said}")
+    assert data["outcome"] == "cancelled"
+
+
+def test_it_is_still_under_way_while_its_body_is():
+    listening = pipeline(again(), orders())
+    seen = watched(listening)
+
+    async def main():
+        transport = AsyncMeshTransport(listening, upstreams(a=[503], b=[stream([b"x", b"y"], 0.5)]).transport())
+        async with httpx.AsyncClient(transport=transport) as client, client.stream("GET", URL) as response:
+            record = response.extensions["meshkit"]
+            early, data = record.text, checked(record)
+            await response.aread()
+        return early, data
+
+    early, data = run(main)
+    assert early.startswith(
+        f"{GET} is still under way: the second attempt, on b:80, has not ended; the first, on a:80, was answered"
+    )
+    assert (data["complete"], data["outcome"], data["duration"]) == (False, None, None)
+    headline, data = told(seen, success=True)
+    assert headline.startswith(f"{GET} succeeded after ")
+    assert data["complete"]
+
+
+def test_behind_a_server():
+    clock = ManualClock()
+    limited = pipeline(RateLimit("1/s", burst=1, name="api"), clock=clock)
+    seen = watched(limited)
+
+    async def main():
+        served = MeshMiddleware(lambda *_: pytest.fail("asked"), limited)
+        limited.call(lambda: None)
+        return await ask(served, http(path="/orders/7"))
+
+    assert run(main).status == 429
+    headline, data = told(seen)
+    assert headline == (
+        "Serving GET /orders/7 was rejected after 0 s, before the app was asked: the limit of its rate was reached "
+        "(api: limit of 1/s reached; try again in 1 s)."
+    )
+    assert data["call"]["kind"] == "server"
+
+
+def test_a_server_tells_who_spent_its_time():
+    serving, calling = pipeline(Timeout(2.0)), Pipeline(again(attempts=2), clock=virtual_clock, name="stock")
+    seen = watched(serving)
+    stock = Upstream(after(0.3, ConnectionError(NEVER)))
+
+    async def app(scope, receive, send):
+        try:
+            await calling(stock)()
+        except ConnectionError:
+            await send({"type": "http.response.start", "status": 502, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    assert run(partial(ask, MeshMiddleware(app, serving), http(path="/orders/7"))).status == 502
+    headline, data = told(seen)
+    assert headline.startswith("Serving GET /orders/7 failed after 0.7 s: it was answered with status 502.")
+    assert [line["who"] for line in data["ledger"]] == ["Upstream"]
+    assert "  below: Upstream: 0.7 s, 2 attempts, failure, from +0 s" in seen.full.last.text.split("\n")
+
+
+# Where it can be read.
+
+
+def test_in_threads_and_from_the_note_of_the_exception_and_from_a_journal(tmp_path):
+    clock = ManualClock()
+    journal = Journal(tmp_path / "calls.jsonl")
+    listening = pipeline(again(attempts=2, backoff=Constant(0.0)), orders(), clock=clock)
+    seen = watched(listening, to=journal.write)
+    there = Upstreams({name: Upstream(REFUSED(), clock=clock) for name in "ab"})
+    with (
+        httpx.Client(transport=MeshTransport(listening, there.transport())) as client,
+        pytest.raises(OSError, match="111") as raised,
+    ):
+        client.get(URL)
+    headline, _ = told(seen)
+    assert headline == (
+        f"{GET} failed after 0 s: the second attempt, on b:80, found the connection refused; the first, on a:80, found "
+        "the connection refused. The retry made no third: 2 attempts are all it makes."
+    )
+    notes = [note for note in raised.value.__notes__ if note.startswith("meshkit: ")]
+    assert notes == [f"meshkit: {headline[:197]}..."]
+    assert [tell(data) for data in journal.read()] == [seen.light.last.text]
+    assert seen.light.failed == 0
