@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import suppress
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from meshkit import (
     RetryBudget,
     RoundRobin,
     Shadow,
+    Shared,
 )
 from meshkit.cluster import Ceilings, OutlierDetection
 from meshkit.httpx import AsyncMeshTransport, PoolTransport
@@ -191,21 +193,40 @@ def test_a_drained_endpoint_is_down():
 
 
 def test_what_listeners_have_lost_does_not_fall():
-    pipeline, metrics = watched()
+    pipeline = Pipeline(name="shop")
+    metrics = Metrics()
+    stop = metrics.watch(pipeline)
 
     def broken(event):
         raise RuntimeError
 
     pipeline.listen(broken, direct=True)
     called(pipeline, lambda: None)
-    lost = read(metrics, "meshkit_listener_failures_total", "pipeline")["shop"]
-    assert lost == pipeline.failed_listeners > 0
     pipeline.dropped_events = 3
-    assert read(metrics, "meshkit_events_dropped_total", "pipeline") == {"shop": 3}
-    metrics.watch(Pipeline(name="shop"))()  # gone again; its counts are added to those of the first
-    del pipeline
-    assert read(metrics, "meshkit_listener_failures_total", "pipeline") == {"shop": lost}
-    assert read(metrics, "meshkit_events_dropped_total", "pipeline") == {"shop": 3}
+
+    def lost():
+        names = "meshkit_listener_failures_total", "meshkit_events_dropped_total"
+        return [read(metrics, name, "pipeline") for name in names]
+
+    before = [{"shop": pipeline.failed_listeners}, {"shop": 3}]
+    assert before[0]["shop"] > 0
+    assert lost() == before
+    stop()
+    assert lost() == before
+    another = Pipeline(name="shop")  # its counts are added to those of the first
+    metrics.watch(another)
+    another.dropped_events = 1
+    assert lost() == [before[0], {"shop": 4}]
+    del another
+    gc.collect()
+    assert lost() == [before[0], {"shop": 4}]
+
+
+def test_a_state_that_is_shared_is_read_once():
+    limit = Shared(ConcurrencyLimit(5, name="all of it"))
+    endpoints = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]
+    _, metrics = watched(Cluster("stock", endpoints, balancer=RoundRobin(), pipeline=[limit]))
+    assert read(metrics, "meshkit_limit", "policy")["all of it"] == 5
 
 
 def test_reading_takes_no_lock_for_thousands_of_endpoints():

@@ -403,11 +403,13 @@ def test_a_client_without_a_cluster_calls_its_host(clock):
     with httpx.Client(transport=MeshTransport(api, answers)) as client:
         client.get("https://api.example.com/secret-path?token=1")
         client.get("http://api.example.com:8080/ill")
+        client.get("http://[::1]:8080/")
     picture = graph.snapshot()
     assert {node["id"] for node in picture["nodes"]} == {
         "service:shop",
         "host:api.example.com",
         "host:api.example.com:8080",
+        "host:[::1]:8080",
     }
     assert edges(picture)["service:shop", "host:api.example.com:8080"]["last_error"]["says"] == "status 503"
     assert not re.search("secret|token|ill", json.dumps(picture).replace("milli", ""))

@@ -498,9 +498,10 @@ def test_a_call_that_strikes_while_others_are_counted():
 
 def test_a_child_process_has_locks_of_its_own():
     metrics = Metrics()
-    before = metrics._tally.lock
+    owners = metrics._tally, metrics._readings
+    before = [owner.lock for owner in owners]
     series._after_fork()
-    assert metrics._tally.lock is not before
+    assert all(owner.lock is not lock for owner, lock in zip(owners, before, strict=True))
 
 
 # Exemplars.
