@@ -1,7 +1,8 @@
 """``python -m benchmarks [GROUP ...] [--only GROUP] [--quick] [--json FILE] [--markdown FILE] [--uvloop]``.
 
 Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, observe, cluster,
-hashing, update, client, memory, import. All of them take about eight minutes, with ``--quick`` about two; most of it ``client``.
+hashing, update, client, memory, import. All of them take about eight minutes, with ``--quick`` about two; most of it
+``client``.
 """
 
 from __future__ import annotations

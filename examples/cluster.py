@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 
-from meshkit import AttemptEnded, CircuitBreaker, Cluster, Endpoint, PeakEwma, Pipeline, Retry
+from meshkit import AttemptEnded, CircuitBreaker, Cluster, Endpoint, PeakEwma, Pipeline, Retry, StateChanged
 from meshkit.httpx import AsyncMeshTransport
 
 
@@ -27,9 +27,17 @@ async def main() -> None:
         Cluster("orders", endpoints, balancer=PeakEwma(), pipeline=[CircuitBreaker(failures=3, cooldown=5.0)]),
     )
     attempts: list[AttemptEnded] = []
-    pipeline.listen(lambda event: attempts.append(event) if isinstance(event, AttemptEnded) else print(event), direct=True)
+
+    def tell(event: object) -> None:
+        if isinstance(event, AttemptEnded):
+            attempts.append(event)
+        elif isinstance(event, StateChanged):
+            print(f"{event.policy} of {event.endpoint}: {event.before} -> {event.after}")
+
+    stop = pipeline.listen(tell)
     async with httpx.AsyncClient(transport=AsyncMeshTransport(pipeline), base_url="http://orders") as client:
         answers = [await client.get("/") for _ in range(60)]
+    stop()
     print(f"{sum(answer.is_success for answer in answers)} of {len(answers)} calls succeeded")
     for endpoint in endpoints:
         print(f"{endpoint}: {sum(attempt.endpoint == endpoint for attempt in attempts)} attempts")

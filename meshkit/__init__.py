@@ -61,7 +61,7 @@ if typing.TYPE_CHECKING:
         StateChanged,
         WouldReject,
     )
-    from .observe.recorder import last_call
+    from .observe.record.recorder import last_call
     from .pipeline import Pipeline
     from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Hedge, Retry, RetryBudget
     from .runtime.lag import loop_lag
@@ -180,7 +180,7 @@ _HOMES = {
         "StateChanged",
         "WouldReject",
     ),
-    ".observe.recorder": ("last_call",),
+    ".observe.record.recorder": ("last_call",),
     ".pipeline": ("Pipeline",),
     ".retry": ("ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Hedge", "Retry", "RetryBudget"),
     ".runtime.limiter": ("Limiter",),

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 from .errors import ConfigError
-from .observe.journal import default_path, read
-from .observe.phrases import plain
-from .observe.story import tell
+from .observe.record.journal import default_path, read
+from .observe.record.phrases import plain
+from .observe.record.story import tell
 
 try:
     import typer

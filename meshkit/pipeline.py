@@ -204,8 +204,8 @@ class Pipeline:
 
     def tell(self, event: Any) -> None:
         """Deliver an event that is no call's: what somebody has changed by hand."""
-        asides = [partial(aside, self) for each in self.follows if (aside := getattr(each, "aside", None)) is not None]
-        for listener in (*self.listeners, *asides):
+        asides: list[Any] = [getattr(each, "aside", None) for each in self.follows]
+        for listener in (*self.listeners, *(partial(aside, self) for aside in asides if aside is not None)):
             try:
                 listener(event)
             except Exception as error:

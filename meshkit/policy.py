@@ -278,5 +278,5 @@ class Door(Protocol):
     def who(self, call: Call, /) -> str:
         """What is called, in a few words: a host, a function."""
 
-    # Optional, ``followed(call)``: told where somebody follows a call, as it begins. ``excuses(call) -> bool``: whether the caller itself has taken the time of a call that ran out of it (a
-    # slow client); see `meshkit.deadline.impatient`.
+    # Optional: ``followed(call)``, told as a call begins that somebody follows; ``excuses(call) -> bool``, whether the
+    # caller itself has taken the time of a call that ran out of it (a slow client), see `meshkit.deadline.impatient`.

@@ -1,14 +1,17 @@
-"""The sketch against a sorted list: every quantile within its error, of the last one to two windows."""
+"""The sketch against a sorted list: every quantile within its error, of the last one to two windows. The histogram
+against the same list: every count below a round number to the letter.
+"""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshkit.sketch import LEAST, MOST, Sketch
+from meshkit.sketch import LEAST, MOST, Histogram, Sketch, edges
 
 ERROR = 0.02
 values = st.floats(1e-5, 1e4)
@@ -75,7 +78,7 @@ def test_it_does_not_grow():
     size = len(sketch._counts)
     for k in range(2000):
         sketch.add(1e-7 * 1.02**k, k / 10)
-    assert len(sketch._counts) == len(sketch._before) == size <= 25 / (2 * ERROR) + 10
+    assert len(sketch._counts) == len(sketch._before) == size <= 15 / ERROR
 
 
 def test_after_two_windows_all_is_forgotten():
@@ -89,3 +92,70 @@ def test_after_two_windows_all_is_forgotten():
     assert sketch.count() == 2
     sketch.add(5.0, 1000.0)
     assert sketch.count() == 1
+
+
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Of the HTTP semantic conventions."""
+near = st.sampled_from(BOUNDS).flatmap(
+    lambda bound: st.sampled_from([math.nextafter(bound, 0.0), bound, math.nextafter(bound, math.inf)])
+)
+
+
+@given(st.lists(st.one_of(values, near), max_size=200))
+def test_a_histogram_counts_what_is_at_most_a_bound(numbers):
+    histogram = Histogram()
+    for number in numbers:
+        histogram.add(number)
+    naive = [sum(number <= bound for number in numbers) for bound in BOUNDS]
+    found = histogram.below(BOUNDS)
+    assert found == [*naive, len(numbers)]
+    assert found == sorted(found)
+    assert histogram.count() == len(numbers)
+    assert histogram.sum == pytest.approx(sum(numbers))
+
+
+@given(st.lists(values, min_size=1, max_size=100), st.floats(1e-5, 1e4))
+def test_of_any_other_bound_a_histogram_is_off_by_one_bucket_at_most(numbers, bound):
+    histogram = Histogram(error=ERROR)
+    for number in numbers:
+        histogram.add(number)
+    found, count = histogram.below([bound])
+    gamma = (1 + ERROR) / (1 - ERROR)
+    assert sum(number <= bound / gamma for number in numbers) <= found <= sum(number <= bound for number in numbers)
+    assert count == len(numbers)
+
+
+@given(st.lists(values, min_size=1, max_size=100), shares)
+def test_a_histogram_knows_its_quantiles(numbers, share):
+    histogram = Histogram(error=ERROR)
+    for number in numbers:
+        histogram.add(number)
+    assert histogram.quantile(share) == pytest.approx(exact(numbers, share), rel=ERROR * 1.0001)
+
+
+def test_an_empty_histogram():
+    histogram = Histogram()
+    assert histogram.below(BOUNDS) == [0] * 15
+    assert histogram.quantile(0.5) is None
+    assert (histogram.count(), histogram.sum) == (0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "below"),
+    [(0.0, [1, 1, 1]), (1e-9, [1, 1, 1]), (MOST, [0, 0, 1]), (1e9, [0, 0, 1]), (math.inf, [0, 0, 1])],
+)
+def test_a_histogram_takes_what_is_very_short_and_very_long(value, below):
+    histogram = Histogram()
+    histogram.add(value)
+    assert histogram.below([LEAST, 10.0]) == below
+
+
+@pytest.mark.parametrize("error", [0.01, 0.02, 0.05, 0.2])
+def test_the_edges(error):
+    found = edges(error)
+    assert found[0] == LEAST
+    assert found[-1] == MOST
+    assert all(low < high <= low * (1 + error) / (1 - error) * 1.000001 for low, high in pairwise(found))
+    for power in range(-6, 4):
+        for digits in (1, 2, 2.5, 3, 4, 5, 6, 7, 7.5, 8, 9):
+            assert float(f"{digits}e{power}") in found

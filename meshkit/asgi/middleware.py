@@ -26,7 +26,7 @@ from ..fields.rate_limit import PROFILES, Announced
 from ..fields.trace_context import NAMES as TRACE
 from ..fields.trace_context import taken
 from ..observe.passing import PASSING
-from ..observe.recorder import ASKED
+from ..observe.record.recorder import ASKED
 from ..policy import awaits
 from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
@@ -127,7 +127,8 @@ class MeshMiddleware:
             return
         if LEFT:
             collect()
-        token = least = passing = asked = None
+        token = least = passing = asking = None
+        asked = False
         deadlines = self._deadlines
         for name, value in scope["headers"]:
             if name in TRACE:
@@ -143,7 +144,7 @@ class MeshMiddleware:
         if passing is not None:
             passing = PASSING.set(taken(scope["headers"]))
         if asked:
-            asked = ASKED.set(True)
+            asking = ASKED.set(True)
         try:
             await self._invoke(exchange)
         except MeshError as error:
@@ -166,8 +167,8 @@ class MeshMiddleware:
                 reset(CURRENT, token)
             if passing is not None:
                 reset(PASSING, passing)
-            if asked:
-                reset(ASKED, asked)
+            if asking is not None:
+                reset(ASKED, asking)
 
     def _inherited(self, exchange: Any, seconds: float) -> Scope:
         """The deadline that came with the request, or a smaller one around this app."""
@@ -216,7 +217,7 @@ def _explained(headers: list[tuple[bytes, bytes]], call: Call) -> None:
             for follower in call.events.followers:
                 record = getattr(follower, "record", None)
                 if record is not None:
-                    from ..observe.story import summary  # only who asks needs it
+                    from ..observe.record.story import summary  # only who asks needs it
 
                     headers[k] = (name, value + b"; details=" + quoted(summary(record.data())))
                     return

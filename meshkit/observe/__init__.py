@@ -15,15 +15,15 @@ import typing
 from ..lazy import lazily as _lazily
 
 if typing.TYPE_CHECKING:
-    from .access_log import AccessLog
-    from .graph import Graph
-    from .journal import Journal
-    from .log import Log
-    from .meters import Meters
-    from .metrics import Metrics
-    from .record import Record
-    from .recorder import Recorder, explaining, last_call
-    from .tracing import Tracing
+    from .graph.graph import Graph
+    from .log.access_log import AccessLog
+    from .log.log import Log
+    from .metrics.meters import Meters
+    from .metrics.metrics import Metrics
+    from .record.journal import Journal
+    from .record.record import Record
+    from .record.recorder import Recorder, explaining, last_call
+    from .trace.tracing import Tracing
 
 __all__ = [
     "AccessLog",
@@ -40,15 +40,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    ".access_log": ("AccessLog",),
-    ".graph": ("Graph",),
-    ".journal": ("Journal",),
-    ".log": ("Log",),
-    ".meters": ("Meters",),
-    ".metrics": ("Metrics",),
-    ".record": ("Record",),
-    ".recorder": ("Recorder", "explaining", "last_call"),
-    ".tracing": ("Tracing",),
+    ".graph.graph": ("Graph",),
+    ".log.access_log": ("AccessLog",),
+    ".log.log": ("Log",),
+    ".metrics.meters": ("Meters",),
+    ".metrics.metrics": ("Metrics",),
+    ".record.journal": ("Journal",),
+    ".record.record": ("Record",),
+    ".record.recorder": ("Recorder", "explaining", "last_call"),
+    ".trace.tracing": ("Tracing",),
 }
 
 __getattr__, __dir__ = _lazily(__name__, _HOMES)

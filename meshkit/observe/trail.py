@@ -60,7 +60,6 @@ class Follows(Protocol):
         what may be told of the request). Runs as a `Follower`'s methods do.
         """
 
-
     # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand.
 
 

@@ -51,12 +51,22 @@ def _asker(state: Any) -> Callable[[Call, float], Mapping[str, Any]]:
 
     def numbers(call: Call, now: float) -> Mapping[str, Any]:
         try:
-            return asked(call, now)  # type: ignore[no-any-return]
+            return asked(call, now)
         except Exception as error:
             survive(error)
             return {}
 
     return numbers
+
+
+def _where(call: Call) -> Any:
+    """The endpoint that a gate stands in front of; none where it stands in front of all, whoever was picked before."""
+    mark = call.marks
+    while mark is not None:
+        if mark[1].kind is CHOICE:
+            return call.endpoint
+        mark = mark[0]
+    return None
 
 
 def watch(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | None) -> tuple[Any, Any]:
@@ -82,12 +92,12 @@ def _gate(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | No
             answer = enter(call, now)
         except Rejected as reason:
             known = numbers(call, now) if events.detailed else None
-            events.append(RejectedCall(now, name, call.endpoint, reason, known))
+            events.append(RejectedCall(now, name, _where(call), reason, known))
             raise
         if events.detailed and answer is not PASS and answer.__class__ is not Section:
             queued = answer.__class__ is Waiter
             wait = answer if answer and not queued else 0.0
-            events.append(Passed(now, name, call.endpoint, numbers(call, now), wait, queued))
+            events.append(Passed(now, name, _where(call), numbers(call, now), wait, queued))
         return answer
 
     return watching_enter, exit
@@ -103,13 +113,15 @@ def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit 
             return enter(call, now)
         finally:
             if state.state != before and call.events is not None:
-                call.events.append(StateChanged(now, name, call.endpoint, str(before), str(state.state)))
+                call.events.append(StateChanged(now, name, _where(call), str(before), str(state.state)))
 
     def changing_exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
         before = state.state
         exit(call, began, now, verdict)  # type: ignore[misc]  # handed out only where there is one
         if state.state != before and call.events is not None:
-            call.events.append(StateChanged(now, name, call.endpoint, str(before), str(state.state)))
+            call.events.append(
+                StateChanged(now, name, call.endpoint if call.origin else _where(call), str(before), str(state.state))
+            )
 
     return changing_enter, None if exit is None else changing_exit
 
@@ -121,7 +133,7 @@ def _injecting(state: Any, enter: Enter) -> Enter:
         before = state.injected
         answer = enter(call, now)
         if state.injected != before and call.events is not None:
-            call.events.append(FaultInjected(now, state.name, call.endpoint))
+            call.events.append(FaultInjected(now, state.name, _where(call)))
         return answer
 
     return injecting_enter
@@ -134,7 +146,7 @@ def _on_trial(state: Any, enter: Enter) -> Enter:
         seen = state.would_reject, state.would_wait
         answer = enter(call, now)
         if (state.would_reject, state.would_wait) != seen and call.events is not None:
-            call.events.append(WouldReject(now, state.name, call.endpoint, state.reason))
+            call.events.append(WouldReject(now, state.name, _where(call), state.reason))
         return answer
 
     return telling_enter

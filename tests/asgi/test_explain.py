@@ -52,7 +52,7 @@ async def test_a_trusted_peer_is_told_where_the_time_went():
     answer = await shop.get(x_meshkit_explain="1")
     timing = answer.headers["server-timing"]
     assert timing.startswith("meshkit;dur=")
-    assert ', stock.example;dur=' in timing
+    assert ", stock.example;dur=" in timing
     assert 'desc="2 attempts"' in timing
     (record,) = shop.recorder.records
     assert (record.because, record.outcome) == ("asked", "success")
@@ -65,7 +65,7 @@ async def test_a_trusted_peer_is_told_where_the_time_went():
 async def test_also_without_a_deadline():
     shop = Shop()
     answer = await shop.get(x_meshkit_explain="1")
-    assert 'stock.example;dur=' in answer.headers["server-timing"]
+    assert "stock.example;dur=" in answer.headers["server-timing"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,8 @@ async def test_a_refusal_says_why_to_who_asks_and_nothing_to_others():
     assert plain.headers["proxy-status"] == "meshkit; error=http_request_denied"
     before, _, details = asked.headers["proxy-status"].partition("; details=")
     assert before == plain.headers["proxy-status"]
-    assert details.startswith('"') and details.endswith('"')
+    assert details.startswith('"')
+    assert details.endswith('"')
     assert "each" in details
     assert "server-timing" in asked.headers
 

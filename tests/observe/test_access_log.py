@@ -24,9 +24,9 @@ from meshkit.call import Failure
 from meshkit.deadline import CURRENT, opened, spend
 from meshkit.errors import Overloaded, TimedOut
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
-from meshkit.observe.access_log import AccessLog
 from meshkit.observe.events import AttemptBegan, CallEnded
-from meshkit.observe.line import escaped, shown
+from meshkit.observe.log.access_log import AccessLog
+from meshkit.observe.log.line import escaped, shown
 from meshkit.observe.trail import Follows
 from meshkit.testing import ManualClock
 

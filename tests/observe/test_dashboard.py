@@ -49,7 +49,7 @@ from meshkit import (
 from meshkit.asgi import MeshMiddleware
 from meshkit.cluster import OutlierDetection
 from meshkit.httpx import AsyncMeshTransport, PoolTransport
-from meshkit.observe.metrics import Metrics
+from meshkit.observe.metrics.metrics import Metrics
 from meshkit.observe.prometheus import exposition
 from meshkit.retry import Constant
 

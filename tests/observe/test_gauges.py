@@ -32,8 +32,8 @@ from meshkit import (
 )
 from meshkit.cluster import Ceilings, OutlierDetection
 from meshkit.httpx import AsyncMeshTransport, PoolTransport
-from meshkit.observe.gauges import GAUGES
-from meshkit.observe.metrics import Metrics
+from meshkit.observe.metrics.gauges import GAUGES
+from meshkit.observe.metrics.metrics import Metrics
 from meshkit.runtime.lock import LOCK
 from meshkit.testing import ManualClock
 from meshkit.upstream import Pool

@@ -31,10 +31,10 @@ from meshkit import (
     Verdict,
 )
 from meshkit.asgi import MeshMiddleware
-from meshkit.observe.edge import Edge, node
 from meshkit.observe.events import AttemptBegan, AttemptEnded, CallEnded, Retried
-from meshkit.observe.followed import CURRENT
-from meshkit.observe.graph import Graph
+from meshkit.observe.graph.edge import Edge, node
+from meshkit.observe.graph.followed import CURRENT
+from meshkit.observe.graph.graph import Graph
 from meshkit.testing import ManualClock
 
 from ..scripted import Gate

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from meshkit import ConfigError
-from meshkit.observe.journal import LINE, Journal, default_path, read
+from meshkit.observe.record.journal import LINE, Journal, default_path, read
 
 ROOT = Path(__file__).parents[2]
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="modes and locks of files are of POSIX")
@@ -213,7 +213,7 @@ def test_many_threads_write_whole_lines(tmp_path):
 
 WRITER = """
 import sys
-from meshkit.observe.journal import Journal
+from meshkit.observe.record.journal import Journal
 class Record:
     def json(self): return '{"meshkit": 1, "who": "%s", "number": %d, "filling": "%s"}' % (who, number, "x" * 200)
 who, path = sys.argv[1:]

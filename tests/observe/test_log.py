@@ -31,10 +31,10 @@ from meshkit.call import Failure
 from meshkit.cluster import OutlierDetection
 from meshkit.errors import AttemptTimedOut, CircuitOpen, RateLimited
 from meshkit.httpx import MeshTransport
-from meshkit.observe import sparing
 from meshkit.observe.events import AttemptBegan, CallEnded
-from meshkit.observe.log import Log
-from meshkit.observe.sparing import Sparing
+from meshkit.observe.log import sparing
+from meshkit.observe.log.log import Log
+from meshkit.observe.log.sparing import Sparing
 from meshkit.observe.trail import Follows
 from meshkit.testing import ManualClock
 
@@ -544,7 +544,7 @@ def test_structlog_is_loaded_by_those_who_give_it():
     """In a new interpreter, for this one has it."""
     import subprocess
 
-    code = "import meshkit.observe.log as l, sys; l.Log(); print('structlog' in sys.modules)"
+    code = "import meshkit.observe.log.log as l, sys; l.Log(); print('structlog' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "False\n"
 

@@ -18,10 +18,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from meshkit import CircuitBreaker, Cluster, ConfigError, Constant, Pipeline, RateLimit, Retry, RoundRobin, Timeout
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import MeshTransport
-from meshkit.observe.gauges import GAUGES
-from meshkit.observe.meters import ATTRIBUTES, HISTOGRAMS, NAMES, Meters
-from meshkit.observe.metrics import FAMILIES, Metrics
-from meshkit.observe.series import BOUNDS
+from meshkit.observe.metrics.gauges import GAUGES
+from meshkit.observe.metrics.meters import ATTRIBUTES, HISTOGRAMS, NAMES, Meters
+from meshkit.observe.metrics.metrics import FAMILIES, Metrics
+from meshkit.observe.metrics.series import BOUNDS
 from meshkit.testing import ManualClock
 
 
@@ -338,6 +338,6 @@ def test_without_a_provider_it_harms_nothing(clock):
 
 
 def test_where_opentelemetry_is_missing_its_extra_is_named():
-    code = "import sys; sys.modules['opentelemetry'] = None\nimport meshkit.observe.meters"
+    code = "import sys; sys.modules['opentelemetry'] = None\nimport meshkit.observe.metrics.meters"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert "ConfigError: Meters: OpenTelemetry's API is missing: pip install meshkit[otel]" in done.stderr

@@ -35,11 +35,11 @@ from meshkit import (
 from meshkit.asgi import MeshMiddleware
 from meshkit.call import Failure
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
-from meshkit.observe import series
 from meshkit.observe.events import AttemptEnded, CallEnded, RejectedCall
-from meshkit.observe.exchanges import Exchanges
-from meshkit.observe.metrics import CLIENT, FAMILIES, SERVER, Metrics
-from meshkit.observe.series import OTHER, Family, Table
+from meshkit.observe.metrics import series
+from meshkit.observe.metrics.exchanges import Exchanges
+from meshkit.observe.metrics.metrics import CLIENT, FAMILIES, SERVER, Metrics
+from meshkit.observe.metrics.series import OTHER, Family, Table
 from meshkit.testing import ManualClock, run, virtual_clock
 
 from ..asgi.stand_ins import LAST, START, ask, http, websocket

@@ -37,8 +37,8 @@ from meshkit import (
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import MeshTransport
 from meshkit.observe.events import Hedged
-from meshkit.observe.gauges import GAUGES
-from meshkit.observe.metrics import FAMILIES, Metrics
+from meshkit.observe.metrics.gauges import GAUGES
+from meshkit.observe.metrics.metrics import FAMILIES, Metrics
 from meshkit.observe.prometheus import MetricsApp, collector, exposition
 from meshkit.testing import ManualClock
 from meshkit.upstream import Pool
@@ -213,7 +213,7 @@ async def test_what_else_is_asked_of_the_app(anyio_backend):
 def test_without_prometheus_client_it_says_what_to_install():
     code = (
         "import sys; sys.modules['prometheus_client'] = None\n"
-        "import meshkit.observe.metrics\n"
+        "import meshkit.observe.metrics.metrics\n"
         "try:\n    import meshkit.observe.prometheus\n"
         "except meshkit.ConfigError as error:\n    print(error)\n"
     )
@@ -223,7 +223,7 @@ def test_without_prometheus_client_it_says_what_to_install():
 
 def test_metrics_alone_load_no_prometheus_client():
     code = (
-        "import sys, meshkit.observe.metrics\n"
+        "import sys, meshkit.observe.metrics.metrics\n"
         "print([name for name in ('prometheus_client', 'asyncio', 'httpx', 'opentelemetry') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)

@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from meshkit import CircuitOpen, Endpoint, Pipeline, RateLimited, Retry, Timeout, Verdict
 from meshkit.call import Call, Failure
 from meshkit.deadline import CURRENT, Scope, opened, spend
-from meshkit.observe import record as module
 from meshkit.observe.events import (
     AttemptBegan,
     AttemptEnded,
@@ -35,7 +34,8 @@ from meshkit.observe.events import (
     Step,
     WouldReject,
 )
-from meshkit.observe.record import LARGEST, STEPS, Record
+from meshkit.observe.record import record as module
+from meshkit.observe.record.record import LARGEST, STEPS, Record
 
 CANARY = "hunter2-canary"
 SUCCESS, FAILURE, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.IGNORED

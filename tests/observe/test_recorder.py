@@ -20,8 +20,8 @@ from meshkit.call import Call, Failure
 from meshkit.deadline import Spent
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.observe.events import AttemptBegan, AttemptEnded, CallEnded
-from meshkit.observe.record import Record
-from meshkit.observe.recorder import ASKED, LAST, Recorder, explaining, last_call, server_timing
+from meshkit.observe.record.record import Record
+from meshkit.observe.record.recorder import ASKED, LAST, Recorder, explaining, last_call, server_timing
 from meshkit.testing import ManualClock
 
 CANARY = "hunter2-canary"

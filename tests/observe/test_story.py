@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshkit.observe.phrases import ordinal, plain, seconds
-from meshkit.observe.story import summary, tell
+from meshkit.observe.record.phrases import ordinal, plain, seconds
+from meshkit.observe.record.story import summary, tell
 
 CLIENT = {"kind": "client", "method": "GET", "scheme": "http", "host": "orders", "port": None, "path": "/stock/7"}
 FUNCTION = {"kind": "function", "name": "charge"}

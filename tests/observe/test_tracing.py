@@ -41,7 +41,7 @@ from meshkit import (
 )
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
-from meshkit.observe.tracing import Tracing
+from meshkit.observe.trace.tracing import Tracing
 from meshkit.testing import Upstream, after, hang, run, stream, virtual_clock
 
 URL = "http://shop.test/orders/17?token=hunter2"
@@ -699,6 +699,6 @@ def test_what_is_no_provider():
 
 def test_without_the_api_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    monkeypatch.delitem(sys.modules, "meshkit.observe.tracing")
+    monkeypatch.delitem(sys.modules, "meshkit.observe.trace.tracing")
     with pytest.raises(ConfigError, match=r"pip install meshkit\[otel\]"):
-        importlib.import_module("meshkit.observe.tracing")
+        importlib.import_module("meshkit.observe.trace.tracing")

@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from meshkit import CircuitBreaker, CircuitOpen, Constant, Hedge, Pipeline, RateLimit, Retry, Shadow
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
-from meshkit.observe.tracing import Tracing
+from meshkit.observe.trace.tracing import Tracing
 from meshkit.testing import Upstream, after, answer, run, virtual_clock
 
 URL = "http://shop.test/orders/17?token=hunter2"

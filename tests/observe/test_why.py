@@ -33,9 +33,9 @@ from meshkit.asgi import MeshMiddleware
 from meshkit.cluster import OutlierDetection
 from meshkit.deadline import opened
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
-from meshkit.observe.journal import Journal
-from meshkit.observe.recorder import Recorder
-from meshkit.observe.story import summary, tell
+from meshkit.observe.record.journal import Journal
+from meshkit.observe.record.recorder import Recorder
+from meshkit.observe.record.story import summary, tell
 from meshkit.testing import ManualClock, Upstream, Upstreams, after, answer, hang, run, stream, value, virtual_clock
 
 from ..asgi.stand_ins import ask, http

@@ -15,7 +15,7 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from .events import StateChanged
+from ..events import StateChanged
 
 __all__ = ["Sparing"]
 

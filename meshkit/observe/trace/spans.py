@@ -19,11 +19,11 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode
 
-from ..call import Verdict
-from ..errors import Rejected, TimedOut
+from ...call import Verdict
+from ...errors import Rejected, TimedOut
+from ..events import AttemptBegan, AttemptEnded, CallEnded, Hedged
+from ..trail import Fields
 from . import conventions
-from .events import AttemptBegan, AttemptEnded, CallEnded, Hedged
-from .trail import Fields
 
 __all__ = ["HTTP_OFF", "SENDING", "AttemptSpans", "WholeSpan", "detach", "written"]
 
@@ -116,7 +116,7 @@ class WholeSpan:
             span.set_attribute("http.route", route)
         error = None if event.failure is None else event.failure.error
         if status is None and isinstance(error, Rejected | TimedOut) and error is not self.request.error:
-            from ..asgi.refusal import refusal
+            from ...asgi.refusal import refusal
 
             status, error = refusal(error)[0], None  # which is what the middleware is about to answer
         if status is not None:

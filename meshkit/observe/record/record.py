@@ -3,7 +3,7 @@
 ::
 
     events of one call ──► Record (plain data, live) ──► data() ──► json()   for machines, at most 32 KiB
-                                                       └───────────► text    for people (`meshkit.observe.story`)
+                                                       └───────────► text    for people (`meshkit.observe.record.story`)
 
 What is told is put away as it comes; words, numbers and times are made when somebody reads. Only exceptions are turned
 at once into what may be said of them (`meshkit.observe.redact`): whoever keeps one keeps its traceback, with the frames
@@ -21,14 +21,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..deadline import CURRENT, until
-from .events import AttemptBegan, AttemptEnded, Bounded, CallEnded
+from ...deadline import CURRENT, until
+from ..events import AttemptBegan, AttemptEnded, Bounded, CallEnded
+from ..redact import cause, path, scalar, text, who
 from .forms import AT_ONCE, FORMS, seconds
-from .redact import cause, path, scalar, text, who
 
 if TYPE_CHECKING:
-    from ..call import Call
-    from ..pipeline import Pipeline
+    from ...call import Call
+    from ...pipeline import Pipeline
 
 __all__ = ["LARGEST", "STEPS", "Record"]
 

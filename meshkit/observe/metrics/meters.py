@@ -25,8 +25,8 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ..errors import ConfigError
-from .events import CallEnded
+from ...errors import ConfigError
+from ..events import CallEnded
 from .exchanges import Exchanges
 from .metrics import FAMILIES, Metrics
 from .series import BOUNDS, Family, Key, Table
@@ -37,7 +37,7 @@ except ImportError as error:
     raise ConfigError("Meters: OpenTelemetry's API is missing: pip install meshkit[otel]") from error
 
 if TYPE_CHECKING:
-    from ..pipeline import Pipeline
+    from ...pipeline import Pipeline
 
 __all__ = ["ATTRIBUTES", "NAMES", "Meters"]
 

@@ -15,7 +15,7 @@ a call failed, timed out, or met an overloaded server   WARNING  pipeline, outco
 a call was rejected                                     INFO     the same, with the endpoint that was refused
 ======================================================  =======  =====================================================
 
-How they are limited: `meshkit.observe.sparing`. A line says the outcome, the target, the attempts, the seconds, and
+How they are limited: `meshkit.observe.log.sparing`. A line says the outcome, the target, the attempts, the seconds, and
 the cause in the words of `meshkit.observe.redact`. It has no header, cookie, query, body, argument or key in it, and no
 text of an exception that is not meshkit's own.
 """
@@ -27,16 +27,16 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
-from ..options import LARGEST
-from .events import AttemptBegan, CallEnded, StateChanged
-from .redact import cause, path, text
+from ...errors import ConfigError
+from ...options import LARGEST
+from ..events import AttemptBegan, CallEnded, StateChanged
+from ..redact import cause, path, text
 from .sparing import Sparing
 
 if TYPE_CHECKING:
-    from ..call import Call
-    from ..pipeline import Pipeline
-    from .events import Event
+    from ...call import Call
+    from ...pipeline import Pipeline
+    from ..events import Event
 
 __all__ = ["Log"]
 

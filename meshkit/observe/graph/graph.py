@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import ConfigError
-from ..options import count, seconds
-from ..section import named, within
-from .conventions import known_methods
+from ...errors import ConfigError
+from ...options import count, seconds
+from ...section import named, within
+from ..redact import text
+from ..trace.conventions import known_methods
 from .drawing import dot, mermaid
 from .edge import Edge, Node, node
 from .followed import CURRENT, OTHER, Asked, Followed, Within
-from .redact import text
 
 if TYPE_CHECKING:
-    from ..call import Call
-    from ..pipeline import Pipeline
+    from ...call import Call
+    from ...pipeline import Pipeline
 
 __all__ = ["Graph"]
 

@@ -18,11 +18,11 @@ from contextlib import suppress
 from contextvars import ContextVar, Token
 from typing import Any
 
-from ..call import Failure, Verdict
-from ..errors import Rejected
+from ...call import Failure, Verdict
+from ...errors import Rejected
+from ..events import AttemptBegan, AttemptEnded, CallEnded, FellBack, RejectedCall, Retried
+from ..redact import text
 from .edge import ERROR, REJECTED, Node, node
-from .events import AttemptBegan, AttemptEnded, CallEnded, FellBack, RejectedCall, Retried
-from .redact import text
 
 __all__ = ["CURRENT", "OTHER", "Followed", "Within"]
 

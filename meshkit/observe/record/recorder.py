@@ -27,16 +27,16 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from .. import options
-from ..errors import ConfigError
-from ..policy import awaits
-from .events import CallEnded, Event
+from ... import options
+from ...errors import ConfigError
+from ...policy import awaits
+from ..events import CallEnded, Event
+from ..redact import who
 from .record import Record
-from .redact import who
 
 if TYPE_CHECKING:
-    from ..call import Call
-    from ..pipeline import Pipeline
+    from ...call import Call
+    from ...pipeline import Pipeline
 
 __all__ = ["ASKED", "Recorder", "explaining", "last_call", "server_timing"]
 

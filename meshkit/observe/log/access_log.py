@@ -6,7 +6,7 @@
     combined  the same, and "referer" "user-agent"
     json      one object, with the keys below
 
-The first two are those of the NCSA, as Apache writes them. How it is escaped: `meshkit.observe.line`.
+The first two are those of the NCSA, as Apache writes them. How it is escaped: `meshkit.observe.log.line`.
 
 Of a query stands there that there was one (``?*``), of a segment of the path that looks like a secret ``*``, of the
 referer neither user, query nor fragment. The status is the one the client was sent, also of a refusal; 499 (nginx's)
@@ -35,20 +35,20 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..call import Failure
-from ..deadline import ledger
-from ..errors import ConfigError, Rejected, TimedOut
-from ..options import is_function
-from ..policy import awaits
-from .events import AttemptBegan, CallEnded
+from ...call import Failure
+from ...deadline import ledger
+from ...errors import ConfigError, Rejected, TimedOut
+from ...options import is_function
+from ...policy import awaits
+from ..events import AttemptBegan, CallEnded
+from ..redact import cause, text
+from ..redact import path as redacted
 from .line import bare, escaped, iso, shown, stamp, written
-from .redact import cause, text
-from .redact import path as redacted
 
 if TYPE_CHECKING:
-    from ..call import Call
-    from ..pipeline import Pipeline
-    from .events import Event
+    from ...call import Call
+    from ...pipeline import Pipeline
+    from ..events import Event
 
 __all__ = ["AccessLog"]
 
@@ -282,7 +282,7 @@ def _status(exchange: Any, failure: Failure | None) -> tuple[int, int | None]:
         scope = exchange.scope
         if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or ()):
             return DENIED, size
-        from ..asgi.refusal import refusal  # whoever is served has loaded it
+        from ...asgi.refusal import refusal  # whoever is served has loaded it
 
         status, _, body = refusal(error, ours=ours)
         return status, len(body)

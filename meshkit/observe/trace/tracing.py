@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import ConfigError
-from ..fields.trace_context import NAMES
+from ...errors import ConfigError
+from ...fields.trace_context import NAMES
+from ..redact import text
+from ..trail import Fields
 from . import conventions
-from .redact import text
-from .trail import Fields
 
 try:
     from opentelemetry import context, propagate, trace

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .events import (
+from ..events import (
     AttemptBegan,
     AttemptEnded,
     Bounded,
@@ -26,7 +26,7 @@ from .events import (
     Step,
     WouldReject,
 )
-from .redact import cause, numbers, text
+from ..redact import cause, numbers, text
 
 __all__ = ["AT_ONCE", "FORMS", "seconds"]
 

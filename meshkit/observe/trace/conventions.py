@@ -26,10 +26,10 @@ from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
-from ..call import Failure, Verdict
-from ..errors import TimedOut
-from . import redact
-from .events import FaultInjected, FellBack, GaveUp, Hedged, RejectedCall, Retried, StateChanged, WouldReject
+from ...call import Failure, Verdict
+from ...errors import TimedOut
+from .. import redact
+from ..events import FaultInjected, FellBack, GaveUp, Hedged, RejectedCall, Retried, StateChanged, WouldReject
 
 __all__ = [
     "Attributes",

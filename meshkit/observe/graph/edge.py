@@ -14,9 +14,9 @@ from typing import Any
 
 import attrs
 
-from ..call import Failure
-from ..sketch import Sketch
-from .redact import cause
+from ...call import Failure
+from ...sketch import Sketch
+from ..redact import cause
 
 __all__ = ["ERROR", "REJECTED", "Edge", "Node", "node"]
 

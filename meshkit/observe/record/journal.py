@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 
 if sys.platform != "win32":
     import fcntl

@@ -1,0 +1,1 @@
+"""Who calls whom? A live picture of it, as data."""

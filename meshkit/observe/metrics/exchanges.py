@@ -1,0 +1,181 @@
+"""How long did an HTTP exchange take, with whom, and how did it end? The metrics of the HTTP semantic conventions.
+
+==============================  =====================================================================================
+label                           value
+==============================  =====================================================================================
+``http_request_method``         one of RFC 9110 or PATCH (`conventions.known_methods`); any other is ``_OTHER``
+``server_address``              the host of the URL as the caller wrote it
+``server_port``                 its port, or the scheme's own
+``http_route``                  the template of the route (``/orders/{id}``), where the framework tells it
+``http_response_status_code``   empty where no answer came
+``error_type``                  the status, of a client from 400 on, of a server from 500 on; where there was no answer,
+                                or not the whole of one, the class of the error, or ``cancelled`` where it was given up;
+                                else empty
+==============================  =====================================================================================
+
+Each attempt of a client is a request of its own, as it is to the conventions. Of a server, websockets are left out:
+how long one of them stays open is no duration of a request. OpenTelemetry, "Semantic conventions for HTTP metrics" and
+"for HTTP spans", 1.23 and later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...call import Failure, Verdict
+from ...errors import MeshError
+from ..events import AttemptEnded, CallEnded
+from ..trace.conventions import known_methods
+from .series import OTHER, Key, Table
+
+__all__ = ["Exchanges"]
+
+PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
+CANCELLED = "cancelled"
+
+Note = Callable[[Table, Key, float], None]
+"""Takes down the seconds an exchange took."""
+
+
+class Exchanges:
+    """A `Follows`: goes along with each call of an httpx client and each request to an ASGI app."""
+
+    __slots__ = ("_kinds", "client", "methods", "note", "server")
+
+    def __init__(self, client: Table, server: Table, note: Note) -> None:
+        self.client = client
+        self.server = server
+        self.note = note
+        self.methods = known_methods()
+        self._kinds: dict[type, str] = {}
+        """Of doors."""
+
+    def follow(self, pipeline: Any, call: Any, /) -> Any:
+        door = call.door.__class__
+        kind = self._kinds.get(door)
+        if kind is None:
+            kind = self._kinds[door] = call.door.about(call)["kind"]
+        if kind == "client":
+            return Sent(self, call.request)
+        if kind == "server" and call.request.scope["type"] == "http":
+            return Answered(self, call.request)
+        return None
+
+
+class Sent:
+    """Goes along with a call of a client."""
+
+    __slots__ = ("_exchanges", "_request", "_status", "_unclear")
+
+    detailed = False
+    sending = answering = left = None
+
+    def __init__(self, exchanges: Exchanges, request: Any) -> None:
+        self._exchanges = exchanges
+        self._request = request
+        self._status: int | None = None
+        self._unclear: list[AttemptEnded] | None = None
+        """Attempts of which nothing was learnt, or that failed although there was an answer: a later one's, perhaps."""
+
+    def answered(self, call: Any, response: Any, /) -> None:
+        self._status = response.status_code
+
+    def __call__(self, event: Any, /) -> None:
+        kind = event.__class__
+        if kind is AttemptEnded:
+            failure = event.failure
+            if event.verdict is SUCCESS:
+                self._observe(event, self._status, None)
+            elif failure is not None and (failure.status is not None or self._status is None):
+                self._observe(event, failure.status, failure)
+            else:
+                self._unclear = [*(self._unclear or ()), event]
+        elif kind is CallEnded and self._unclear is not None:
+            for attempt in self._unclear:
+                last = attempt.number == event.attempts and event.verdict is not SUCCESS
+                self._observe(
+                    attempt, self._status if last else None, attempt.failure or (event.failure if last else None)
+                )
+            self._unclear = None
+
+    def _observe(self, attempt: AttemptEnded, status: int | None, failure: Failure | None) -> None:
+        exchanges, request = self._exchanges, self._request
+        url = request.url
+        scheme = url.scheme
+        method = request.method
+        error = _class_of(failure)
+        if error is None and status is None:
+            error = CANCELLED if attempt.verdict is IGNORED else None
+        elif error is None and status is not None and status >= 400:
+            error = str(status)
+        key = (
+            url.host,
+            url.port or PORTS.get(scheme),
+            method if method in exchanges.methods else OTHER,
+            status,
+            error,
+            scheme,
+        )
+        exchanges.note(exchanges.client, key, attempt.duration)
+
+
+class Answered:
+    """Goes along with a request to an app. A refusal is answered after the call: only then is its status known."""
+
+    __slots__ = ("_ended", "_exchange", "_exchanges", "_status")
+
+    detailed = False
+    sending = answered = None
+
+    def __init__(self, exchanges: Exchanges, exchange: Any) -> None:
+        self._exchanges = exchanges
+        self._exchange = exchange
+        self._status: int | None = None
+        self._ended: tuple[float, str | None, bool] | None = None
+        """How long the call took, the class of its error, and whether that may be answered yet; until it is counted."""
+
+    def answering(self, call: Any, status: int, /) -> tuple[()]:
+        self._status = status
+        self._settle()
+        return ()
+
+    def __call__(self, event: Any, /) -> None:
+        if event.__class__ is CallEnded:
+            failure = event.failure
+            ours = failure is not None and isinstance(failure.error, MeshError)
+            self._ended = event.at - event.began_at, _class_of(failure), ours
+            if self._status is not None:
+                self._settle()
+
+    def left(self) -> None:
+        if self._ended is not None and not self._ended[2]:
+            self._settle()
+
+    def __del__(self) -> None:
+        self._settle()  # it was not answered
+
+    def _settle(self) -> None:
+        if self._ended is None:
+            return
+        seconds, error, _ = self._ended
+        self._ended = None
+        exchanges, scope, status = self._exchanges, self._exchange.scope, self._status
+        if status is None:
+            error = error or CANCELLED
+        elif status >= 400:
+            error = str(status) if status >= 500 else None
+        method = scope["method"]
+        key = (
+            method if method in exchanges.methods else OTHER,
+            getattr(scope.get("route"), "path", None),
+            status,
+            error,
+            scope.get("scheme", "http"),
+        )
+        exchanges.note(exchanges.server, key, seconds)
+
+
+def _class_of(failure: Failure | None) -> str | None:
+    return None if failure is None or failure.error is None else type(failure.error).__name__

@@ -1,0 +1,192 @@
+"""How many label sets may a metric have? As many as there is room for, by construction: the rest share one.
+
+A label set is made when it is first counted in:
+
+====================================================  =====================================================
+there are already                                     then
+====================================================  =====================================================
+``endpoints`` others of this cluster (or pipeline)    the label that names it becomes ``_OTHER``
+nine tenths of ``series`` label sets                  every label whose values nobody has listed does
+``series`` - 1 label sets                             every label does: it is the last one
+====================================================  =====================================================
+
+So the sum over a metric is right whatever comes, and ten thousand endpoints, or a million keys, cost no more memory
+than ``series`` label sets. ``_OTHER`` is the word of the HTTP semantic conventions of OpenTelemetry.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import weakref
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator, Mapping
+from threading import RLock
+from typing import Any, NamedTuple
+
+from ...sketch import Histogram, edges
+
+__all__ = ["BOUNDS", "MANY", "OTHER", "Durations", "Family", "Key", "Noted", "Table", "Tally", "locked", "written"]
+
+OTHER = "_OTHER"
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Seconds: the buckets of the HTTP semantic conventions. Each is an edge of `meshkit.sketch`: its count is exact."""
+ERROR = 0.05
+"""Of quantiles."""
+ENDS = edges(ERROR)
+LONGEST = 128
+"""Characters of the labels of an exemplar, by OpenMetrics."""
+
+MANY = 64
+"""Pending counts after which they are counted in: some 20 microseconds."""
+NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+
+Key = tuple[Any, ...]
+"""The values of the labels, in the order of their names; ``None`` is an empty one."""
+
+
+Noted = tuple[Mapping[str, Any], float] | None
+"""The labels of an exemplar, and when it was, on the wall clock."""
+
+
+class Family(NamedTuple):
+    """A metric: ``"counter"``, ``"gauge"`` or ``"histogram"``; its labels, and of those the ones whose values come from
+    outside: endpoints, hosts, routes. ``few``: no more of these than ``endpoints``.
+    """
+
+    kind: str
+    help: str
+    labels: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
+    few: bool = False
+
+
+class Durations(Histogram):
+    """What was observed under one label set, with the last exemplar of each bucket."""
+
+    __slots__ = ("exemplars",)
+
+    def __init__(self) -> None:
+        super().__init__(ERROR)
+        self.exemplars: dict[int, tuple[dict[str, str], float, float]] = {}
+        """By the number of the bucket: labels, value, and when it was, on the wall clock."""
+
+    def exemplify(self, value: float, labels: Mapping[str, Any], at: float) -> None:
+        """Keep it, if it is short enough, and its names can be written."""
+        texts = {str(name): written(text) for name, text in labels.items()}
+        length = sum(map(len, texts)) + sum(map(len, texts.values()))
+        if length <= LONGEST and all(map(NAME.fullmatch, texts)):
+            self.exemplars[bisect_left(BOUNDS, value)] = texts, value, at
+
+
+class Table:
+    """One metric's label sets. To be called under the lock of its `Tally`."""
+
+    __slots__ = ("_crowd", "_room", "_seen", "_series", "_unlisted", "family", "get", "rows")
+
+    def __init__(self, family: Family, *, endpoints: int, series: int) -> None:
+        self.family = family
+        self.rows: dict[Key, Any] = {}
+        """What was counted, by label set: a `Durations`, or a list of one number."""
+        self.get = self.rows.get
+        self._series = series
+        self._room = max(1, series - max(2, series // 10))
+        self._crowd = endpoints if family.few else series
+        self._unlisted = tuple(label in family.unlisted for label in family.labels)
+        self._seen: dict[Key, set[Key]] = {}
+        """Which values of unlisted labels there are, by those of the listed ones that stand before them."""
+
+    def row(self, key: Key) -> Any:
+        """What is counted in for these labels, or for those that stand in for them."""
+        row = self.rows.get(key)
+        if row is not None:
+            return row
+        if len(self.rows) >= self._room or self._crowded(key):
+            key = tuple(OTHER if unlisted else value for value, unlisted in zip(key, self._unlisted, strict=True))
+            if key not in self.rows and len(self.rows) >= self._series - 1:
+                key = (OTHER,) * len(key)
+        row = self.rows.get(key)
+        if row is None:
+            row = self.rows[key] = Durations() if self.family.kind == "histogram" else [0]
+        return row
+
+    def _crowded(self, key: Key) -> bool:
+        """Whether it names one more endpoint than there may be."""
+        if True not in self._unlisted:
+            return False
+        among = key[: self._unlisted.index(True)]
+        named = tuple(value for value, unlisted in zip(key, self._unlisted, strict=True) if unlisted)
+        seen = self._seen.setdefault(among, set())
+        if named not in seen:
+            if len(seen) >= self._crowd:
+                return True
+            seen.add(named)
+        return False
+
+    def labelled(self) -> Iterator[tuple[dict[str, str], Any]]:
+        """The label sets, written out, and what was counted in for each."""
+        names = self.family.labels
+        for key, row in self.rows.items():
+            yield dict(zip(names, map(written, key), strict=True)), row
+
+
+class Tally:
+    """The label sets of several metrics, and what is not counted in yet.
+
+    Who has something to count appends it, which no other thread can strike into, and every `MANY` of them one thread
+    counts them in, under the lock. So a call pays for neither. Whoever reads counts first: nothing is late.
+    """
+
+    __slots__ = ("__weakref__", "lock", "pending", "tables")
+
+    def __init__(self, families: Mapping[str, Family], *, endpoints: int, series: int) -> None:
+        self.tables = {name: Table(family, endpoints=endpoints, series=series) for name, family in families.items()}
+        self.pending: deque[tuple[Table, Key, float | None, Noted]] = deque()
+        """The metric, the labels; of a histogram the seconds, and an exemplar: its labels, and when it was."""
+        self.lock: Any = RLock()
+        """Reentrant: what strikes between two instructions, a signal or a ``__del__``, may count as well."""
+        locked.add(self)
+
+    def settle(self) -> None:
+        """Count in what is pending."""
+        pending = self.pending
+        take = pending.popleft
+        with self.lock:
+            for _ in range(len(pending)):
+                try:
+                    table, key, seconds, exemplar = take()
+                except IndexError:  # counted in by what struck in between
+                    return
+                row = table.get(key)
+                if row is None:
+                    row = table.row(key)
+                if seconds is None:
+                    row[0] += 1
+                else:
+                    row.counts[bisect_left(ENDS, seconds)] += 1  # as `Histogram.add`, for half of its price
+                    row.sum += seconds
+                    if exemplar is not None:
+                        row.exemplify(seconds, *exemplar)
+
+
+locked: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Whose ``lock`` is to be another one in a child process."""
+
+
+def _after_fork() -> None:
+    """Whoever held a lock was left behind."""
+    for each in [*locked]:
+        each.lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def written(value: Any) -> str:
+    """As a label has it: ``None`` is empty, and there is nothing in it that UTF-8 has no form for."""
+    if value is None:
+        return ""
+    text = str(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -1,0 +1,134 @@
+"""How does Prometheus get the metrics? From a registry of yours, as bytes, or from an ASGI app.
+
+::
+
+    REGISTRY.register(collector(metrics))         beside whatever else is in it
+    content_type, body = exposition(metrics)      at once
+    app.mount("/metrics", MetricsApp(metrics))    ASGI, these metrics alone
+
+Nothing is kept twice: samples are made of what `meshkit.observe.Metrics` has at the time of a scrape. Exemplars are in
+the OpenMetrics form only; Prometheus asks for that.
+
+For `prometheus_client`: ``pip install meshkit[prometheus]``. Raises `ConfigError` where that is missing.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Awaitable, Callable, Iterator
+from math import inf
+from typing import Any
+
+from ..errors import ConfigError
+from .metrics.gauges import GAUGES
+from .metrics.metrics import FAMILIES, Metrics
+
+try:
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+    from prometheus_client.registry import Collector
+    from prometheus_client.samples import Exemplar
+except ImportError as missing:
+    raise ConfigError("meshkit.observe.prometheus: prometheus_client: pip install meshkit[prometheus]") from missing
+
+__all__ = ["MetricsApp", "collector", "exposition"]
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+ALL = {**FAMILIES, **GAUGES}
+KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
+
+
+def collector(metrics: Metrics) -> Collector:
+    """For ``REGISTRY.register``, or any other registry of prometheus_client."""
+    return _Collector(metrics)
+
+
+def exposition(metrics: Metrics, openmetrics: bool = False) -> tuple[str, bytes]:
+    """The content type, and all metrics in Prometheus's text form, or in that of OpenMetrics."""
+    encode, content_type = choose_encoder(OPENMETRICS if openmetrics else "")
+    return content_type, encode(_Collector(metrics))
+
+
+class _Collector(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterator[Metric]:
+        """The names alone: registering asks for them."""
+        for name, family in ALL.items():
+            yield KINDS[family.kind](name, family.help)
+
+    def collect(self) -> Iterator[Metric]:
+        for name, shown in self._metrics.snapshot().items():
+            labels = ALL[name].labels
+            found: Any = KINDS[shown["type"]](name, shown["help"], labels=labels)
+            for sample in shown["samples"]:
+                values = [sample["labels"][label] for label in labels]
+                if shown["type"] == "histogram":
+                    found.add_metric(values, _buckets(sample), sample["sum"])
+                else:
+                    found.add_metric(values, sample["value"])
+            yield found
+
+
+def _buckets(sample: Any) -> list[Any]:
+    exemplars = sample.get("exemplars", {})
+    buckets: list[Any] = []
+    for bound, count in sample["buckets"].items():
+        exemplar = exemplars.get(bound)
+        edge = "+Inf" if bound == inf else repr(bound)
+        if exemplar is None:
+            buckets.append((edge, count))
+        else:
+            buckets.append((edge, count, Exemplar(exemplar["labels"], exemplar["value"], exemplar["at"])))
+    return buckets
+
+
+class MetricsApp:
+    """An ASGI app that answers with the metrics, in the form that is asked for. They are written out in a thread: the
+    loop goes on meanwhile.
+    """
+
+    __slots__ = ("_collector",)
+
+    def __init__(self, metrics: Metrics) -> None:
+        if not isinstance(metrics, Metrics):
+            raise ConfigError.of("MetricsApp", "metrics", metrics, "give a Metrics")
+        self._collector = _Collector(metrics)
+
+    async def __call__(
+        self,
+        scope: Any,
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        from anyio import to_thread
+
+        if scope["type"] != "http":
+            raise ValueError(f"MetricsApp answers HTTP, not {scope['type']}")
+        if scope["method"] not in {"GET", "HEAD"}:
+            headers = [(b"allow", b"GET, HEAD"), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 405, "headers": headers})
+            await send({"type": "http.response.body"})
+            return
+        asked = {b"accept": "", b"accept-encoding": ""}
+        for name, value in scope["headers"]:
+            if name in asked:
+                asked[name] += "," + value.decode("latin-1")
+        encode, content_type = choose_encoder(asked[b"accept"])
+        packs = any(each.partition(";")[0].strip().lower() == "gzip" for each in asked[b"accept-encoding"].split(","))
+
+        def written() -> bytes:
+            text = encode(self._collector)
+            return gzip.compress(text, 6) if packs else text
+
+        body = await to_thread.run_sync(written)
+        headers = [(b"content-type", content_type.encode("ascii")), (b"content-length", b"%d" % len(body))]
+        if packs:
+            headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"vary", b"accept, accept-encoding"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    def __repr__(self) -> str:
+        return "MetricsApp()"

@@ -1,0 +1,1 @@
+"""Why did a call end as it did? Decision records, the recorders that make them, their story and their journal."""
