@@ -204,8 +204,12 @@ class Pipeline:
 
     def tell(self, event: Any) -> None:
         """Deliver an event that is no call's: what somebody has changed by hand."""
-        asides: list[Any] = [getattr(each, "aside", None) for each in self.follows]
-        for listener in (*self.listeners, *(partial(aside, self) for aside in asides if aside is not None)):
+        told: list[Any] = [*self.listeners]
+        for each in self.follows:
+            aside: Any = getattr(each, "aside", None)
+            if aside is not None:
+                told.append(partial(aside, self))
+        for listener in told:
             try:
                 listener(event)
             except Exception as error:

@@ -217,9 +217,7 @@ def _explained(headers: list[tuple[bytes, bytes]], call: Call) -> None:
             for follower in call.events.followers:
                 record = getattr(follower, "record", None)
                 if record is not None:
-                    from ..observe.record.story import summary  # only who asks needs it
-
-                    headers[k] = (name, value + b"; details=" + quoted(summary(record.data())))
+                    headers[k] = (name, value + b"; details=" + quoted(record.summary))
                     return
 
 

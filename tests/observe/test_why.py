@@ -314,8 +314,8 @@ def test_too_late():
 def test_a_fallback_was_taken():
     headline, data = told(called(Fallback(value=7), again(attempts=2), script=[ConnectionError(NEVER)]), success=True)
     assert headline == (
-        "charge() succeeded after 0.1 s, by the fallback: the second attempt had a connection error (ConnectionError); "
-        "the first had a connection error (ConnectionError). The retry made no third: 2 attempts are all it makes."
+        "charge() succeeded after 0.1 s, by the fallback: both attempts had a connection error (ConnectionError). "
+        "The retry made no third: 2 attempts are all it makes."
     )
     assert what(data)[-1] == "fell-back"
 

@@ -142,6 +142,10 @@ class Headline:
         last = self.attempts[: -TOLD - 1 : -1]
         if self.outcome == "success":
             last.sort(key=lambda attempt: attempt.verdict != "success")  # the one that answered, first
+        ends = {self._end(attempt) for attempt in last}
+        if 1 < len(last) == self.sent and len(ends) == 1 and not any(each.endpoint or each.instead for each in last):
+            yield f"{'both' if len(last) == 2 else 'all three'} attempts {ends.pop()}"  # as many as are told
+            return
         for place, attempt in enumerate(last):
             yield self._told(attempt, short=place > 0)
         if before := self.attempts[:-TOLD]:

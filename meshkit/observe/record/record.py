@@ -226,6 +226,13 @@ class Record:
 
         return tell(self.data())
 
+    @property
+    def summary(self) -> str:
+        """The first sentence or two of it, in one line of at most 200 characters."""
+        from .story import summary  # as above
+
+        return summary(self.data())
+
     def __str__(self) -> str:
         return self.text
 
