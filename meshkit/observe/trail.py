@@ -11,7 +11,7 @@ is told is written into the call's `Trail` under the lock, and delivered outside
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -66,16 +66,12 @@ class Follows(Protocol):
 class Trail(list[Any]):
     """The events of one call that are not delivered yet; its forks write into the same one."""
 
-    __slots__ = ("detailed", "followers", "over", "sending", "sent")
-
-    def __init__(self, followers: tuple[Follower, ...] = ()) -> None:
-        self.followers = followers
-        self.detailed = False
-        for follower in followers:
-            self.detailed = self.detailed or follower.detailed
-        self.sent = 0
-        """How many attempts have begun."""
-        self.sending: set[int] = set()
-        """Of which of them the followers were told as they left."""
-        self.over = False
-        """Whether it was told that the call has ended."""
+    # Of the class, until it is otherwise: every call of a pipeline that somebody listens to has one.
+    followers: Sequence[Follower] = ()
+    detailed = False
+    sent = 0
+    """How many attempts have begun."""
+    sending: frozenset[int] = frozenset()
+    """Of which of them the followers were told as they left."""
+    over = False
+    """Whether it was told that the call has ended."""

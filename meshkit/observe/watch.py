@@ -32,6 +32,7 @@ from .events import (
 
 __all__ = ["watch"]
 
+SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
 MANY = 8
 """Candidates of a pick that are told of."""
 
@@ -253,13 +254,18 @@ def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> No
     events = call.events
     if events is None or not call.number:
         return
-    answered_at = now if call.answered_at is None or call.answered_at < began else call.answered_at
-    failure = call.failure if verdict is not Verdict.SUCCESS and verdict is not Verdict.IGNORED else None
-    latency, number = answered_at - began, call.number
-    ended = AttemptEnded(now, call.attempt, call.endpoint, verdict, latency, now - began, failure, number, call.cluster)
-    if verdict is Verdict.SUCCESS:
-        events.append(ended)
+    number = call.number
+    answered_at = call.answered_at
+    if answered_at is None or answered_at < began:
+        answered_at = now
+    latency, took = answered_at - began, now - began
+    if verdict is SUCCESS:
+        events.append(
+            AttemptEnded(now, call.attempt, call.endpoint, verdict, latency, took, None, number, call.cluster)
+        )
         return
+    failure = None if verdict is IGNORED else call.failure
+    ended = AttemptEnded(now, call.attempt, call.endpoint, verdict, latency, took, failure, number, call.cluster)
     # What follows from an attempt is decided before it is given back, and told after it.
     k = len(events)
     while k and events[k - 1].__class__ in FOLLOWING:

@@ -22,7 +22,7 @@ Fields = list[tuple[bytes, bytes]]
 
 def begun(tree: Any, call: Call) -> Section:
     """A call begins in a pipeline that somebody listens to. Answers the folding it is to walk."""
-    followers: tuple[Any, ...] = ()
+    followers = []
     for each in tree.follows:
         try:
             follower = each.follow(tree, call)
@@ -30,15 +30,22 @@ def begun(tree: Any, call: Call) -> Section:
             tree.lost(error)
         else:
             if follower is not None:
-                followers = (*followers, follower)
-    if not followers and not tree.listeners:
+                followers.append(follower)
+    if followers:
+        events = call.events = Trail()
+        events.followers = followers
+        for follower in followers:
+            if follower.detailed:
+                events.detailed = True
+        followed = getattr(call.door, "followed", None)
+        if followed is not None:
+            followed(call)
+    elif tree.listeners:
+        call.events = Trail()
+    else:
         return tree.root  # type: ignore[no-any-return]
-    call.events = Trail(followers)
     call.cluster = ""
     call.number = 0
-    followed = getattr(call.door, "followed", None)
-    if followed is not None:
-        followed(call)
     return tree.watched  # type: ignore[no-any-return]
 
 
@@ -69,19 +76,15 @@ def deliver(tree: Any, call: Call) -> None:
     events = call.events
     written = [*events]
     events.clear()  # the very list: forks of the call have it too
-    for listener in tree.listeners:
-        hand(tree, listener, written)
-    for follower in events.followers:
-        hand(tree, follower, written)
-
-
-def hand(tree: Any, listener: Any, written: list[Any]) -> None:
-    """Tell one who listens."""
-    for event in written:
-        try:
-            listener(event)
-        except Exception as error:
-            tree.lost(error)
+    for listener in (*tree.listeners, *events.followers):
+        left = iter(written)
+        while True:
+            try:
+                for event in left:
+                    listener(event)
+                break
+            except Exception as error:  # it hears the others all the same
+                tree.lost(error)
 
 
 def sending(tree: Any, call: Call) -> Fields:
@@ -94,7 +97,7 @@ def sending(tree: Any, call: Call) -> Fields:
         return fields
     for follower in events.followers:
         if follower.sending is not None:
-            events.sending.add(number)
+            events.sending |= {number}
             try:
                 fields += follower.sending(call, number)
             except Exception as error:

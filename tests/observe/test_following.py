@@ -24,6 +24,7 @@ from meshkit import (
     Timeout,
     Verdict,
 )
+from meshkit.engine.back import survived
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.observe.events import (
     AttemptBegan,
@@ -234,8 +235,10 @@ def test_a_shared_cluster_where_only_one_is_followed():
     servers = Shared(Cluster("stock", ["10.0.0.7:80"], balancer=RoundRobin(), pipeline=[CircuitBreaker(failures=1)]))
     one, other = pipeline(servers), pipeline(servers)
     follow = followed(one)
+    before = survived[0]
     with pytest.raises(ConnectionError):
         other.call(fails(ConnectionError()))
+    assert survived[0] == before
     assert follow.followers == []
     with pytest.raises(Exception, match="open"):
         one.call(lambda: None)
