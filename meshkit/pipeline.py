@@ -13,7 +13,6 @@ from __future__ import annotations
 import inspect
 import random
 import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
@@ -21,14 +20,14 @@ from typing import Any, ParamSpec, TypeVar, overload
 from . import fact
 from .control import Control
 from .errors import ConfigError
+from .folding import refold
 from .function import FunctionDoor, Judge, Spent
 from .observe.trail import Follows
-from .observe.watch import watch
 from .options import is_function
 from .policy import awaits
 from .runtime.lock import LOCK
 from .runtime.settle import collect
-from .section import Section, fold, numbered, within
+from .section import Section, numbered, within
 
 __all__ = ["Pipeline"]
 
@@ -74,8 +73,10 @@ class Pipeline:
         self.root: Section
         self.watched: Section | None = None
         """The same for calls that somebody follows; ``None``: nobody listens."""
+        self.in_full: Section | None = None
+        """The same for calls that somebody wants in full."""
         with LOCK:
-            _fold(self)
+            refold(self)
 
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Callable[P, R]: ...
@@ -200,7 +201,7 @@ class Pipeline:
             self.follows = tuple(those)
         else:
             self.listeners = tuple(those)
-        _fold(self)
+        refold(self)
 
     def tell(self, event: Any) -> None:
         """Deliver an event that is no call's: what somebody has changed by hand."""
@@ -232,25 +233,6 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"Pipeline({', '.join(map(repr, self.specs))})"
-
-
-_watched: weakref.WeakSet[Pipeline] = weakref.WeakSet()
-
-
-def _fold(pipeline: Pipeline) -> None:
-    """Fold a pipeline anew, under the lock: twice if somebody listens, for calls that are followed and for others.
-
-    A choice has one folding only, the last one: where it is shared, it must not be lost to those who listen elsewhere.
-    """
-    pipeline.root = fold(pipeline.states)
-    if pipeline.listeners or pipeline.follows:
-        _watched.add(pipeline)
-    else:
-        _watched.discard(pipeline)
-        pipeline.watched = None
-    for each in _watched:
-        if each is pipeline or not pipeline.choices.isdisjoint(each.choices):
-            each.watched = fold(each.states, watch)
 
 
 def _flat(policies: tuple[Any, ...]) -> Iterator[Any]:

@@ -43,14 +43,15 @@ gate that stands for the attempt itself."""
 class Section:
     """A run of gates and the step at its end.
 
-    ``enters`` are the gates' own, in order; ``exits`` those of them that have something to settle, innermost first. The
+    ``enters`` are the gates' own, in order, and ``states`` whose they are; ``exits`` those of them that have something
+    to settle, innermost first. The
     rest is for a walk that did not get through: ``settled[k]`` are the exits of the first k gates, ``behind[k]`` is the
     kth gate's ``(exit, leave)`` and the section that remains behind it. ``facts`` are the gates, here and further on up
     to the next choice, and the choice's ``askers``, that must be told something of the request before the section is
     entered.
     """
 
-    __slots__ = ("after", "behind", "branch", "enters", "exits", "facts", "kind", "settled", "state", "step")
+    __slots__ = ("after", "behind", "branch", "enters", "exits", "facts", "kind", "settled", "state", "states", "step")
 
     def __init__(self, kind: str, step: Any = None, after: Section | None = None, state: Any = None) -> None:
         self.kind = kind
@@ -58,6 +59,7 @@ class Section:
         self.after = after
         self.state = state
         self.enters: tuple[Any, ...] = ()
+        self.states: tuple[Any, ...] = ()
         self.exits: tuple[Any, ...] = ()
         self.settled: tuple[tuple[Any, ...], ...] = ((),)
         self.behind: tuple[tuple[Any, Any, Section], ...] = ()
@@ -65,11 +67,12 @@ class Section:
         self.branch: Section | None = None
         """A fallback's: where it goes."""
 
-    def longer(self, enter: Any, exit: Any, leave: Any) -> Section:
+    def longer(self, state: Any, enter: Any, exit: Any, leave: Any) -> Section:
         """The section with one more gate in front."""
         own = () if exit is None else (exit,)
         longer = Section(self.kind, self.step, self.after, self.state)
         longer.enters = (enter, *self.enters)
+        longer.states = (state, *self.states)
         longer.exits = (*self.exits, *own)
         longer.settled = ((), *((*exits, *own) for exits in self.settled))
         longer.behind = ((exit, leave, self), *self.behind)
@@ -77,8 +80,17 @@ class Section:
         return longer
 
 
-def fold(states: Sequence[Any], watch: Watch | None = None, path: frozenset[int] = frozenset()) -> Section:
-    """Fold started policies, outermost first, into sections. Raises `ConfigError` for an order that means nothing."""
+def fold(
+    states: Sequence[Any],
+    watch: Watch | None = None,
+    path: frozenset[int] = frozenset(),
+    *,
+    branches: bool = True,
+) -> Section:
+    """Fold started policies, outermost first, into sections. Raises `ConfigError` for an order that means nothing.
+
+    The branches of a choice have one folding only, the last one; without ``branches`` that is left as it is.
+    """
     for k, state in enumerate(states):
         if id(state) in path:
             raise ConfigError(
@@ -90,20 +102,20 @@ def fold(states: Sequence[Any], watch: Watch | None = None, path: frozenset[int]
                 f"{named(state)}: {named(states[k + 1])} stands behind it, but a choice ends a pipeline: "
                 "put what follows into its own pipeline"
             )
-    section = _chain(list(states), watch, path)
+    section = _chain(list(states), watch, path, branches)
     facts = [state for state in states if getattr(state, "facts", None) is not None]
     facts += (asker for state in states for asker in getattr(state, "askers", ()))
     section.facts = tuple(facts) or None
     return section
 
 
-def _chain(states: list[Any], given: Watch | None, path: frozenset[int]) -> Section:
+def _chain(states: list[Any], given: Watch | None, path: frozenset[int], branches: bool) -> Section:
     """Built from the leaf outwards."""
     section = Section(LEAF)
     behind: set[int] = set()
     watch = given or _plain
     if given is not None:
-        section = section.longer(*given(LEAF, None, _go, None), None)
+        section = section.longer(None, *given(LEAF, None, _go, None), None)
     for state in reversed(states):
         enter = getattr(state, "enter", None)
         if callable(getattr(state, "again", None)):
@@ -111,15 +123,16 @@ def _chain(states: list[Any], given: Watch | None, path: frozenset[int]) -> Sect
         elif callable(getattr(state, "until", None)):
             section = Section(BOUND, watch(BOUND, state, state.until, None)[0], section, state)
         elif hasattr(state, "pick"):
-            around = [path]
-            state.fold(lambda branch, around=around, watch=given: fold(branch, watch, around[0]))
-            around[0] = frozenset()  # whoever comes later is new, and what has gone by then leaves its id to others
+            if branches:
+                around = [path]
+                state.fold(lambda branch, around=around, watch=given: fold(branch, watch, around[0]))
+                around[0] = frozenset()  # whoever comes later is new, and what has gone by then leaves its id to others
             section = Section(CHOICE, watch(CHOICE, state, state.pick, None)[0], None, state)
         elif hasattr(state, "destination"):
             section = Section(LEAF, state.destination)
         elif hasattr(state, "instead"):
             section = Section(FALLBACK, watch(FALLBACK, state, state.takes, None)[0], section, state)
-            section.branch = fold(state.instead, given, path - behind)
+            section.branch = fold(state.instead, given, path - behind, branches=branches)
         elif hasattr(state, "another"):
             section = Section(RACE, state, section, state)
         elif enter is None:
@@ -128,7 +141,7 @@ def _chain(states: list[Any], given: Watch | None, path: frozenset[int]) -> Sect
             section = Section(MIDDLEWARE, state, section, state)
         if enter is not None:
             enter, exit = watch(GATE, state, enter, state.exit)
-            section = section.longer(enter, exit, getattr(state, "leave", None))
+            section = section.longer(state, enter, exit, getattr(state, "leave", None))
         behind.add(id(state))
     return section
 

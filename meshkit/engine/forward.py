@@ -11,6 +11,7 @@ from ..observe.events import RejectedCall
 from ..policy import PASS, Waiter
 from ..section import BOUND, CHOICE, FALLBACK, LEAF, REPEAT, Section, named
 from .back import fall, release
+from .refusal import refused
 
 __all__ = ["admit", "advance", "elsewhere", "gather", "outlived", "patience"]
 
@@ -75,7 +76,12 @@ def advance(call: Call, section: Section, now: float) -> Any:
             section, enter = call.rest, None
         except Rejected as rejection:
             if enter is not None:
-                _settle_before(call, section, section.enters.index(enter), now)
+                k = section.enters.index(enter)
+                if call.events is not None:
+                    refused(call, section.states[k], rejection, now)
+                _settle_before(call, section, k, now)
+            elif call.events is not None and section.kind is CHOICE:
+                refused(call, section.state, rejection, now)
             if call.marks is None:
                 raise
             other = elsewhere(call, rejection, now)
@@ -149,7 +155,12 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
             call.avoid = (*call.avoid, call.endpoint)
             release(call, held, now, IGNORED)
             call.deadline = deadline
-            other: Section = section.step(call, now)
+            try:
+                other: Section = section.step(call, now)
+            except Rejected as none:
+                if call.events is not None:
+                    refused(call, section.state, none, now)
+                raise
             refused = (*refused, branch)
             if other not in refused:
                 call.marks = (outer, section, held, deadline, other, refused)

@@ -1,8 +1,14 @@
-"""How is a pipeline watched without paying for it when nobody does? A second folding, with gates that write down.
+"""How is a pipeline watched without paying for it when nobody does? By further foldings, with gates that write down.
+
+::
+
+    root       a call that nobody follows
+    watched    one that somebody follows: what has states, attempts, picks, retries and fallbacks write down
+    in full    one that somebody wants in full: every gate and every bound does
 
 The watching forms of ``enter``, ``exit`` and the like run under the lock, as those they wrap: they only append to
-``call.events``, which the shell delivers afterwards. A call that nobody follows has no such list: it walks the plain
-folding, and the watching forms that it meets all the same (a cluster has one folding only) let it by.
+``call.events``, which the shell delivers afterwards. A cluster's branches have one folding only, the last: what is
+written down there lets a call by that has no such list.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..engine.back import survive
-from ..errors import Rejected
+from ..engine.refusal import numbers, where
 from ..policy import PASS, Waiter
 from ..section import BOUND, CHOICE, FALLBACK, GATE, LEAF, REPEAT, Section, named
 from .events import (
@@ -24,13 +30,12 @@ from .events import (
     GaveUp,
     Passed,
     Picked,
-    RejectedCall,
     Retried,
     StateChanged,
     WouldReject,
 )
 
-__all__ = ["watch"]
+__all__ = ["watch", "watch_in_full"]
 
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
 MANY = 8
@@ -40,68 +45,41 @@ Enter = Callable[[Call, float], Any]
 Exit = Callable[[Call, float, float, Verdict], None]
 
 
-def _asker(state: Any) -> Callable[[Call, float], Mapping[str, Any]]:
-    """What asks a policy what its decision about this call rests on. No call is lost to a policy that fails there."""
-    state = getattr(state, "admission", state)  # a cluster as a gate
-    asked = getattr(state, "numbers", None)
-    shown = getattr(state, "snapshot", None)
-    if asked is None and shown is not None:
-        asked = lambda call, now: shown(now)  # noqa: E731  # a name for it would be no better
-    elif asked is None:
-        asked = lambda call, now: {}  # noqa: E731
-
-    def numbers(call: Call, now: float) -> Mapping[str, Any]:
-        try:
-            return asked(call, now)
-        except Exception as error:
-            survive(error)
-            return {}
-
-    return numbers
-
-
-def _where(call: Call) -> Any:
-    """The endpoint that a gate stands in front of; none where it stands in front of all, whoever was picked before."""
-    mark = call.marks
-    while mark is not None:
-        if mark[1].kind is CHOICE:
-            return call.endpoint
-        mark = mark[0]
-    return None
-
-
 def watch(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | None) -> tuple[Any, Any]:
-    """The watching form of what a state is asked, see `meshkit.section.Watch`."""
-    return WATCHING[kind](state, ask, exit)
+    """The watching form of what a state is asked, see `meshkit.section.Watch`. Of refusals the engine tells."""
+    form = WATCHING.get(kind)
+    return (ask, exit) if form is None else form(state, ask, exit)
+
+
+def watch_in_full(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | None) -> tuple[Any, Any]:
+    """The same, where calls that are wanted in full may come."""
+    ask, exit = watch(kind, state, ask, exit)
+    form = IN_FULL.get(kind)
+    return (ask if form is None else form(state, ask)), exit
 
 
 def _gate(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | None]:
-    name = named(state)
-    numbers = _asker(state)
     if hasattr(state, "would_reject"):
         enter = _on_trial(state, enter)
     elif hasattr(state, "injected"):
         enter = _injecting(state, enter)
-    if hasattr(state, "state"):
-        enter, exit = _changing(state, enter, exit)
+    return _changing(state, enter, exit) if hasattr(state, "state") else (enter, exit)
 
-    def watching_enter(call: Call, now: float) -> Any:
-        events: Any = call.events
-        if events is None:
-            return enter(call, now)
-        try:
-            answer = enter(call, now)
-        except Rejected as reason:
-            known = numbers(call, now) if events.detailed else None
-            events.append(RejectedCall(now, name, _where(call), reason, known))
-            raise
-        if events.detailed and answer is not PASS and answer.__class__ is not Section:
+
+def _passing(state: Any, enter: Enter) -> Enter:
+    """Of a gate in full."""
+    name = named(state)
+
+    def passing_enter(call: Call, now: float) -> Any:
+        answer = enter(call, now)
+        events = call.events
+        if events is not None and events.detailed and answer is not PASS and answer.__class__ is not Section:
             queued = answer.__class__ is Waiter
             wait = answer if answer and not queued else 0.0
-            events.append(Passed(now, name, _where(call), numbers(call, now), wait, queued))
+            events.append(Passed(now, name, where(call), numbers(state, call, now), wait, queued))
         return answer
 
-    return watching_enter, exit
+    return passing_enter
 
 
 def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | None]:
@@ -114,14 +92,14 @@ def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit 
             return enter(call, now)
         finally:
             if state.state != before and call.events is not None:
-                call.events.append(StateChanged(now, name, _where(call), str(before), str(state.state)))
+                call.events.append(StateChanged(now, name, where(call), str(before), str(state.state)))
 
     def changing_exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
         before = state.state
         exit(call, began, now, verdict)  # type: ignore[misc]  # handed out only where there is one
         if state.state != before and call.events is not None:
             call.events.append(
-                StateChanged(now, name, call.endpoint if call.origin else _where(call), str(before), str(state.state))
+                StateChanged(now, name, call.endpoint if call.origin else where(call), str(before), str(state.state))
             )
 
     return changing_enter, None if exit is None else changing_exit
@@ -134,7 +112,7 @@ def _injecting(state: Any, enter: Enter) -> Enter:
         before = state.injected
         answer = enter(call, now)
         if state.injected != before and call.events is not None:
-            call.events.append(FaultInjected(now, state.name, _where(call)))
+            call.events.append(FaultInjected(now, state.name, where(call)))
         return answer
 
     return injecting_enter
@@ -147,33 +125,41 @@ def _on_trial(state: Any, enter: Enter) -> Enter:
         seen = state.would_reject, state.would_wait
         answer = enter(call, now)
         if (state.would_reject, state.would_wait) != seen and call.events is not None:
-            call.events.append(WouldReject(now, state.name, _where(call), state.reason))
+            call.events.append(WouldReject(now, state.name, where(call), state.reason))
         return answer
 
     return telling_enter
 
 
 def _pick(state: Any, pick: Enter, exit: None) -> tuple[Enter, None]:
+    if not hasattr(state, "members"):
+        return pick, None
     name = named(state)
-    chooses_endpoints = hasattr(state, "members")
 
     def watching_pick(call: Call, now: float) -> Any:
-        events: Any = call.events
-        if events is None:
-            return pick(call, now)
-        try:
-            section = pick(call, now)
-        except Rejected as reason:
-            events.append(RejectedCall(now, name, call.endpoint, reason))
-            raise
-        if chooses_endpoints:
+        section = pick(call, now)
+        if call.events is not None:
             call.cluster = name
-            if events.detailed:
-                candidates = _candidates(state.members, call.endpoint, now)
-                events.append(Picked(now, name, call.endpoint, candidates, len(state.members)))
         return section
 
     return watching_pick, None
+
+
+def _picked(state: Any, pick: Enter) -> Enter:
+    """Of a choice in full."""
+    if not hasattr(state, "members"):
+        return pick
+    name = named(state)
+
+    def showing_pick(call: Call, now: float) -> Any:
+        section = pick(call, now)
+        events = call.events
+        if events is not None and events.detailed:
+            candidates = _candidates(state.members, call.endpoint, now)
+            events.append(Picked(now, name, call.endpoint, candidates, len(state.members)))
+        return section
+
+    return showing_pick
 
 
 def _candidates(members: Any, picked: Any, now: float) -> tuple[tuple[Any, Mapping[str, Any]], ...]:
@@ -196,12 +182,11 @@ def _candidates(members: Any, picked: Any, now: float) -> tuple[tuple[Any, Mappi
 
 def _again(state: Any, again: Callable[..., float | None], exit: None) -> tuple[Callable[..., float | None], None]:
     name = named(state)
-    numbers = _asker(state)
 
     def watching_again(call: Call, now: float, verdict: Verdict) -> float | None:
         wait = again(call, now, verdict)
         if call.events is not None:
-            known = numbers(call, now)
+            known = numbers(state, call, now)
             if wait is None:
                 call.events.append(GaveUp(now, name, call.attempt, call.stopped or "", call.failure, known))
             else:
@@ -211,16 +196,17 @@ def _again(state: Any, again: Callable[..., float | None], exit: None) -> tuple[
     return watching_again, None
 
 
-def _until(state: Any, until: Enter, exit: None) -> tuple[Enter, None]:
+def _bounding(state: Any, until: Enter) -> Enter:
+    """Of a bound in full."""
     name = named(state)
 
-    def watching_until(call: Call, now: float) -> float:
+    def bounding_until(call: Call, now: float) -> float:
         at: float = until(call, now)
         if call.events is not None and call.events.detailed:
             call.events.append(Bounded(now, name, at))
         return at
 
-    return watching_until, None
+    return bounding_until
 
 
 def _takes(state: Any, takes: Enter, exit: None) -> tuple[Enter, None]:
@@ -279,6 +265,6 @@ WATCHING: dict[str, Callable[..., tuple[Any, Any]]] = {
     LEAF: _attempt,
     CHOICE: _pick,
     REPEAT: _again,
-    BOUND: _until,
     FALLBACK: _takes,
 }
+IN_FULL: dict[str, Callable[..., Any]] = {GATE: _passing, CHOICE: _picked, BOUND: _bounding}

@@ -46,7 +46,7 @@ def begun(tree: Any, call: Call) -> Section:
         return tree.root  # type: ignore[no-any-return]
     call.cluster = ""
     call.number = 0
-    return tree.watched  # type: ignore[no-any-return]
+    return tree.in_full if call.events.detailed else tree.watched  # type: ignore[no-any-return]
 
 
 def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseException | None = None) -> None:

@@ -228,7 +228,7 @@ class Tree:
     """What a shell needs of a pipeline."""
 
     listeners = follows = ()
-    watched = None
+    watched = in_full = None
     reads_failure = warned = False
 
     def __init__(self, states, clock):

@@ -249,13 +249,13 @@ def test_those_who_listen_to_a_shared_cluster_do_not_disturb_each_other():
 def test_pipelines_that_are_gone_are_no_longer_listened_to():
     import gc
 
-    from meshkit.pipeline import _watched
+    from meshkit.folding import watched
 
     stack, _ = listened()
-    before = len(_watched)
+    before = len(watched)
     del stack
     gc.collect()
-    assert len(_watched) < before
+    assert len(watched) < before
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
