@@ -28,7 +28,7 @@ from ..events import (
 )
 from ..redact import cause, numbers, text
 
-__all__ = ["AT_ONCE", "FORMS", "seconds"]
+__all__ = ["AS_IT_IS", "AT_ONCE", "FORMS", "seconds"]
 
 CANDIDATES = 10
 """Of a pick."""
@@ -148,3 +148,5 @@ FORMS: dict[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {
 }
 AT_ONCE = frozenset({FellBack, GaveUp, RejectedCall, Retried, WouldReject})
 """What holds an exception; an `AttemptEnded` does where it has failed."""
+AS_IT_IS = frozenset({Bounded, FaultInjected, Hedged, Passed, Picked, StateChanged, Step})
+"""What holds none, and is kept as it came."""

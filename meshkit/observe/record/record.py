@@ -19,12 +19,11 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from ...deadline import CURRENT, until
 from ..events import AttemptBegan, AttemptEnded, Bounded, CallEnded
 from ..redact import cause, path, scalar, text, who
-from .forms import AT_ONCE, FORMS, seconds
+from .forms import AS_IT_IS, AT_ONCE, FORMS, seconds
 
 if TYPE_CHECKING:
     from ...call import Call
@@ -140,22 +139,21 @@ class Record:
 
     def __call__(self, event: Any, /) -> None:
         kind = event.__class__
-        if kind is CallEnded:
+        steps = self._steps
+        if kind in AS_IT_IS:
+            steps.append(event)
+        elif kind is CallEnded:
             self._end(event)
             return
-        if kind not in FORMS:
-            return  # nothing we know how to write
-        kept = event
-        if kind is AttemptBegan:
+        elif kind is AttemptBegan:
             self.attempts += 1
-        elif kind is Bounded:
-            if self._bounds:
-                self._bounds -= 1
-                self._until = min(self._until, event.until)
+            steps.append(event)
         elif kind in AT_ONCE or (kind is AttemptEnded and event.failure is not None):
-            kept = event.at, kind, FORMS[kind][1](event)
-        steps = self._steps
-        steps.append(kept)
+            steps.append((event.at, kind, FORMS[kind][1](event)))
+        elif kind in FORMS:
+            steps.append(event)
+        else:
+            return  # nothing we know how to write
         if len(steps) > STEPS:
             del steps[STEPS // 2]
             self.dropped += 1
@@ -210,7 +208,8 @@ class Record:
         return {"at": seconds(at - self._began_at), "what": what, **(form(kept) if said is None else said)}
 
     def _deadline(self) -> dict[str, Any] | None:
-        most = seconds(self._until - self._began_at)
+        bounds = [step.until for step in tuple(self._steps) if step.__class__ is Bounded]  # they come first
+        most = seconds(min([self._until, *bounds[: self._bounds]]) - self._began_at)
         if most is None:
             return None
         return {"seconds": most, "left": None if self.duration is None else seconds(most - self.duration)}
@@ -240,18 +239,8 @@ class Record:
         return f"<Record {self.pipeline!r} {self.outcome or 'under way'}, attempts={self.attempts}>"
 
 
-_BOUNDS: WeakKeyDictionary[Pipeline, int] = WeakKeyDictionary()
-
-
 def _outer(pipeline: Pipeline) -> int:
     """How many bounds are the whole call's: those outside of whatever makes further attempts."""
-    count = _BOUNDS.get(pipeline)
-    if count is None:
-        count = _BOUNDS[pipeline] = _counted(pipeline)
-    return count
-
-
-def _counted(pipeline: Pipeline) -> int:
     count = 0
     for state in pipeline.states:
         if hasattr(state, "again") or hasattr(state, "another"):
