@@ -145,6 +145,10 @@ def expired(call: Call, began: float, now: float) -> TimedOut:
         mark = mark[0]
     if mark is not None and (mark[3] is None or mark[3] > now):
         text = f"attempt {mark[4]}: no answer within {(call.deadline or now) - began:.3g} s"
-        return AttemptTimedOut(text, endpoint=call.endpoint)
-    text = f"no answer within {(call.deadline or now) - call.began_at:.3g} s"
-    return DeadlineExceeded(text, endpoint=call.endpoint)
+        error: TimedOut = AttemptTimedOut(text, endpoint=call.endpoint)
+    else:
+        text = f"no answer within {(call.deadline or now) - call.began_at:.3g} s"
+        error = DeadlineExceeded(text, endpoint=call.endpoint)
+    if call.events is not None:
+        call.events.claim(error)
+    return error

@@ -225,7 +225,8 @@ def outlived(call: Call, waited: float, now: float) -> Section:
     name = named(gate)
     kind, reason = getattr(gate, "outlived", WAITED)
     rejection = kind(reason, waited, policy=name)
-    if call.events is not None:  # no gate's own, so no watching gate sees it
+    if call.events is not None:  # no gate's own
+        call.events.claim(rejection)
         call.events.append(RejectedCall(now, name, call.endpoint, rejection))
     section = elsewhere(call, rejection, now)
     if section is not None:

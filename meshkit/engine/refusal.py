@@ -17,6 +17,7 @@ __all__ = ["numbers", "refused", "where"]
 def refused(call: Call, state: Any, rejection: Rejected, now: float) -> None:
     """A gate or a choice has raised; ``call.events`` is there."""
     events = call.events
+    events.claim(rejection)
     known = numbers(state, call, now) if events.detailed and not hasattr(state, "pick") else None
     events.append(RejectedCall(now, named(state), where(call), rejection, known))
 

@@ -97,6 +97,10 @@ class CallEnded:
     verdict: Verdict
     attempts: int
     failure: Failure | None
+    own: bool = True
+    """Whether the error is this pipeline's: its refusal, or a deadline that it keeps; and not one from further in, of
+    another pipeline that the function or the app has called.
+    """
 
     @property
     def duration(self) -> float:
@@ -108,10 +112,10 @@ class CallEnded:
         or ``"ignored"``: the caller's own mistake, or one of which nothing is learnt.
         """
         error = None if self.failure is None else self.failure.error
-        if isinstance(error, Rejected):
-            return "rejected"
-        if isinstance(error, TimedOut):
-            return "timeout"
+        if isinstance(error, Rejected | TimedOut):
+            if not self.own:
+                return "failure"
+            return "rejected" if isinstance(error, Rejected) else "timeout"
         if error is not None and not isinstance(error, Exception):
             return "cancelled"
         return self.verdict.value

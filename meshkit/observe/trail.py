@@ -66,6 +66,12 @@ class Follows(Protocol):
 class Trail(list[Any]):
     """The events of one call that are not delivered yet; its forks write into the same one."""
 
+    def claim(self, error: Any) -> None:
+        """The error is this call's own. The two are not tied to each other: no cycle."""
+        if self.token is None:
+            self.token = object()
+        error.of_call = self.token
+
     # Of the class, until it is otherwise: every call of a pipeline that somebody listens to has one.
     followers: Sequence[Follower] = ()
     detailed = False
@@ -73,5 +79,7 @@ class Trail(list[Any]):
     """How many attempts have begun."""
     sending: frozenset[int] = frozenset()
     """Of which of them the followers were told as they left."""
+    token: object = None
+    """What an error of this very call bears as ``of_call``; ``None``: there was none."""
     over = False
     """Whether it was told that the call has ended."""

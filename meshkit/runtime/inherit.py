@@ -30,6 +30,7 @@ def inherit(call: Call, outer: Outer, clock: Callable[[], float], now: float) ->
             else:
                 rejection = TooLate("the deadline it came with passed %.3g s ago", late, policy="deadline")
             if call.events is not None:
+                call.events.claim(rejection)
                 call.events.append(RejectedCall(now, "deadline", None, rejection))
             try:
                 raise rejection

@@ -53,19 +53,22 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
     """A call has ended: deliver what was written down, and enter what it took into the ledger of who made it."""
     if call.scope is not None and not call.over:
         call.over = True
-        spend(call.scope, call.door.who(call), now - call.began_at, call.attempt, verdict.value)
+        attempts = call.attempt if call.events is None else call.events.sent
+        spend(call.scope, call.door.who(call), now - call.began_at, attempts, verdict.value)
     events = call.events
     if events is not None:
         if not events.over:
             events.over = True
             if events and events[-1].at > now:  # a further attempt was refused after the answer had come
                 now = events[-1].at
-            failure = None
+            failure, own = None, True
             if verdict is not SUCCESS or error is not None:
                 failure = call.failure
                 if error is not None and (failure is None or failure.error is not error):
                     failure = Failure(error)
-            events.append(CallEnded(now, call.began_at, verdict, events.sent, failure))
+                bears = None if failure is None else getattr(failure.error, "of_call", None)
+                own = not events.sent or (bears is not None and bears is events.token)
+            events.append(CallEnded(now, call.began_at, verdict, events.sent, failure, own))
         deliver(tree, call)
 
 
