@@ -173,8 +173,13 @@ class Pipeline:
         told: Any = listener
         follows = isinstance(listener, Follows) and not isinstance(listener, type)
         if not follows:
-            if not is_function(listener) or awaits(listener):
-                raise ConfigError.of("Pipeline", "listener", listener, "give a plain function of the event")
+            if not is_function(listener) or awaits(listener) or isinstance(listener, type):
+                fix = "give a plain function of the event"
+                if isinstance(listener, type):
+                    fix = f"it is the class: write {listener.__name__}(...)"
+                elif callable(getattr(listener, "watch", None)):
+                    fix = "it watches: write its watch(pipeline)"
+                raise ConfigError.of("Pipeline", "listener", listener, fix)
             if not direct:
                 from .runtime.post import Post
 
@@ -214,22 +219,24 @@ class Pipeline:
             try:
                 listener(event)
             except Exception as error:
-                self.lost(error)
+                self.lost(error, listener)
 
-    def lost(self, error: Exception | None) -> None:
+    def lost(self, error: Exception | None, who: Any = None) -> None:
         """Somebody who listens has failed, or, without an error, was too slow for an event: counted, and reported the
-        first time and whenever there are twice as many.
+        first time and whenever it has happened twice as often.
         """
+        name = getattr(who, "__qualname__", type(who).__qualname__)
         if error is None:
             self.dropped_events += 1
-            count, what = self.dropped_events, "events dropped, for their listener is too slow"
+            count, what = self.dropped_events, f"{name} is too slow, and an event was dropped"
         else:
             self.failed_listeners += 1
-            count, what = self.failed_listeners, f"times a listener failed, the last with {type(error).__name__}"
+            count, what = self.failed_listeners, f"{name}, which listens, failed with {type(error).__name__}"
         if count & (count - 1) == 0:
             import logging
 
-            logging.getLogger("meshkit").warning("pipeline %s: %d %s", self.name or "without a name", count, what)
+            log = logging.getLogger("meshkit")
+            log.warning("pipeline %s: %s (%d so far)", self.name or "without a name", what, count)
 
     def __repr__(self) -> str:
         return f"Pipeline({', '.join(map(repr, self.specs))})"

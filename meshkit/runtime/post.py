@@ -23,9 +23,9 @@ PATIENCE = 1.0
 
 
 class Post:
-    """Delivers events to one listener. ``lost(error)`` is told what it raises, and ``None`` of an event dropped."""
+    """Delivers events to one listener. ``lost(error, listener)`` is told what it raises; ``None``: an event dropped."""
 
-    def __init__(self, listener: Callable[[Any], None], lost: Callable[[Exception | None], None]) -> None:
+    def __init__(self, listener: Callable[[Any], None], lost: Callable[[Exception | None, Any], None]) -> None:
         self._listener = listener
         self._lost = lost
         self._queue: deque[Any] = deque()
@@ -37,7 +37,7 @@ class Post:
     def __call__(self, event: Any) -> None:
         """Put an event into the queue. Never waits."""
         if len(self._queue) >= MOST:
-            self._lost(None)
+            self._lost(None, self._listener)
             return
         if self._thread is None:
             self._start()
@@ -62,7 +62,7 @@ class Post:
             try:
                 self._listener(event)
             except Exception as error:
-                self._lost(error)
+                self._lost(error, self._listener)
             event = None
 
     def flush(self, seconds: float = PATIENCE) -> bool:

@@ -27,7 +27,7 @@ def begun(tree: Any, call: Call) -> Section:
         try:
             follower = each.follow(tree, call)
         except Exception as error:
-            tree.lost(error)
+            tree.lost(error, each)
         else:
             if follower is not None:
                 followers.append(follower)
@@ -87,7 +87,7 @@ def deliver(tree: Any, call: Call) -> None:
                     listener(event)
                 break
             except Exception as error:  # it hears the others all the same
-                tree.lost(error)
+                tree.lost(error, listener)
 
 
 def sending(tree: Any, call: Call) -> Fields:
@@ -104,7 +104,7 @@ def sending(tree: Any, call: Call) -> Fields:
             try:
                 fields += follower.sending(call, number)
             except Exception as error:
-                tree.lost(error)
+                tree.lost(error, follower)
     return fields
 
 
@@ -115,7 +115,7 @@ def answered(tree: Any, call: Call, result: Any) -> None:
             try:
                 follower.answered(call, result)
             except Exception as error:
-                tree.lost(error)
+                tree.lost(error, follower)
 
 
 def answering(tree: Any, call: Call, status: int) -> Fields:
@@ -126,7 +126,7 @@ def answering(tree: Any, call: Call, status: int) -> Fields:
             try:
                 fields += follower.answering(call, status)
             except Exception as error:
-                tree.lost(error)
+                tree.lost(error, follower)
     return fields
 
 
@@ -137,4 +137,4 @@ def left(tree: Any, events: Any) -> None:
             try:
                 follower.left()
             except Exception as error:
-                tree.lost(error)
+                tree.lost(error, follower)

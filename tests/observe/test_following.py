@@ -12,6 +12,7 @@ from meshkit import (
     CircuitBreaker,
     Cluster,
     ConcurrencyLimit,
+    ConfigError,
     Constant,
     Fallback,
     Hedge,
@@ -396,3 +397,21 @@ def test_what_would_be_sent_too_late_is_no_attempt():
         stack.call(lambda: None)
     assert follow.followers[0].kinds == [AttemptBegan, AttemptEnded, CallEnded]
     assert follow.followers[1].kinds == [CallEnded]
+
+
+class Watches:
+    def watch(self, pipeline):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("listener", "fix"),
+    [
+        (Follow, r"it is the class: write Follow\(...\)"),
+        (Watches(), r"write its watch\(pipeline\)"),
+        (7, "a plain fun"),
+    ],
+)
+def test_what_cannot_listen_is_told_what_to_do(listener, fix):
+    with pytest.raises(ConfigError, match=fix):
+        Pipeline().listen(listener)
