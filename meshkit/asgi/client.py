@@ -29,6 +29,7 @@ from ..errors import ConfigError
 __all__ = ["Clients", "canonical", "network_of"]
 
 FIELDS = {"x-forwarded-for": b"x-forwarded-for", "forwarded": b"forwarded"}
+FORWARDING = {b"x-forwarded-for", b"forwarded"}
 UNIX = "unix"
 MOST = 100
 """Elements of a line that are looked at, empty ones too; a longer one is nobody's way through so many proxies."""
@@ -119,6 +120,10 @@ class Clients:
         name = client[0] if client else ""
         address = canonical(name) if name else None
         return self._unix if not name else address is not None and self._trusted(address)
+
+    def itself(self, scope: Any) -> bool:
+        """Whether who has connected is trusted and speaks for itself: a proxy hands on what anybody has written."""
+        return self.near(scope) and not any(name in FORWARDING for name, _ in scope["headers"])
 
     def _behind(self, scope: Any) -> str | None:
         client = scope.get("client")

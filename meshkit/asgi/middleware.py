@@ -134,7 +134,7 @@ class MeshMiddleware:
             if name in TRACE:
                 passing = name
             elif name == self._explain:
-                asked = value not in NOT_ASKED and self._door.clients.near(scope)
+                asked = value not in NOT_ASKED and self._door.clients.itself(scope)
             elif name in deadlines:
                 seconds = parse(deadlines[name], value.decode("latin-1"))
                 if seconds is not None and (least is None or seconds < least):
@@ -178,7 +178,7 @@ class MeshMiddleware:
         outer = CURRENT.get()
         around = None if outer is None else until(outer, clock, now)
         if around is None or at < around:
-            scope = Scope(at, clock, stranger=not self._door.clients.near(exchange.scope))
+            scope = Scope(at, clock, stranger=not self._door.clients.itself(exchange.scope))
         else:
             scope = Scope(around, clock)
         exchange.inherited = scope

@@ -87,6 +87,13 @@ async def test_nobody_else_is(peer, value, options):
     assert shop.recorder.records == shop.inner.records == ()
 
 
+async def test_nor_who_comes_through_a_proxy_that_hands_on_what_anybody_writes():
+    shop = Shop()
+    answer = await shop.get(x_meshkit_explain="1", x_forwarded_for="192.0.2.7")
+    assert "server-timing" not in answer.headers
+    assert shop.recorder.records == ()
+
+
 async def test_what_is_asked_ends_with_the_request():
     shop = Shop()
     await shop.get(x_meshkit_explain="1")

@@ -409,7 +409,7 @@ class Watches:
     [
         (Follow, r"it is the class: write Follow\(...\)"),
         (Watches(), r"write its watch\(pipeline\)"),
-        (7, "a plain fun"),
+        (7, "a plain function"),
     ],
 )
 def test_what_cannot_listen_is_told_what_to_do(listener, fix):
