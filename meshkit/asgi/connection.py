@@ -24,7 +24,7 @@ from typing import Any
 from ..call import Call, Failure, Verdict
 from ..runtime.telling import answering
 from .end import begun, ended, unbound
-from .exchange import Message, Receive, Send, closed
+from .exchange import Message, Receive, Send, closed, route_of
 
 __all__ = ["Connection"]
 
@@ -144,6 +144,10 @@ class Connection:
 
     def failure(self) -> Failure:
         return Failure(self.error, status=self.status)
+
+    @property
+    def route(self) -> str | None:
+        return route_of(self.scope)
 
     @property
     def started(self) -> bool:

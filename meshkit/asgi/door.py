@@ -187,8 +187,8 @@ class AsgiDoor:
             "scheme": scope.get("scheme", "http" if kind == "http" else "ws"),
             "path": scope["path"],
         }
-        route = getattr(scope.get("route"), "path", None)  # Starlette's and FastAPI's
-        if isinstance(route, str):
+        route = exchange.route
+        if route is not None:
             told["route"] = route
         if exchange.status is not None:
             told["status"] = exchange.status

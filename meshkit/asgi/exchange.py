@@ -26,7 +26,7 @@ from ..call import Call, Failure, Verdict
 from ..runtime.telling import answering
 from .end import begun, ended
 
-__all__ = ["Exchange", "Message", "Receive", "Send", "closed"]
+__all__ = ["Exchange", "Message", "Receive", "Send", "closed", "route_of"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -176,6 +176,11 @@ class Exchange:
         return Failure(self.error, status=self.status)
 
     @property
+    def route(self) -> str | None:
+        """The template of the route that has matched, as far as the framework says so."""
+        return route_of(self.scope)
+
+    @property
     def started(self) -> bool:
         return self.status is not None
 
@@ -197,3 +202,17 @@ class Exchange:
             body = b""
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def route_of(scope: Any) -> str | None:
+    """Starlette's and FastAPI's route, with what it is mounted below: of that there is only the path as it came, in
+    which the values of parameters give way to their names.
+    """
+    route = getattr(scope.get("route"), "path", None)
+    if not isinstance(route, str):
+        return None
+    prefix = str(scope.get("root_path", ""))[len(scope.get("app_root_path", "")) :]
+    if prefix:
+        names = {str(value): f"{{{name}}}" for name, value in (scope.get("path_params") or {}).items()}
+        prefix = "/".join(names.get(segment, segment) for segment in prefix.split("/"))
+    return prefix + route

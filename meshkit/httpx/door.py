@@ -170,7 +170,7 @@ class HttpxDoor:
         request = call.request
         url = request.url
         told = {"kind": "client", "method": request.method, "scheme": url.scheme, "host": url.host, "port": url.port}
-        return {**told, "path": url.path}
+        return {**told, "path": url.raw_path.partition(b"?")[0].decode("ascii")}
 
     def same(self, call: Call, own: Hashable | None = None, /) -> Hashable | None:
         return alike(self, call.request, own)

@@ -6,6 +6,7 @@ to it.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..call import Call, Failure, Verdict
@@ -17,6 +18,7 @@ from ..section import Section
 __all__ = ["answered", "answering", "begun", "deliver", "left", "sending", "told"]
 
 SUCCESS = Verdict.SUCCESS
+BREAKS = re.compile(rb"[\r\n\0]")
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -46,7 +48,8 @@ def begun(tree: Any, call: Call) -> Section:
         return tree.root  # type: ignore[no-any-return]
     call.cluster = ""
     call.number = 0
-    return tree.in_full if call.events.detailed else tree.watched  # type: ignore[no-any-return]
+    folding = tree.in_full if call.events.detailed else tree.watched
+    return folding or tree.root  # the last of them has just stopped listening
 
 
 def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseException | None = None) -> None:
@@ -102,7 +105,7 @@ def sending(tree: Any, call: Call) -> Fields:
         if follower.sending is not None:
             events.sending |= {number}
             try:
-                fields += follower.sending(call, number)
+                fields += _sound(follower.sending(call, number))
             except Exception as error:
                 tree.lost(error, follower)
     return fields
@@ -124,7 +127,7 @@ def answering(tree: Any, call: Call, status: int) -> Fields:
     for follower in call.events.followers:
         if follower.answering is not None:
             try:
-                fields += follower.answering(call, status)
+                fields += _sound(follower.answering(call, status))
             except Exception as error:
                 tree.lost(error, follower)
     return fields
@@ -138,3 +141,13 @@ def left(tree: Any, events: Any) -> None:
                 follower.left()
             except Exception as error:
                 tree.lost(error, follower)
+
+
+def _sound(fields: Any) -> Fields:
+    """Fields as they may go out: what would break the line they stand in is refused."""
+    sound = [(name, value) for name, value in fields or ()]
+    for field in sound:
+        for part in field:
+            if not isinstance(part, bytes) or BREAKS.search(part):
+                raise ValueError("a field is two bytes, without line breaks and NUL")
+    return sound

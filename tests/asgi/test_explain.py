@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from meshkit import Pipeline, RateLimit, Retry, Timeout, last_call
 from meshkit.asgi import MeshMiddleware
@@ -146,3 +146,42 @@ async def test_the_last_call_is_that_of_this_request():
     await shop.get(x_meshkit_explain="1")
     record = last_call()
     assert record is None or record in shop.recorder.records
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/items/7", "/items/{number}"),
+        ("/v1/items/7", "/v1/items/{number}"),
+        ("/of/ann/items/7", "/of/{who}/items/{number}"),
+        ("/nowhere", None),
+    ],
+)
+async def test_the_route_of_a_mounted_app(path, route):
+    seen = []
+
+    class Follow:
+        detailed = False
+        sending = answered = left = None
+
+        def follow(self, pipeline, call):
+            return self
+
+        def __call__(self, event):
+            pass
+
+        def answering(self, call, status):
+            seen.append(call.door.about(call).get("route"))
+            return ()
+
+    async def item(request):
+        return PlainTextResponse("done")
+
+    items = [Route("/items/{number}", item)]
+    routes = [*items, Mount("/v1", Starlette(routes=items)), Mount("/of/{who}", routes=items)]
+    limits = Pipeline()
+    limits.listen(Follow())
+    app = MeshMiddleware(Starlette(routes=routes), limits)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
+        await client.get(path)
+    assert seen == [route]

@@ -415,3 +415,27 @@ class Watches:
 def test_what_cannot_listen_is_told_what_to_do(listener, fix):
     with pytest.raises(ConfigError, match=fix):
         Pipeline().listen(listener)
+
+
+def test_listening_may_stop_as_a_call_begins():
+    class Stops(Follow):
+        def follow(self, pipeline, call):
+            self.stop()
+            return super().follow(pipeline, call)
+
+    stack, follow = pipeline(), Stops()
+    follow.stop = stack.listen(follow)
+    assert stack.call(len, "ab") == 2
+    assert follow.only.kinds == [CallEnded]
+
+
+@pytest.mark.parametrize("field", [(b"x",), (b"x", b"a\r\nb"), (b"x\n", b"a"), ("x", "a"), b"xa", None, 7])
+def test_fields_that_cannot_be_are_not_sent(field):
+    stack = pipeline()
+    followed(stack, fields=[field])
+    sent = []
+    answer = httpx.MockTransport(lambda request: sent.append(request) or httpx.Response(200))
+    with httpx.Client(transport=MeshTransport(stack, answer)) as client:
+        assert client.get("http://stock/").status_code == 200
+    assert not {"x", "a"} & {*sent[0].headers}
+    assert stack.failed_listeners == 1
