@@ -103,6 +103,7 @@ class Call:
         "rest",
         "scope",
         "spent",
+        "status",
         "stopped",
         "verdict",
     )
@@ -118,6 +119,8 @@ class Call:
     """Where somebody listens: the cluster that ``endpoint`` is of; empty without."""
     number: int
     """Where somebody listens: which attempt of the call this is, of all that were sent, from 1."""
+    status: int | None
+    """Where somebody listens: the status that this attempt was answered with; ``None``: none, or not yet."""
     over: bool
     """Whether it was told already that the call has ended; set where it is made within another one."""
     rest: Any

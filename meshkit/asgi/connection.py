@@ -128,6 +128,8 @@ class Connection:
         self.verdict = door.verdict(self)
         if call.marks is not None:
             begun(call)
+        if call.events is not None:
+            call.status = status
         if message["type"] != "websocket.close":
             if door.announces is not None:
                 headers = [*headers, *door.announces(call, now, door.wall())]

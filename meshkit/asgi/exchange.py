@@ -151,6 +151,8 @@ class Exchange:
             self.trailers = message["trailers"]
         if call.marks is not None:
             begun(call)
+        if call.events is not None:
+            call.status = status
         if door.announces is not None:
             headers = headers + door.announces(call, now, door.wall())
             message = {**message, "headers": headers}

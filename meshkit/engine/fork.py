@@ -29,6 +29,7 @@ def fork(call: Call) -> Call:
         twin.events = call.events
         twin.cluster = call.cluster
         twin.number = 0
+        twin.status = None
     twin.scope = call.scope
     twin.origin = call
     twin.verdict = Verdict.IGNORED

@@ -27,6 +27,7 @@ from ..fields.retry_after import parse, parse_ms
 from ..function import cost_of, judged
 from ..options import is_function
 from ..policy import awaits
+from ..runtime.telling import returned
 from ..section import within
 from .copies import Copies, alike
 from .library import Library, library_of
@@ -60,6 +61,7 @@ class HttpxDoor:
         "_judge",
         "_named",
         "_notes",
+        "_pipeline",
         "_spent",
         "address",
         "copies",
@@ -84,6 +86,7 @@ class HttpxDoor:
         discard: Callable[[Any], Any],
         address: Callable[[Call], Any] | None,
         enforces_deadline: bool,
+        pipeline: Any = None,
         notes: tuple[Note, ...] = (),
         named: frozenset[int] = frozenset(),
         copies: Copies | None = None,
@@ -92,6 +95,7 @@ class HttpxDoor:
         self._named = named
         """Statuses that a retry or a fallback asks for."""
         self._notes = notes
+        self._pipeline = pipeline
         if spent is not None and spent != "bytes" and (not is_function(spent) or awaits(spent)):
             fix = 'write "bytes", or give a plain function of the response'
             raise ConfigError.of("meshkit.httpx", "spent", spent, fix)
@@ -105,6 +109,11 @@ class HttpxDoor:
         self.copies = copies
 
     def judge(self, call: Call, response: Any, error: BaseException | None, /) -> Verdict:
+        if call.events is not None:
+            if error is None:
+                call.status = response.status_code
+            if call.events.followers:
+                returned(self._pipeline, call)
         if error is not None and isinstance(error, MeshError):
             library_of(call.request).adopt(error, call.request)
         if self._notes and error is None:

@@ -111,6 +111,7 @@ class AsyncMeshTransport(_Async):
             discard=_adiscard,
             address=direct if getattr(inner.handle_async_request, "aims", False) else address,
             enforces_deadline=False,
+            pipeline=pipeline,
             notes=notes_for(pipeline.states),
             named=named(pipeline.states),
             copies=COPIES,
@@ -193,6 +194,7 @@ class MeshTransport(_Sync):
             discard=_discard,
             address=self._address,
             enforces_deadline=True,
+            pipeline=pipeline,
             notes=notes_for(pipeline.states),
             named=named(pipeline.states),
         )

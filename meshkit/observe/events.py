@@ -84,6 +84,8 @@ class AttemptEnded:
     failure: Failure | None = None
     number: int = 0
     cluster: str = ""
+    status: int | None = None
+    """What it was answered with, where the protocol has one."""
 
 
 @attrs.define(unsafe_hash=True)

@@ -60,7 +60,9 @@ class Follows(Protocol):
         what may be told of the request). Runs as a `Follower`'s methods do.
         """
 
-    # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand.
+    # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand. And of a
+    # follower, ``returned(call, number)``: what was sent (HTTP) has come back or has failed, and nothing else has
+    # happened since; not where the attempt was cancelled.
 
 
 class Trail(list[Any]):

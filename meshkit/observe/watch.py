@@ -233,6 +233,7 @@ def _attempt_began(call: Call, now: float) -> None:
             call.number = 0
             return
         number = call.number = events.sent = events.sent + 1
+        call.status = None
         events.append(AttemptBegan(now, number, call.attempt, call.endpoint, call.cluster))
 
 
@@ -247,11 +248,15 @@ def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> No
     latency, took = answered_at - began, now - began
     if verdict is SUCCESS:
         events.append(
-            AttemptEnded(now, call.attempt, call.endpoint, verdict, latency, took, None, number, call.cluster)
+            AttemptEnded(
+                now, call.attempt, call.endpoint, verdict, latency, took, None, number, call.cluster, call.status
+            )
         )
         return
     failure = None if verdict is IGNORED else call.failure
-    ended = AttemptEnded(now, call.attempt, call.endpoint, verdict, latency, took, failure, number, call.cluster)
+    ended = AttemptEnded(
+        now, call.attempt, call.endpoint, verdict, latency, took, failure, number, call.cluster, call.status
+    )
     # What follows from an attempt is decided before it is given back, and told after it.
     k = len(events)
     while k and events[k - 1].__class__ in FOLLOWING:

@@ -15,7 +15,7 @@ from ..observe.events import CallEnded
 from ..observe.trail import Trail
 from ..section import Section
 
-__all__ = ["answered", "answering", "begun", "deliver", "left", "sending", "told"]
+__all__ = ["answered", "answering", "begun", "deliver", "left", "returned", "sending", "told"]
 
 SUCCESS = Verdict.SUCCESS
 BREAKS = re.compile(rb"[\r\n\0]")
@@ -48,8 +48,9 @@ def begun(tree: Any, call: Call) -> Section:
         return tree.root  # type: ignore[no-any-return]
     call.cluster = ""
     call.number = 0
+    call.status = None
     folding = tree.in_full if call.events.detailed else tree.watched
-    return folding or tree.root  # the last of them has just stopped listening
+    return folding or tree.root  # type: ignore[no-any-return]  # the last of them has just stopped listening
 
 
 def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseException | None = None) -> None:
@@ -109,6 +110,17 @@ def sending(tree: Any, call: Call) -> Fields:
             except Exception as error:
                 tree.lost(error, follower)
     return fields
+
+
+def returned(tree: Any, call: Call) -> None:
+    """What was sent has come back, or has failed."""
+    for follower in call.events.followers:
+        hook = getattr(follower, "returned", None)
+        if hook is not None:
+            try:
+                hook(call, call.number)
+            except Exception as error:
+                tree.lost(error, follower)
 
 
 def answered(tree: Any, call: Call, result: Any) -> None:

@@ -439,3 +439,40 @@ def test_fields_that_cannot_be_are_not_sent(field):
         assert client.get("http://stock/").status_code == 200
     assert not {"x", "a"} & {*sent[0].headers}
     assert stack.failed_listeners == 1
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_an_attempt_has_its_own_status_and_its_return_is_told_at_once(kind):
+    order, answers = [], iter([503, 200])
+
+    class Returns(Follower):
+        def sending(self, call, number):
+            order.append(("sending", number))
+            return ()
+
+        def returned(self, call, number):
+            order.append(("returned", number))
+
+    class Follow:
+        def follow(self, pipeline, call):
+            self.only = Returns()
+            return self.only
+
+    def answer(request):
+        order.append("sent")
+        return httpx.Response(next(answers))
+
+    def matches(failure):
+        order.append("asked")
+        return failure.status == 503
+
+    stack, follow = Pipeline(Retry(matches, backoff=Constant(0.0))), Follow()
+    stack.listen(follow)
+    if kind == "sync":
+        with httpx.Client(transport=MeshTransport(stack, httpx.MockTransport(answer))) as client:
+            client.get("http://stock/")
+    else:
+        async with httpx.AsyncClient(transport=AsyncMeshTransport(stack, httpx.MockTransport(answer))) as client:
+            await client.get("http://stock/")
+    assert order == [("sending", 1), "sent", ("returned", 1), "asked", ("sending", 2), "sent", ("returned", 2)]
+    assert [event.status for event in follow.only.events if type(event) is AttemptEnded] == [503, 200]
