@@ -62,7 +62,7 @@ class Failure:
         self.final = final
 
     def __repr__(self) -> str:
-        return f"Failure({self.error!r})" if self.status is None else f"Failure(status={self.status})"
+        return f"Failure({type(self.error).__name__})" if self.status is None else f"Failure(status={self.status})"
 
 
 class Call:

@@ -68,8 +68,8 @@ class Pipeline:
         self.states: tuple[Any, ...] = tuple(_start(spec, rng) for spec in self.specs)
         self.reads_failure = any(getattr(state, "reads_failure", False) for state in within(self.states))
         """Whether ``call.failure`` is to be known where no retry asks for it."""
-        self.choices = frozenset(id(state) for state in within(self.states) if hasattr(state, "pick"))
-        """Which choices are in it, some of them perhaps in other pipelines as well."""
+        self.choices = tuple(state for state in within(self.states) if hasattr(state, "pick"))
+        """The choices in it, some of them perhaps in other pipelines as well."""
         self.root: Section
         self.watched: Section | None = None
         """The same for calls that somebody follows; ``None``: nobody listens."""
@@ -202,11 +202,16 @@ class Pipeline:
             those.append(told)
         elif told in those:
             those.remove(told)
+        before = self.listeners, self.follows
         if follows:
             self.follows = tuple(those)
         else:
             self.listeners = tuple(those)
-        refold(self)
+        try:
+            refold(self)
+        except BaseException:
+            self.listeners, self.follows = before
+            raise
 
     def tell(self, event: Any) -> None:
         """Deliver an event that is no call's: what somebody has changed by hand."""
@@ -221,7 +226,7 @@ class Pipeline:
             except Exception as error:
                 self.lost(error, listener)
 
-    def lost(self, error: Exception | None, who: Any = None) -> None:
+    def lost(self, error: BaseException | None, who: Any = None) -> None:
         """Somebody who listens has failed, or, without an error, was too slow for an event: counted, and reported the
         first time and whenever it has happened twice as often.
         """

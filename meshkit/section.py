@@ -85,11 +85,12 @@ def fold(
     watch: Watch | None = None,
     path: frozenset[int] = frozenset(),
     *,
-    branches: bool = True,
+    branches: Callable[[Any], bool] | None = None,
 ) -> Section:
     """Fold started policies, outermost first, into sections. Raises `ConfigError` for an order that means nothing.
 
-    The branches of a choice have one folding only, the last one; without ``branches`` that is left as it is.
+    The branches of a choice have one folding only, the last one; where ``branches(choice)`` says no, that is left as it
+    is.
     """
     for k, state in enumerate(states):
         if id(state) in path:
@@ -109,7 +110,9 @@ def fold(
     return section
 
 
-def _chain(states: list[Any], given: Watch | None, path: frozenset[int], branches: bool) -> Section:
+def _chain(
+    states: list[Any], given: Watch | None, path: frozenset[int], branches: Callable[[Any], bool] | None
+) -> Section:
     """Built from the leaf outwards."""
     section = Section(LEAF)
     behind: set[int] = set()
@@ -123,9 +126,9 @@ def _chain(states: list[Any], given: Watch | None, path: frozenset[int], branche
         elif callable(getattr(state, "until", None)):
             section = Section(BOUND, watch(BOUND, state, state.until, None)[0], section, state)
         elif hasattr(state, "pick"):
-            if branches:
+            if branches is None or branches(state):
                 around = [path]
-                state.fold(lambda branch, around=around, watch=given: fold(branch, watch, around[0]))
+                state.fold(lambda branch, around=around: fold(branch, given, around[0], branches=branches))
                 around[0] = frozenset()  # whoever comes later is new, and what has gone by then leaves its id to others
             section = Section(CHOICE, watch(CHOICE, state, state.pick, None)[0], None, state)
         elif hasattr(state, "destination"):

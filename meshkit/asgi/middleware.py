@@ -55,7 +55,7 @@ NOT_AGAIN = (b"x-should-retry", b"false")
 """What the clients of OpenAI and Anthropic obey, and our own: the caller has a little time left (``reserve``, the way
 back), and asking again in it cannot succeed."""
 
-NOT_ASKED = (b"", b"0", b"false")
+NOT_ASKED = (b"", b"0", b"false", b"no")
 
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
@@ -134,7 +134,7 @@ class MeshMiddleware:
             if name in TRACE:
                 passing = name
             elif name == self._explain:
-                asked = value not in NOT_ASKED and self._door.clients.itself(scope)
+                asked = value.strip().lower() not in NOT_ASKED and self._door.clients.itself(scope)
             elif name in deadlines:
                 seconds = parse(deadlines[name], value.decode("latin-1"))
                 if seconds is not None and (least is None or seconds < least):
@@ -142,9 +142,10 @@ class MeshMiddleware:
         if least is not None:
             token = CURRENT.set(self._inherited(exchange, least))
         if passing is not None:
-            passing = PASSING.set(taken(scope["headers"]))
+            fields = [*taken(scope["headers"])]
+            passing = PASSING.set(fields)
         if asked:
-            asking = ASKED.set(True)
+            asking = ASKED.set(asks := [True])
         try:
             await self._invoke(exchange)
         except MeshError as error:
@@ -165,9 +166,12 @@ class MeshMiddleware:
             if token is not None:
                 exchange.inherited.deadline = inf
                 reset(CURRENT, token)
+            # Whoever the app has left running has the very lists, and takes part in this request no longer.
             if passing is not None:
+                fields.clear()
                 reset(PASSING, passing)
             if asking is not None:
+                asks.clear()
                 reset(ASKED, asking)
 
     def _inherited(self, exchange: Any, seconds: float) -> Scope:

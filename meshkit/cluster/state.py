@@ -292,8 +292,6 @@ class ClusterState:
         if self._detector is not None:
             picture["outliers"] = self._detector.snapshot(now)
         if self.sources:
-            troubles = [
-                None if trouble is None else f"{type(trouble).__name__}: {trouble}" for trouble in self.troubles
-            ]
+            troubles = [None if each is None else type(each).__name__ for each in self.troubles]  # whose text is that?
             picture["sources"] = dict(zip(map(repr, self.sources), troubles, strict=True))
         return picture

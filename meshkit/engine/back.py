@@ -45,7 +45,7 @@ def willing(call: Call, base: Any, verdict: Verdict) -> tuple[Any, ...]:
                 failed = call.failure.error if call.failure is not None else None
                 if failed is not None and len(getattr(failed, "__notes__", ())) < MANY:
                     with suppress(Exception):  # some take no attributes
-                        failed.add_note(f"{named(mark[1].state)}: its predicate raised {error!r}")
+                        failed.add_note(f"{named(mark[1].state)}: its predicate raised {type(error).__name__}")
         mark = mark[0]
     return tuple(found)
 

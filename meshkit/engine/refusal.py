@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from ..call import Call
@@ -12,6 +13,9 @@ from ..section import CHOICE, named
 from .back import survive
 
 __all__ = ["numbers", "refused", "where"]
+
+MANY = 16
+"""Numbers of a policy that are told."""
 
 
 def refused(call: Call, state: Any, rejection: Rejected, now: float) -> None:
@@ -38,9 +42,11 @@ def numbers(state: Any, call: Call, now: float) -> Mapping[str, Any]:
         state = getattr(state, "admission", state)  # a cluster as a gate
         asked = getattr(state, "numbers", None)
         if asked is not None:
-            return asked(call, now)  # type: ignore[no-any-return]
-        shown = getattr(state, "snapshot", None)
-        return {} if shown is None else shown(now)
+            known = asked(call, now)
+        else:
+            shown = getattr(state, "snapshot", None)
+            known = {} if shown is None else shown(now)
+        return dict(islice(known.items(), MANY))  # a copy: it may be the policy's own
     except Exception as error:
         survive(error)
         return {}

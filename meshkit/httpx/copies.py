@@ -193,9 +193,9 @@ class _Begun:
 class _Recorded:
     """A stream that is remembered while it is read."""
 
-    def __init__(self, stream: Any, whole: Copy, most: int, keep: Callable[[Copy], None]) -> None:
+    def __init__(self, stream: Any, copy: Copy, most: int, keep: Callable[[Copy], None]) -> None:
         self.stream = stream
-        self.whole = whole
+        self.copy = copy
         self.most = most
         self.keep = keep
 
@@ -216,8 +216,8 @@ class _Recorded:
                 await source.aclose()
             raise
         if left >= 0:
-            self.whole.body = b"".join(chunks)
-            self.keep(self.whole)
+            self.copy.body = b"".join(chunks)
+            self.keep(self.copy)
 
     async def aclose(self) -> None:
         await self.stream.aclose()

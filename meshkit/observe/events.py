@@ -41,6 +41,12 @@ __all__ = [
     "WouldReject",
 ]
 
+
+def _kind(error: Exception) -> str:
+    """An error's text may quote what was asked for: an event shown says its kind."""
+    return type(error).__name__
+
+
 # Those that every call has are not frozen: that would take them three times as long to make.
 
 
@@ -51,7 +57,7 @@ class RejectedCall:
     at: float
     policy: str
     endpoint: Any
-    reason: Exception
+    reason: Exception = attrs.field(repr=_kind)
     numbers: Mapping[str, Any] | None = attrs.field(default=None, eq=False, repr=False)
 
 
@@ -201,7 +207,7 @@ class WouldReject:
     at: float
     policy: str
     endpoint: Any
-    reason: Exception
+    reason: Exception = attrs.field(repr=_kind)
 
 
 @attrs.define(unsafe_hash=True)

@@ -6,9 +6,10 @@ so the spans of those before and behind it stay one trace. The door for servers 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 
 __all__ = ["PASSING"]
 
-PASSING: ContextVar[tuple[tuple[bytes, bytes], ...]] = ContextVar("meshkit.passing", default=())
-"""Header fields, see `meshkit.fields.trace_context`; empty: there are none."""
+PASSING: ContextVar[Sequence[tuple[bytes, bytes]]] = ContextVar("meshkit.passing", default=())
+"""Header fields, see `meshkit.fields.trace_context`; empty: there are none, or the request is over."""

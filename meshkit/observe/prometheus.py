@@ -2,9 +2,10 @@
 
 ::
 
-    REGISTRY.register(collector(metrics))         beside whatever else is in it
-    content_type, body = exposition(metrics)      at once
-    app.mount("/metrics", MetricsApp(metrics))    ASGI, these metrics alone
+    REGISTRY.register(collector(metrics))                     beside whatever else is in it
+    content_type, body = exposition(metrics)                  at once
+    app.add_route("/metrics", MetricsApp(metrics))            ASGI: an app that is a route of Starlette or FastAPI,
+    app.add_middleware(MetricsMiddleware, metrics=metrics)    or one around another, which no pipeline gets to see
 
 Nothing is kept twice: samples are made of what `meshkit.observe.Metrics` has at the time of a scrape. Exemplars are in
 the OpenMetrics form only; Prometheus asks for that.
@@ -31,7 +32,7 @@ try:
 except ImportError as missing:
     raise ConfigError("meshkit.observe.prometheus: prometheus_client: pip install meshkit[prometheus]") from missing
 
-__all__ = ["MetricsApp", "collector", "exposition"]
+__all__ = ["MetricsApp", "MetricsMiddleware", "collector", "exposition"]
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 ALL = {**FAMILIES, **GAUGES}
@@ -132,3 +133,25 @@ class MetricsApp:
 
     def __repr__(self) -> str:
         return "MetricsApp()"
+
+
+class MetricsMiddleware:
+    """An ASGI app that answers ``path`` with the metrics, and has ``app`` answer all else. Where it stands around the
+    pipeline, scrapes are no requests of the service: with ``add_middleware``, what is added last stands outermost.
+    """
+
+    __slots__ = ("_app", "_path", "_scraped")
+
+    def __init__(self, app: Any, metrics: Metrics, path: str = "/metrics") -> None:
+        if not str(path).startswith("/"):
+            raise ConfigError.of("MetricsMiddleware", "path", path, 'give a path, such as "/metrics"')
+        self._app = app
+        self._path = path
+        self._scraped = MetricsApp(metrics)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        asks = scope["type"] == "http" and scope["path"].removeprefix(scope.get("root_path", "")) == self._path
+        await (self._scraped if asks else self._app)(scope, receive, send)
+
+    def __repr__(self) -> str:
+        return f"MetricsMiddleware({self._app!r}, {self._path!r})"

@@ -47,6 +47,8 @@ READ = 4000
 """Characters of a path that are looked at."""
 
 _WORDS = re.compile(r"[a-z]{1,20}[0-9]{0,2}(?:[-_.][a-z]{1,20}[0-9]{0,2})*")
+_AT = re.compile("@|%(?:25)*40")
+"""However often it was encoded."""
 _CONSTANT = re.compile(r"[A-Z0-9_]{1,60}")
 OURS = (Rejected, TimedOut)
 _ROOMS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "meshkit", "socket", "ssl"})
@@ -219,7 +221,7 @@ def who(name: str) -> str:
 
 def _segment(segment: str) -> str:
     name, parameters, _ = segment.partition(";")
-    if "@" in name or "%40" in name or (len(name) >= OPAQUE and not _WORDS.fullmatch(name)):
+    if _AT.search(name) or (len(name) >= OPAQUE and not _WORDS.fullmatch(name)):
         return "*"
     return f"{name};*" if parameters else name
 

@@ -81,6 +81,8 @@ class Trail(list[Any]):
     """How many attempts have begun."""
     sending: frozenset[int] = frozenset()
     """Of which of them the followers were told as they left."""
+    abandoned = False
+    """Whether nobody awaits the call any more: it is closed, perhaps by the collector."""
     token: object = None
     """What an error of this very call bears as ``of_call``; ``None``: there was none."""
     over = False

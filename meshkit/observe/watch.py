@@ -13,31 +13,28 @@ written down there lets a call by that has no such list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..engine.back import survive
 from ..engine.refusal import numbers, where
-from ..policy import PASS, Waiter
-from ..section import BOUND, CHOICE, FALLBACK, GATE, LEAF, REPEAT, Section, named
+from ..section import CHOICE, FALLBACK, GATE, LEAF, REPEAT, named
 from .events import (
     AttemptBegan,
     AttemptEnded,
-    Bounded,
     FaultInjected,
     FellBack,
     GaveUp,
-    Passed,
-    Picked,
     Retried,
     StateChanged,
     WouldReject,
 )
 
-__all__ = ["watch", "watch_in_full"]
+__all__ = ["watch"]
 
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
+ON_TRIAL = ("would_reject", "would_wait", "reason")
 MANY = 8
 """Candidates of a pick that are told of."""
 
@@ -51,35 +48,14 @@ def watch(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | None) -> 
     return (ask, exit) if form is None else form(state, ask, exit)
 
 
-def watch_in_full(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | None) -> tuple[Any, Any]:
-    """The same, where calls that are wanted in full may come."""
-    ask, exit = watch(kind, state, ask, exit)
-    form = IN_FULL.get(kind)
-    return (ask if form is None else form(state, ask)), exit
-
-
 def _gate(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | None]:
-    if hasattr(state, "would_reject"):
+    kind = type(state)  # asked of the class where it may be a property that fails
+    if all(hasattr(kind, name) or name in getattr(state, "__dict__", ()) for name in ON_TRIAL):
         enter = _on_trial(state, enter)
-    elif hasattr(state, "injected"):
+    elif hasattr(kind, "injected") or "injected" in getattr(state, "__dict__", ()):
         enter = _injecting(state, enter)
-    return _changing(state, enter, exit) if hasattr(state, "state") else (enter, exit)
-
-
-def _passing(state: Any, enter: Enter) -> Enter:
-    """Of a gate in full."""
-    name = named(state)
-
-    def passing_enter(call: Call, now: float) -> Any:
-        answer = enter(call, now)
-        events = call.events
-        if events is not None and events.detailed and answer is not PASS and answer.__class__ is not Section:
-            queued = answer.__class__ is Waiter
-            wait = answer if answer and not queued else 0.0
-            events.append(Passed(now, name, where(call), numbers(state, call, now), wait, queued))
-        return answer
-
-    return passing_enter
+    changes = hasattr(kind, "state") or "state" in getattr(state, "__dict__", ())
+    return _changing(state, enter, exit) if changes else (enter, exit)
 
 
 def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | None]:
@@ -87,32 +63,51 @@ def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit 
     name = named(state)
 
     def changing_enter(call: Call, now: float) -> Any:
-        before = state.state
+        if call.events is None:
+            return enter(call, now)
+        before = _shown(state, "state")
         try:
             return enter(call, now)
         finally:
-            if state.state != before and call.events is not None:
-                call.events.append(StateChanged(now, name, where(call), str(before), str(state.state)))
+            after = _shown(state, "state")
+            if after != before:
+                call.events.append(StateChanged(now, name, where(call), before, after))
 
     def changing_exit(call: Call, began: float, now: float, verdict: Verdict) -> None:
-        before = state.state
-        exit(call, began, now, verdict)  # type: ignore[misc]  # handed out only where there is one
-        if state.state != before and call.events is not None:
-            call.events.append(
-                StateChanged(now, name, call.endpoint if call.origin else where(call), str(before), str(state.state))
-            )
+        if call.events is None:
+            exit(call, began, now, verdict)  # type: ignore[misc]  # handed out only where there is one
+            return
+        before = _shown(state, "state")
+        exit(call, began, now, verdict)  # type: ignore[misc]
+        after = _shown(state, "state")
+        if after != before:
+            endpoint = call.endpoint if call.origin else where(call)
+            call.events.append(StateChanged(now, name, endpoint, before, after))
 
     return changing_enter, None if exit is None else changing_exit
 
 
+def _shown(state: Any, *names: str) -> Any:
+    """Attributes of a state: words as they are, else their text. Somebody's own may fail, and harms no call."""
+    try:
+        found = [getattr(state, name) for name in names]
+        return tuple(found) if len(names) > 1 else found[0] if found[0].__class__ is str else str(found[0])
+    except Exception as error:
+        survive(error)
+        return None
+
+
 def _injecting(state: Any, enter: Enter) -> Enter:
     """Of faults on purpose."""
+    name = named(state)
 
     def injecting_enter(call: Call, now: float) -> Any:
-        before = state.injected
+        if call.events is None:
+            return enter(call, now)
+        before = _shown(state, "injected")
         answer = enter(call, now)
-        if state.injected != before and call.events is not None:
-            call.events.append(FaultInjected(now, state.name, where(call)))
+        if _shown(state, "injected") != before:
+            call.events.append(FaultInjected(now, name, where(call)))
         return answer
 
     return injecting_enter
@@ -120,12 +115,15 @@ def _injecting(state: Any, enter: Enter) -> Enter:
 
 def _on_trial(state: Any, enter: Enter) -> Enter:
     """Of a policy on trial."""
+    name = named(state)
 
     def telling_enter(call: Call, now: float) -> Any:
+        if call.events is None:
+            return enter(call, now)
         seen = state.would_reject, state.would_wait
         answer = enter(call, now)
-        if (state.would_reject, state.would_wait) != seen and call.events is not None:
-            call.events.append(WouldReject(now, state.name, where(call), state.reason))
+        if (state.would_reject, state.would_wait) != seen:
+            call.events.append(WouldReject(now, name, where(call), state.reason))
         return answer
 
     return telling_enter
@@ -145,41 +143,6 @@ def _pick(state: Any, pick: Enter, exit: None) -> tuple[Enter, None]:
     return watching_pick, None
 
 
-def _picked(state: Any, pick: Enter) -> Enter:
-    """Of a choice in full."""
-    if not hasattr(state, "members"):
-        return pick
-    name = named(state)
-
-    def showing_pick(call: Call, now: float) -> Any:
-        section = pick(call, now)
-        events = call.events
-        if events is not None and events.detailed:
-            candidates = _candidates(state.members, call.endpoint, now)
-            events.append(Picked(now, name, call.endpoint, candidates, len(state.members)))
-        return section
-
-    return showing_pick
-
-
-def _candidates(members: Any, picked: Any, now: float) -> tuple[tuple[Any, Mapping[str, Any]], ...]:
-    """The first few members, the one picked in any case, each with what its load measure knows."""
-    few = [*members[:MANY]]
-    if picked is not None and not any(member.endpoint is picked for member in few):
-        few[-1:] = [member for member in members if member.endpoint is picked]
-    found = []
-    for member in few:
-        known = {"up": member.up}
-        shown = getattr(member.load, "snapshot", None)
-        if shown is not None:
-            try:
-                known.update(shown(now))
-            except Exception as error:  # of somebody's measure
-                survive(error)
-        found.append((member.endpoint, known))
-    return tuple(found)
-
-
 def _again(state: Any, again: Callable[..., float | None], exit: None) -> tuple[Callable[..., float | None], None]:
     name = named(state)
 
@@ -194,19 +157,6 @@ def _again(state: Any, again: Callable[..., float | None], exit: None) -> tuple[
         return wait
 
     return watching_again, None
-
-
-def _bounding(state: Any, until: Enter) -> Enter:
-    """Of a bound in full."""
-    name = named(state)
-
-    def bounding_until(call: Call, now: float) -> float:
-        at: float = until(call, now)
-        if call.events is not None and call.events.detailed:
-            call.events.append(Bounded(now, name, at))
-        return at
-
-    return bounding_until
 
 
 def _takes(state: Any, takes: Enter, exit: None) -> tuple[Enter, None]:
@@ -259,7 +209,7 @@ def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> No
     )
     # What follows from an attempt is decided before it is given back, and told after it.
     k = len(events)
-    while k and events[k - 1].__class__ in FOLLOWING:
+    while k and events[k - 1].__class__ in FOLLOWING and events[k - 1].at >= now:
         k -= 1
     events.insert(k, ended)
 
@@ -272,4 +222,3 @@ WATCHING: dict[str, Callable[..., tuple[Any, Any]]] = {
     REPEAT: _again,
     FALLBACK: _takes,
 }
-IN_FULL: dict[str, Callable[..., Any]] = {GATE: _passing, CHOICE: _picked, BOUND: _bounding}

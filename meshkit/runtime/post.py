@@ -9,9 +9,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
-from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 __all__ = ["MOST", "Post"]
@@ -23,26 +24,27 @@ PATIENCE = 1.0
 
 
 class Post:
-    """Delivers events to one listener. ``lost(error, listener)`` is told what it raises; ``None``: an event dropped."""
+    """Delivers events to one listener. ``lost(error, listener)`` is told what it raises; ``None``: an event dropped.
 
-    def __init__(self, listener: Callable[[Any], None], lost: Callable[[Exception | None, Any], None]) -> None:
+    The queue is one of C, which may be put into from a signal handler or the collector, wherever these strike.
+    """
+
+    def __init__(self, listener: Callable[[Any], None], lost: Callable[[BaseException | None, Any], None]) -> None:
         self._listener = listener
         self._lost = lost
-        self._queue: deque[Any] = deque()
-        self._there = threading.Semaphore(0)
+        self._queue: SimpleQueue[Any] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         posts.add(self)
 
     def __call__(self, event: Any) -> None:
         """Put an event into the queue. Never waits."""
-        if len(self._queue) >= MOST:
+        if self._queue.qsize() >= MOST:
             self._lost(None, self._listener)
             return
         if self._thread is None:
             self._start()
-        self._queue.append(event)
-        self._there.release()
+        self._queue.put(event)
 
     def _start(self) -> None:
         with self._starting:
@@ -52,8 +54,7 @@ class Post:
 
     def _run(self) -> None:
         while True:
-            self._there.acquire()
-            event = self._queue.popleft()
+            event = self._queue.get()
             if event is END:
                 return
             if event.__class__ is threading.Event:
@@ -61,7 +62,7 @@ class Post:
                 continue
             try:
                 self._listener(event)
-            except Exception as error:
+            except BaseException as error:  # whatever it is, it is this listener's, and it hears the next
                 self._lost(error, self._listener)
             event = None
 
@@ -70,23 +71,21 @@ class Post:
         if self._thread is None or threading.current_thread() is self._thread:
             return True
         mark = threading.Event()
-        self._queue.append(mark)
-        self._there.release()
+        self._queue.put(mark)
         return mark.wait(seconds)
 
     def close(self) -> None:
-        """Deliver what is in the queue, as far as there is time, and end the thread."""
-        self.flush()
-        if self._thread is not None:
-            self._queue.append(END)
-            self._there.release()
+        """Deliver what is in the queue, as far as there is time, and end the thread. Once."""
+        if self in posts:
+            posts.discard(self)
+            self.flush()
+            self._queue.put(END)
 
     def anew(self) -> None:
         """In a child process: the thread was left behind, and what was in the queue is the parent's to deliver."""
-        self._queue = deque()
-        self._there = threading.Semaphore(0)
+        self._queue = SimpleQueue()
         self._thread = None
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
 
 
 END = object()
@@ -94,8 +93,9 @@ posts: weakref.WeakSet[Post] = weakref.WeakSet()
 
 
 def _flush_all() -> None:
+    until = time.monotonic() + PATIENCE
     for post in [*posts]:
-        post.flush()
+        post.flush(max(0.0, until - time.monotonic()))
 
 
 def _after_fork() -> None:

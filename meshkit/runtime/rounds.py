@@ -173,7 +173,7 @@ class Rounds:
                 try:
                     why = await self.probe(checkup.spec, checkup.member.endpoint)
                 except Exception as error:
-                    why = f"{type(error).__name__}: {error}"
+                    why = type(error).__name__
                 if self._there(checkup):
                     with self.keep.lock:
                         checkup.told(not why, self.keep.now(), why, quiet=self.quiet)

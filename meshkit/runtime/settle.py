@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from typing import Any
 
 from ..call import Call, Verdict
@@ -59,6 +60,8 @@ def _settled(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, cl
 
 def abandon(tree: Any, call: Call, verdict: Verdict, base: Any = None) -> None:
     """The same from within the garbage collector: at once if the lock is free."""
+    if call.events is not None:
+        call.events.abandoned = True
     now = tree.clock()
     if not owned() and LOCK.acquire(blocking=False):
         try:
@@ -77,4 +80,5 @@ def collect() -> None:
             tree, call, verdict, base = LEFT.popleft()
         except IndexError:  # another thread was quicker
             return
-        settle(tree, call, tree.clock(), verdict, base=base)
+        # In a context of its own: what listeners note there is not about whoever comes along here.
+        copy_context().run(settle, tree, call, tree.clock(), verdict, base=base)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..deadline import spend
+from ..errors import Rejected
 from ..observe.events import CallEnded
 from ..observe.trail import Trail
 from ..section import Section
@@ -68,6 +69,8 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
             failure, own = None, True
             if verdict is not SUCCESS or error is not None:
                 failure = call.failure
+                if call.failed is not None and isinstance(error, Rejected):
+                    error = call.failed[0].error or error  # what stands instead was refused as well
                 if error is not None and (failure is None or failure.error is not error):
                     failure = Failure(error)
                 bears = None if failure is None else getattr(failure.error, "of_call", None)
@@ -83,6 +86,7 @@ def deliver(tree: Any, call: Call) -> None:
     events = call.events
     written = [*events]
     events.clear()  # the very list: forks of the call have it too
+    struck = None
     for listener in (*tree.listeners, *events.followers):
         left = iter(written)
         while True:
@@ -90,8 +94,18 @@ def deliver(tree: Any, call: Call) -> None:
                 for event in left:
                     listener(event)
                 break
-            except Exception as error:  # it hears the others all the same
+            except RecursionError as error:  # it calls through this very pipeline, each time it is told
                 tree.lost(error, listener)
+                break
+            except KeyboardInterrupt as error:
+                struck = error
+            except BaseException as error:  # it hears the others all the same
+                tree.lost(error, listener)
+    if struck is not None:
+        try:
+            raise struck
+        finally:
+            struck = None
 
 
 def sending(tree: Any, call: Call) -> Fields:
@@ -146,7 +160,12 @@ def answering(tree: Any, call: Call, status: int) -> Fields:
 
 
 def left(tree: Any, events: Any) -> None:
-    """The caller gets control back. Whoever came last goes first: what it has set is taken back in order."""
+    """The caller gets control back. Whoever came last goes first: what it has set is taken back in order.
+
+    A call that the collector has closed was left long ago, and the context here is somebody else's.
+    """
+    if events.abandoned:
+        return
     for follower in reversed(events.followers):
         if follower.left is not None:
             try:

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Self
 
 from ..errors import MeshError
+from .errors import Malformed
 from .origin import Origin
 from .places import Limits
 from .pool import Pool
@@ -57,7 +58,9 @@ class Prober:
                 return await _tcp(check, endpoint)  # type: ignore[arg-type]
         except TimeoutError:
             return f"no answer within {check.timeout:g} s"
-        except (MeshError, OSError, ValueError) as error:
+        except (Malformed, ValueError) as error:
+            return type(error).__name__  # its text quotes the answer
+        except (MeshError, OSError) as error:
             return f"{type(error).__name__}: {error}"
 
     async def _http(self, check: HttpCheck, endpoint: Endpoint) -> str:

@@ -132,7 +132,7 @@ def test_a_predicate_that_raises_takes_nothing_and_hides_nothing():
     with pytest.raises(KeyError) as caught:
         stack.call(fails(error))
     assert caught.value is error
-    assert caught.value.__notes__ == ["Fallback: its predicate raised ZeroDivisionError()"]
+    assert caught.value.__notes__ == ["Fallback: its predicate raised ZeroDivisionError"]
 
 
 def test_an_answer_that_the_door_judges_a_failure():

@@ -22,11 +22,12 @@ from meshkit.asgi import MeshMiddleware
 from meshkit.asgi.door import AsgiDoor
 from meshkit.call import Failure
 from meshkit.deadline import CURRENT, opened, spend
-from meshkit.errors import Overloaded, TimedOut
+from meshkit.errors import DeadlineExceeded, Overloaded, TimedOut
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.observe.events import AttemptBegan, CallEnded
 from meshkit.observe.log.access_log import AccessLog
 from meshkit.observe.log.line import escaped, shown
+from meshkit.observe.passing import PASSING
 from meshkit.observe.trail import Follows
 from meshkit.testing import ManualClock
 
@@ -83,7 +84,7 @@ def ended(verdict=Verdict.SUCCESS, error=None, attempts=1, duration=0.25):
 def served(request, event=None, **options):
     lines = []
     log = AccessLog(lines.append, clock=lambda: THEN, **options)
-    call = SimpleNamespace(request=request, door=request.door, began_at=1.0)
+    call = SimpleNamespace(request=request, door=request.door, began_at=1.0, lines=None)
     following = log.follow(SimpleNamespace(name="api"), call)
     following(event or ended())
     assert following.request is None
@@ -156,12 +157,15 @@ def test_json_has_its_keys_in_their_order():
         "bytes": 2326,
         "referer": "http://www.example.com/start.html",
         "user_agent": "Mozilla/4.08 [en] (Win98; I ;Nav)",
+        "error": None,
         "outcome": "success",
         "attempts": 1,
         "duration": 0.25,
         "calls": None,
         "calls_attempts": None,
         "calls_seconds": None,
+        "trace_id": None,
+        "span_id": None,
     }
     assert line.startswith('{"time":"2000-10-10T20:55:36.000Z","kind":"server","pipeline":"api","client":"127.0.0.1",')
     bare = json.loads(served(exchange({"client": None, "headers": []}), format="json"))
@@ -169,14 +173,59 @@ def test_json_has_its_keys_in_their_order():
 
 
 def test_what_was_asked_of_others_is_in_the_ledger():
+    """Also where it is entered late; but not what others had entered, nor the request's own line."""
     clock = ManualClock()
+    lines = []
+    request = exchange()
+    pipeline = SimpleNamespace(name="api", clock=clock)
     with opened(2.0, clock):
-        spend(CURRENT.get(), "stock", 0.5, 3, "failure")
-        spend(CURRENT.get(), "stock", 0.25, 1, "success")
-        with opened(1.0, clock):  # a call within a call is part of its time
-            spend(CURRENT.get(), "disk", 0.125, 1, "success")
-        line = json.loads(served(exchange(), format="json"))
+        around = CURRENT.get()
+        spend(around, "before", 4.0, 1, "success")
+        call = SimpleNamespace(request=request, door=request.door, began_at=clock(), lines=None, clock=clock)
+        following = AccessLog(lines.append, format="json").follow(pipeline, call)
+        call.scope = around
+        spend(call, "stock", 0.5, 3, "failure")
+        spend(call, "stock", 0.25, 1, "success")
+        within = SimpleNamespace(scope=call)  # a call within a call is part of its time
+        spend(within, "disk", 0.125, 1, "success")
+        spend(around, "GET /", 1.0, 1, "failure")
+    following(ended())
+    line = json.loads(lines[0])
     assert (line["calls"], line["calls_attempts"], line["calls_seconds"]) == (2, 4, 0.75)
+
+
+PARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_a_trace_is_that_of_the_fields_it_came_with():
+    token = PASSING.set(((b"traceparent", PARENT),))
+    try:
+        line = served(exchange(), format="json")
+    finally:
+        PASSING.reset(token)
+    said = json.loads(line)
+    assert (said["trace_id"], said["span_id"]) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    assert list(said)[-2:] == ["trace_id", "span_id"]
+
+
+def test_a_trace_is_what_is_answered_where_somebody_is_asked():
+    line = served(exchange(), format="json", trace=lambda: {"trace": "abc", "status": "x", "n": object(), 7: "\n"})
+    said = json.loads(line)
+    assert {key: said[key] for key in ("trace", "meshkit_status", "n", "7", "status")} == {
+        "trace": "abc",
+        "meshkit_status": "x",
+        "n": None,
+        "7": "\\n",
+        "status": 200,
+    }
+    assert "trace_id" not in said
+
+    def broken():
+        raise RuntimeError("hush")
+
+    line = served(exchange(), format="json", trace=broken)
+    assert json.loads(line)["meshkit_trace_failed"] == "RuntimeError"
+    assert "trace_id" not in json.loads(served(exchange(), format="json", trace=lambda: None))
 
 
 # What is hidden.
@@ -300,7 +349,7 @@ def test_a_request_is_one_line_whatever_is_in_it(raw, query, referer, agent, wor
     assert len(line) <= LONGEST
     parsed = json.loads(line)
     assert next(iter(parsed)) == "time"
-    assert (parsed["status"], parsed["kind"], len(parsed)) == (200, "server", 20)
+    assert (parsed["status"], parsed["kind"], len(parsed)) == (200, "server", 23)
 
 
 @given(st.binary(max_size=80), st.integers(8, 40))
@@ -334,11 +383,24 @@ def test_a_value_of_an_object_is_itself_or_was_cut(value, most):
         ({"gone": True}, ended(Verdict.IGNORED, OSError()), "499 -"),
         ({}, ended(Verdict.IGNORED, KeyboardInterrupt()), "499 -"),
         ({"status": 200, "size": 5}, ended(Verdict.FAILURE, ValueError()), "200 5"),
+        ({"gone": True}, ended(Verdict.IGNORED, TimedOut()), "499 -"),
+        ({"status": 504, "size": 5, "gone": True}, ended(Verdict.IGNORED, TimedOut()), "504 5"),
     ],
 )
 def test_where_the_app_gave_no_answer(attributes, event, said):
     request = exchange(**{"status": None, "size": 0, **attributes})
     assert f'HTTP/1.0" {said}' in served(request, event)
+
+
+def test_an_answer_that_began_when_nobody_was_there_any_more():
+    lines = []
+    request = exchange(status=None, size=0, gone=True)
+    call = SimpleNamespace(request=request, door=request.door)
+    following = AccessLog(lines.append).follow(SimpleNamespace(name=""), call)
+    assert following.answering(call, 200) == ()
+    request.status, request.size = 200, 5
+    following(ended())
+    assert '" 499 - "' in lines[0]
 
 
 def test_an_error_of_the_apps_own_calls_is_none_of_ours():
@@ -413,6 +475,9 @@ def test_a_user_that_cannot_be_told_costs_no_line():
         ({"write": "access.log"}, "a plain function of a line"),
         ({"write": anyio.sleep}, "a plain function of a line"),
         ({"user": "frank"}, "a plain function of the scope"),
+        ({"trace": "id", "format": "json"}, "a plain function that answers a dict"),
+        ({"trace": anyio.sleep, "format": "json"}, "a plain function that answers a dict"),
+        ({"trace": dict}, 'write format="json"'),
         ({"clock": 0}, "time.time"),
     ],
 )
@@ -502,6 +567,80 @@ async def test_the_calls_made_meanwhile_are_counted():
     assert 0 <= line["calls_seconds"] <= line["duration"]
 
 
+@pytest.mark.parametrize("headers", [{}, {"x-request-deadline-ms": "900"}], ids=["no deadline", "a deadline"])
+@pytest.mark.parametrize("path", ["/dead", "/bad"])
+async def test_they_are_counted_where_the_request_has_failed_as_well(headers, path):
+    def upstream(request):
+        if request.url.path == "/dead":
+            raise httpx.ConnectError(CANARY)
+        return httpx.Response(503)
+
+    stock = AsyncMeshTransport(Pipeline(Retry("5xx", attempts=2, backoff=Constant(0.0))), httpx.MockTransport(upstream))
+
+    async def asks(scope, receive, send):
+        async with httpx.AsyncClient(transport=stock) as client:
+            (await client.get(f"http://stock{scope['path']}")).raise_for_status()
+
+    lines = []
+    api = Pipeline(Timeout(2.0))
+    api.listen(AccessLog(lines.append, format="json"))
+    async with client_of(MeshMiddleware(asks, api), headers=headers) as client:
+        await client.get(path)
+    line = json.loads(lines[0])
+    assert (line["status"], line["outcome"], line["calls"], line["calls_attempts"]) == (500, "failure", 1, 2)
+    assert line["error"] == ("ConnectError" if path == "/dead" else "HTTPStatusError")
+
+
+async def test_a_refusal_is_told_by_its_class():
+    lines = []
+    api = Pipeline(RateLimit("1/min"))
+    api.listen(AccessLog(lines.append, format="json"))
+    async with client_of(MeshMiddleware(app, api)) as client:
+        for _ in range(2):
+            await client.get("/", headers={"traceparent": PARENT.decode()})
+    said = [json.loads(line) for line in lines]
+    assert [(each["error"], each["outcome"], each["status"]) for each in said] == [
+        (None, "success", 201),
+        ("RateLimited", "rejected", 429),
+    ]
+    assert {each["trace_id"] for each in said} == {"0af7651916cd43dd8448eb211c80319c"}
+
+
+async def test_whoever_hangs_up_is_sent_nothing():
+    """Whether the app then gives up, is late, or answers nobody."""
+    clock = ManualClock()
+
+    async def slow(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if scope["path"] == "/late":
+            clock.advance(3.0)
+            raise DeadlineExceeded("no answer within 2 s")
+        if scope["path"] == "/anyhow":
+            await app(scope, nothing, send)
+
+    async def nothing():
+        return {"type": "http.request"}
+
+    async def send(message):
+        pass
+
+    lines = []
+    api = Pipeline(Timeout(2.0), clock=clock)
+    api.listen(AccessLog(lines.append, format="common", clock=lambda: THEN))
+    for path in ("/given-up", "/late", "/anyhow"):
+        messages = iter([{"type": "http.request"}, {"type": "http.disconnect"}])
+
+        async def receive(messages=messages):
+            return next(messages)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "client": ("192.0.2.7", 1)}
+        with suppress(DeadlineExceeded):
+            await MeshMiddleware(slow, api)(scope, receive, send)
+    begin = "192.0.2.7 - - [10/Oct/2000:13:55:36 -0700]"
+    assert lines == [f'{begin} "GET {path} HTTP/1.1" 499 -' for path in ("/given-up", "/late", "/anyhow")]
+
+
 @pytest.mark.parametrize("translate", [False, True] if hasattr(AsgiDoor, "translates") else [False])
 async def test_an_answer_that_stands_for_an_error_of_the_apps_calls(translate):
     async def asks(scope, receive, send):
@@ -584,7 +723,7 @@ def test_a_line_of_json_for_each_request_that_was_sent():
     lines = []
     servers = Cluster("shop", ["10.0.0.7:81", "10.0.0.8:82"], balancer=RoundRobin())
     shop = Pipeline(Retry("5xx", attempts=2, backoff=Constant(0.0)), servers, clock=clock, seed=1, name="shop")
-    shop.listen(AccessLog(lines.append, clock=lambda: THEN))
+    shop.listen(AccessLog(lines.append, format="json", clock=lambda: THEN))
     with httpx.Client(transport=MeshTransport(shop, httpx.MockTransport(upstream)), headers=FIELDS) as client:
         url = f"https://{CANARY}:{CANARY}@shop:8443"
         client.put(f"{url}/users/ann@example.com?token={CANARY}#{CANARY}", content=CANARY)
@@ -601,11 +740,13 @@ def test_a_line_of_json_for_each_request_that_was_sent():
         "scheme": "https",
         "host": "shop",
         "port": 8443,
-        "path": "/users/*",
+        "path": "/users/*?*",
         "status": 200,
         "error": None,
         "outcome": "success",
         "duration": 0.0,
+        "trace_id": None,
+        "span_id": None,
     }
     assert (second["status"], second["error"], second["outcome"]) == (None, "ConnectError", "failure")
     assert second["endpoint"] in {"10.0.0.7:81", "10.0.0.8:82"}
@@ -617,10 +758,35 @@ def test_the_endpoint_is_that_of_the_last_attempt():
     lines = []
     about = {"method": "GET", "scheme": "http", "host": "shop", "port": None, "path": "/\n"}
     door = SimpleNamespace(about=lambda call: about)
-    call = SimpleNamespace(request=SimpleNamespace(url="http://shop/"), door=door)
-    following = AccessLog(lines.append, path=True).follow(SimpleNamespace(name=""), call)
+    call = SimpleNamespace(request=SimpleNamespace(url=httpx.URL("http://shop/%0A?a=b")), door=door)
+    following = AccessLog(lines.append, format="json", path=True, query=True).follow(SimpleNamespace(name=""), call)
     for number, endpoint in enumerate(["10.0.0.7:80", "10.0.0.8:80"], start=1):
         following(AttemptBegan(0.0, number, number, endpoint, "shop"))
     following(ended(Verdict.FAILURE, attempts=2))
+    assert following.request is None
     line = json.loads(lines[0])
-    assert (line["endpoint"], line["attempts"], line["path"], line["status"]) == ("10.0.0.8:80", 2, "/\n", None)
+    assert (line["endpoint"], line["attempts"], line["path"]) == ("10.0.0.8:80", 2, "/%0A?a=b")
+    assert line["status"] is None
+
+
+@pytest.mark.parametrize("form", ["common", "combined"])
+def test_what_was_sent_has_the_line_of_a_proxy_for_clients(form):
+    def upstream(request):
+        if request.url.path == "/down":
+            raise httpx.ConnectError(CANARY)
+        return httpx.Response(404, text=CANARY, extensions={"http_version": b"HTTP/2"})
+
+    lines = []
+    shop = Pipeline(RateLimit("2/min", burst=2), clock=ManualClock(), name="shop")
+    shop.listen(AccessLog(lines.append, format=form, clock=lambda: THEN))
+    with httpx.Client(transport=MeshTransport(shop, httpx.MockTransport(upstream)), headers=FIELDS) as client:
+        for path in ("users/ann@example.com", "down", "refused"):
+            with suppress(httpx.TransportError):
+                client.get(f"https://{CANARY}:{CANARY}@[::1]:8443/{path}?token={CANARY}#{CANARY}")
+    begin, end = '- - - [10/Oct/2000:13:55:36 -0700] "GET https://[::1]:8443', ' "-" "-"' if form == "combined" else ""
+    assert lines == [
+        f'{begin}/users/*?* HTTP/2.0" 404 -{end}',
+        f'{begin}/down?* HTTP/1.1" 000 -{end}',
+        f'{begin}/refused?* HTTP/1.1" 000 -{end}',
+    ]
+    assert shop.failed_listeners == 0

@@ -122,6 +122,16 @@ def test_every_expression_is_of_what_was_chosen() -> None:
             assert [each for each in wanted if f'{each}=~"${each}"' not in selector] == [], where
 
 
+def test_no_panel_merges_pipelines_but_the_one_that_is_drawn_by_durations() -> None:
+    merges = [
+        where
+        for where, expression, legend in expressions()
+        if "meshkit_" in expression.replace("meshkit_pool", "")
+        and not ("pipeline" in legend and all("pipeline" in by for by in re.findall(r"by \((.*?)\)", expression)))
+    ]
+    assert merges == ["6 How are the durations spread?"]
+
+
 def test_every_metric_is_on_it_and_no_other() -> None:
     shown = set().union(*(asked(expression) for _, expression, _ in expressions()))
     assert shown == set(Metrics().snapshot())
@@ -201,12 +211,16 @@ class Shop:
 
     @staticmethod
     async def order(request: Request) -> Response:
+        if request.path_params["number"] == "late":
+            await asyncio.sleep(SECONDS)
         return Response(status_code=500 if request.path_params["number"] == "13" else 200)
 
     async def round(self, orders: httpx.AsyncClient, site: httpx.AsyncClient, own: httpx.AsyncClient) -> None:
         for number in range(6):
             await orders.get("/apples")
             await site.get(f"/orders/{number + 8}")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(site.get("/orders/late"), 0.01)
         await own.get(self.own)
         await self.payments.call(self.refused)
         await self.quotes.call(self.slow, 0.005)

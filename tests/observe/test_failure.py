@@ -25,4 +25,4 @@ def test_the_failure_of_an_attempt_is_told():
     assert good.failure is None
     assert bad.failure is not None
     assert bad.failure.error is error
-    assert repr(bad.failure) == "Failure(KeyError('user'))"
+    assert repr(bad.failure) == "Failure(KeyError)"

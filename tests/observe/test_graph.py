@@ -368,6 +368,63 @@ def test_an_answer_that_is_an_error_and_a_task_that_goes_on_without_its_request(
     assert ("route:GET /orders/{id}", "cluster:stock") in found
 
 
+def broken(clock):
+    """A pipeline that refuses all: its breaker is open."""
+    payments = Pipeline(CircuitBreaker(failures=1, cooldown=600.0), name="payments", clock=clock)
+    with suppress(ConnectionError):
+        payments.call(asked(clock, failing={"None"}))
+    return payments
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("translate", [False, True])
+def test_a_request_that_a_call_further_in_was_refused_for_has_failed(clock, translate, watched):
+    graph = Graph()
+    payments = broken(clock)
+    if watched:
+        graph.watch(payments)
+
+    async def app(scope, receive, send):
+        scope["route"] = scope["found"]
+        await payments.call(asyncio.sleep, 0)
+
+    front = Pipeline(RateLimit("1/h", burst=2), Timeout(50.0), name="in", clock=clock)
+    graph.watch(front)
+    middle = MeshMiddleware(app, front, translate=translate)
+
+    async def main():
+        for _ in range(3):
+            with suppress(CircuitOpen):
+                await served(middle, request())
+
+    asyncio.run(main())
+    edge = edges(graph.snapshot(1010.0))["callers:callers", "route:GET /orders/{id}"]
+    assert (edge["error_share"], edge["rejected_share"]) == (1.0, 0.0)
+    assert edge["last_error"]["says"].startswith("CircuitOpen")
+    refused = edges(graph.snapshot(1010.0))["callers:callers", "route:GET"]  # nobody has looked for its route
+    assert (refused["error_share"], refused["rejected_share"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_fallback_from_a_refusal_further_in_is_one_from_an_error(clock, own):
+    graph = Graph()
+    payments = broken(clock)
+    limits = [RateLimit("1/h", burst=1)] if own else []
+    jobs = Pipeline(Fallback(value=None), *limits, name="jobs", clock=clock)
+    graph.watch(jobs)
+
+    @jobs
+    def job():
+        if not own:
+            payments.call(asked(clock))
+
+    job()
+    job()
+    name = "function:test_a_fallback_from_a_refusal_further_in_is_one_from_an_error.job"
+    edge = edges(graph.snapshot(1010.0))["service:shop", name]
+    assert (edge["error_share"], edge["rejected_share"]) == ((0.0, 0.5) if own else (1.0, 0.0))
+
+
 def test_a_function_is_called_and_calls(clock):
     graph = Graph()
     stock = clustered("stock", clock, endpoints=["10.0.0.7:80"])

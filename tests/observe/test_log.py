@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from contextlib import suppress
@@ -29,14 +30,16 @@ from meshkit import (
 from meshkit.asgi import MeshMiddleware
 from meshkit.call import Failure
 from meshkit.cluster import OutlierDetection
-from meshkit.errors import AttemptTimedOut, CircuitOpen, RateLimited
+from meshkit.deadline import opened
+from meshkit.errors import AttemptTimedOut, CircuitOpen, DeadlineExceeded, RateLimited
 from meshkit.httpx import MeshTransport
 from meshkit.observe.events import AttemptBegan, CallEnded
 from meshkit.observe.log import sparing
 from meshkit.observe.log.log import Log
 from meshkit.observe.log.sparing import Sparing
+from meshkit.observe.passing import PASSING
 from meshkit.observe.trail import Follows
-from meshkit.testing import ManualClock
+from meshkit.testing import ManualClock, run, virtual_clock
 
 INFO, WARNING = logging.INFO, logging.WARNING
 RECORD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
@@ -88,8 +91,8 @@ def follower(log, about=CHARGE, name="orders"):
     return log.follow(SimpleNamespace(name=name) if isinstance(name, str) else name, call_of(about))
 
 
-def call_of(about):
-    return SimpleNamespace(door=Door(about), request="request", began_at=0.0)
+def call_of(about, began_at=0.0):
+    return SimpleNamespace(door=Door(about), request="request", began_at=began_at)
 
 
 def ended(at=1.0, verdict=Verdict.FAILURE, attempts=1, *, error=None, status=None, began=None):
@@ -125,15 +128,15 @@ def state(log, at, before, after, *, policy="payments", endpoint=None, pipeline=
         ),
         (
             {"kind": "server", "method": "POST", "path": "/o/77", "route": "/o/{id}", "type": "http", "status": 500},
-            ended(error=KeyError("hush"), status=500),
+            ended(status=500),
             WARNING,
-            "orders: POST /o/{id} failed after 1 attempt in 1 s: status 500",
+            "orders: POST /o/{id} failed with 500 in 1 s",
         ),
         (
             GET,
             ended(verdict=Verdict.OVERLOADED, status=429),
             WARNING,
-            "orders: GET https://shop/orders met an overloaded upstream after 1 attempt in 1 s: status 429",
+            "orders: GET https://shop/orders failed after 1 attempt in 1 s: status 429",
         ),
         (
             CHARGE,
@@ -151,13 +154,56 @@ def state(log, at, before, after, *, policy="payments", endpoint=None, pipeline=
                 began=1.0,
             ),
             INFO,
-            "orders: charge was rejected in 0 s, not sent: payments: open after 5 failures; next probe in 3.2 s",
+            "orders: charge was rejected in 0 s, not made: payments: open after 5 failures; next probe in 3.2 s",
         ),
     ],
 )
 def test_a_failed_call_is_a_line(kept, about, event, level, line):
     follower(Log(kept.logger), about)(event)
     assert kept.lines == [(level, line)]
+
+
+@pytest.mark.parametrize(
+    ("duration", "said"),
+    [(0.0, "0 s"), (67.3e-6, "67.3 \u00b5s"), (0.00123, "1.23 ms"), (0.169, "0.169 s"), (12.0, "12 s")],
+)
+def test_seconds_are_readable(kept, duration, said):
+    follower(Log(kept.logger))(ended(duration, error=ValueError(), began=0.0))
+    assert kept.texts == [f"orders: charge failed after 1 attempt in {said}: ValueError"]
+    assert kept.records[0].meshkit_duration == round(duration, 6)
+
+
+def test_a_refusal_from_further_in_is_a_failure(kept):
+    """Who let it out has refused nobody; and it is no policy of theirs."""
+    following = follower(Log(kept.logger))
+    following(AttemptBegan(0.0, 1, 1, "shop-1", "shop"))
+    error = CircuitOpen("open after %d failures", 5, policy="stock", endpoint="10.0.0.7:80")
+    following(CallEnded(1.0, 0.0, Verdict.IGNORED, 1, Failure(error), own=False))
+    assert kept.lines == [
+        (WARNING, "orders: charge failed after 1 attempt in 1 s: stock/10.0.0.7:80: open after 5 failures")
+    ]
+    (record,) = kept.records
+    assert (record.meshkit_outcome, record.meshkit_error) == ("failure", "CircuitOpen")
+    assert (record.meshkit_policy, record.meshkit_endpoint) == (None, "shop-1")
+
+
+@pytest.mark.parametrize(("at", "late"), [(0.5, False), (1.9, False), (1.999, True), (2.1, True)])
+def test_a_call_that_its_callers_deadline_has_cancelled_has_timed_out(kept, at, late):
+    clock = ManualClock()
+    with opened(2.0, clock):
+        following = Log(kept.logger).follow(SimpleNamespace(name="stock", clock=clock), call_of(CHARGE, clock()))
+    began = clock()
+    following(CallEnded(began + at, began, Verdict.FAILURE, 1, Failure(asyncio.CancelledError())))
+    took = f"{at:.3g}"
+    assert kept.lines == (
+        [(WARNING, f"stock: charge timed out after 1 attempt in {took} s: its caller's deadline passed")]
+        if late
+        else []
+    )
+    if late:
+        (record,) = kept.records
+        assert (record.meshkit_event, record.meshkit_outcome) == ("call timed out", "cancelled")
+        assert record.meshkit_cause == "its caller's deadline passed"
 
 
 def test_nothing_is_kept_of_a_request_that_is_over(kept):
@@ -176,7 +222,7 @@ def test_nothing_is_kept_of_a_request_that_is_over(kept):
         ),
         (
             ended(verdict=Verdict.IGNORED, error=ValueError("hush")),
-            "orders: charge ended by no fault of the upstream's after 1 attempt in 1 s",
+            "orders: charge ended after 1 attempt in 1 s, which counts against nobody: ValueError",
         ),
     ],
 )
@@ -451,6 +497,23 @@ def test_a_trace_is_told_and_nothing_of_the_records_is_taken(kept, monkeypatch):
     assert record.getMessage().startswith("orders: charge failed")
 
 
+def test_left_out_it_is_that_of_the_fields_that_came(kept):
+    log = Log(kept.logger)
+    token = PASSING.set(((b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),))
+    try:
+        following = follower(log)
+        follower(Log(kept.logger, trace=dict))(ended(error=ValueError()))
+    finally:
+        PASSING.reset(token)
+    following(StateChanged(0.0, "payments", None, "closed", "open"))
+    following(ended(error=ValueError()))  # where it was when it began counts
+    follower(log)(ended(error=ValueError()))
+    known = [(getattr(record, "trace_id", None), getattr(record, "span_id", None)) for record in kept.records]
+    ours = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    assert known == [(None, None), ours, ours, (None, None)]
+    assert not hasattr(kept.records[-1], "trace_id")  # what a filter of the application sets is left alone
+
+
 def test_a_trace_that_cannot_be_had_costs_no_line(kept):
     def trace():
         raise RuntimeError("hush")
@@ -612,7 +675,7 @@ def test_a_breaker_opens_and_closes(kept):
     assert kept.lines == [
         (WARNING, "orders, payments: circuit opened"),
         (WARNING, f"orders: {name} failed after 3 attempts in 0 s: ConnectionError"),
-        (INFO, f"orders: {name} was rejected in 0 s, not sent: payments: open after 3 failures; next probe in 10 s"),
+        (INFO, f"orders: {name} was rejected in 0 s, not made: payments: open after 3 failures; next probe in 10 s"),
         (INFO, "orders, payments: circuit closed again"),
     ]
     assert payments.failed_listeners == 0
@@ -659,6 +722,90 @@ def test_a_logger_that_raises_harms_no_call(kept):
     with pytest.raises(ValueError, match="no such card"):
         orders.call(charge)
     assert orders.failed_listeners == 1
+
+
+def test_the_status_of_what_went_out(kept):
+    shop = Pipeline(Timeout(2.0), name="shop")
+    shop.listen(Log(kept.logger, calls="all"))
+    network = httpx.MockTransport(lambda request: httpx.Response(int(request.url.path[1:])))
+    with httpx.Client(transport=MeshTransport(shop, network)) as client:
+        for status in (204, 404, 503):
+            client.get(f"http://shop/{status}")
+    assert [(record.meshkit_event, record.meshkit_status) for record in kept.records] == [
+        ("call succeeded", 204),
+        ("call succeeded", 404),
+        ("call failed", 503),
+    ]
+
+
+@pytest.mark.parametrize("translate", [False, True])
+async def test_a_request_that_was_served_says_what_was_answered(kept, translate):
+    async def app(scope, receive, send):
+        if scope["path"] == "/open":
+            raise CircuitOpen("open after %d failures", 5, policy="stock")
+        if scope["path"] == "/broken":
+            raise KeyError("hush")
+        status = int(scope["path"][1:])
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    api = Pipeline(RateLimit("5/min", burst=5), clock=ManualClock(), name="api")
+    api.listen(Log(kept.logger, calls="all"))
+    transport = httpx.ASGITransport(MeshMiddleware(app, api, translate=translate), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        answers = [await client.get(path) for path in ("/200", "/429", "/502", "/broken", "/open", "/refused")]
+    statuses = [200, 429, 502, 500, 503 if translate else 500, 429]
+    assert [record.meshkit_status for record in kept.records] == statuses
+    assert [answer.status_code for answer in answers] == statuses
+    refused = "RateLimit: limit of 5/min reached; try again in 12 s"
+    assert kept.lines == [
+        (INFO, "api: GET /200 succeeded with 200 in 0 s"),
+        (INFO, "api: GET /429 ended with 429 in 0 s, which counts against nobody"),
+        (WARNING, "api: GET /502 failed with 502 in 0 s"),
+        (WARNING, "api: GET /broken failed with 500 in 0 s: KeyError"),
+        (WARNING, f"api: GET /open failed with {statuses[4]} in 0 s: stock: open after 5 failures"),
+        (INFO, f"api: GET /refused was rejected with 429 in 0 s, before the app was asked: {refused}"),
+    ]
+
+
+async def test_a_client_that_has_gone_is_said(kept):
+    async def app(scope, receive, send):
+        await receive()
+        raise DeadlineExceeded("no answer within 2 s")
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    api = Pipeline(name="api", clock=ManualClock())
+    api.listen(Log(kept.logger, calls="all"))
+    with suppress(DeadlineExceeded):
+        await MeshMiddleware(app, api)({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, None)
+    assert kept.texts == ["api: GET / failed with 499 in 0 s: the client had gone"]
+
+
+def test_a_deadline_that_was_handed_down_is_a_line_of_both(kept):
+    """As that of the caller cancels the call within; which is as late, and must not be silent."""
+    stock = Pipeline(Timeout(30.0), clock=virtual_clock, name="stock")
+    shop = Pipeline(Timeout(2.0), clock=virtual_clock, name="shop")
+    for pipeline in (stock, shop):
+        pipeline.listen(Log(kept.logger))
+
+    @stock
+    async def ask():
+        await anyio.sleep_forever()
+
+    @shop
+    async def buy():
+        await ask()
+
+    with pytest.raises(DeadlineExceeded):
+        run(buy)
+    assert {record.meshkit_pipeline: record.meshkit_event for record in kept.records} == {
+        "stock": "call timed out",
+        "shop": "call timed out",
+    }
+    assert [record.meshkit_outcome for record in kept.records] == ["cancelled", "timeout"]
+    assert [record.meshkit_duration for record in kept.records] == [2.0, 2.0]
 
 
 CANARY = "c4n4ry"

@@ -319,6 +319,26 @@ def test_watched_once_here_whether_metrics_did_or_not(told, clock):
     told.meters.watch(other, "other")
 
 
+def test_an_app_that_raises_is_a_500_and_watched_twice_is_said_shortly(told, clock):
+    async def app(scope, receive, send):
+        raise ValueError("of somebody")
+
+    pipeline = Pipeline(RateLimit("2/h"), clock=clock, name="in")
+    told.meters.watch(pipeline)
+    with pytest.raises(ConfigError, match=r"^Meters: pipeline='in': it is watched already"):
+        told.meters.watch(pipeline)
+
+    async def main():
+        transport = httpx.ASGITransport(MeshMiddleware(app, pipeline), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            return (await client.get("/")).status_code
+
+    assert asyncio.run(main()) == 500
+    [attributes] = told.values("http.server.request.duration")
+    assert dict(attributes)["http.response.status_code"] == 500
+    assert dict(attributes)["error.type"] == "ValueError"
+
+
 def test_what_it_cannot_be_made_of(told):
     with pytest.raises(ConfigError, match="metrics=7: give a Metrics"):
         Meters(7)

@@ -307,14 +307,17 @@ def call_of(kind):
 SERVED = ("http_route", "http_response_status_code", "error_type")
 
 
-def app(*, status=200, route=None, raises=None):
+def app(*, status=200, route=None, raises=None, half=False):
     async def answer(scope, receive, send):
         if route is not None:
             scope["route"] = SimpleNamespace(path=route)
+        if half:
+            await send({**START, "status": status})
         if raises is not None:
             raise raises
-        await send({**START, "status": status})
-        await send(LAST)
+        if status is not None:
+            await send({**START, "status": status})
+            await send(LAST)
 
     return answer
 
@@ -325,8 +328,11 @@ def app(*, status=200, route=None, raises=None):
         ({"route": "/orders/{id}"}, ("/orders/{id}", "200", "")),
         ({"status": 404}, ("", "404", "")),
         ({"status": 503}, ("", "503", "503")),
-        ({"raises": ValueError("of somebody")}, ("", "", "ValueError")),
-        ({"raises": RateLimited("further in")}, ("", "", "RateLimited")),
+        ({"raises": ValueError("of somebody")}, ("", "500", "ValueError")),
+        ({"raises": RateLimited("further in")}, ("", "500", "RateLimited")),
+        ({"raises": ValueError("of somebody"), "status": None}, ("", "500", "ValueError")),
+        ({"status": None}, ("", "500", "500")),
+        ({"raises": ValueError("half of it"), "half": True}, ("", "200", "ValueError")),
     ],
 )
 async def test_each_request_to_an_app(served, found, anyio_backend):
@@ -353,6 +359,34 @@ async def test_an_error_of_ours_that_is_translated(anyio_backend):
     middle = MeshMiddleware(app(raises=RateLimited("further in")), pipeline, translate=True)
     status = (await ask(middle)).status
     assert counted(metrics, SERVER, *SERVED) == {("", str(status), str(status)): 1}
+
+
+@pytest.mark.parametrize("raises", [None, ValueError("of somebody"), KeyboardInterrupt()])
+async def test_nobody_is_answered_who_has_gone_nor_who_is_interrupted(raises, anyio_backend):
+    async def notices(scope, receive, send):
+        if not isinstance(raises, KeyboardInterrupt):
+            await receive()
+        if raises is not None:
+            raise raises
+
+    pipeline, metrics = watched()
+    with suppress(ValueError, KeyboardInterrupt):
+        await ask(MeshMiddleware(notices, pipeline), http(), {"type": "http.disconnect"})
+    error = type(raises).__name__ if raises is not None else "cancelled"
+    assert counted(metrics, SERVER, *SERVED) == {("", "", error): 1}
+
+
+@pytest.mark.parametrize("translate", [False, True])
+async def test_an_error_from_further_in_is_counted_when_its_request_is_left(translate, anyio_backend):
+    """And not when the collector comes across it: somebody may keep the call."""
+    kept = []
+    pipeline, metrics = watched()
+    pipeline.listen(SimpleNamespace(follow=lambda pipeline, call: kept.append(call)))
+    middle = MeshMiddleware(app(raises=RateLimited("further in")), pipeline, translate=translate)
+    with suppress(RateLimited):
+        await ask(middle)
+    assert len(kept) == 1
+    assert counted(metrics, SERVER, *SERVED) == {("", "503", "503") if translate else ("", "500", "RateLimited"): 1}
 
 
 async def test_a_websocket_is_no_request(anyio_backend):
@@ -572,8 +606,10 @@ def test_what_is_stopped_is_counted_no_more_and_what_was_stays():
 
 def test_a_pipeline_is_watched_once():
     pipeline, metrics = watched()
-    with pytest.raises(ConfigError, match="watched already"):
+    with pytest.raises(ConfigError) as refused:
         metrics.watch(pipeline)
+    said = "it is watched already, and each call would count twice: once is enough"
+    assert str(refused.value) == f"Metrics: pipeline='shop': {said}"
     metrics = Metrics()
     metrics.watch(pipeline)()
     metrics.watch(pipeline)

@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 from meshkit import (
     CircuitBreaker,
@@ -37,9 +40,10 @@ from meshkit import (
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import MeshTransport
 from meshkit.observe.events import Hedged
+from meshkit.observe.graph.graph import Graph
 from meshkit.observe.metrics.gauges import GAUGES
 from meshkit.observe.metrics.metrics import FAMILIES, Metrics
-from meshkit.observe.prometheus import MetricsApp, collector, exposition
+from meshkit.observe.prometheus import MetricsApp, MetricsMiddleware, collector, exposition
 from meshkit.testing import ManualClock
 from meshkit.upstream import Pool
 
@@ -88,7 +92,8 @@ def metrics():
     server = Pipeline(name="server")
     metrics.watch(server)
     asyncio.run(ask(MeshMiddleware(answering(503), server)))
-    return metrics
+    yield metrics
+    del client, again, around, server  # there was something to read of them until now
 
 
 def refused():
@@ -208,6 +213,67 @@ async def test_what_else_is_asked_of_the_app(anyio_backend):
         await ask(app, websocket("/metrics"))
     with pytest.raises(ConfigError, match="give a Metrics"):
         MetricsApp(Pipeline())
+
+
+def frameworks():
+    fastapi = pytest.importorskip("fastapi")
+    return [Starlette, lambda **options: fastapi.FastAPI(openapi_url=None, **options)]
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["Starlette", "FastAPI"])
+async def test_as_a_route_it_answers_at_once(which, anyio_backend):
+    pipeline, metrics = Pipeline(name="front"), Metrics()
+    metrics.watch(pipeline)
+    app = frameworks()[which]()
+    app.router.routes.append(Route("/metrics", MetricsApp(metrics)))
+    app.add_middleware(MeshMiddleware, pipeline=pipeline)
+    scraped = await ask(app, http("/metrics", headers=[("accept", ACCEPT)]))
+    assert (scraped.status, scraped.body[-6:]) == (200, b"# EOF\n")
+    assert (await ask(app, http("/metrics", method="HEAD"))).status == 200
+    assert (await ask(app, http("/metrics", method="POST"))).status == 405
+    assert sum(each["count"] for each in metrics.snapshot()["meshkit_call_duration_seconds"]["samples"]) == 3
+
+
+def test_fastapi_has_a_method_for_such_a_route():
+    app = pytest.importorskip("fastapi").FastAPI()
+    app.add_route("/metrics", MetricsApp(Metrics()))
+    assert asyncio.run(ask(app, http("/metrics"))).status == 200
+    assert "/metrics" not in app.openapi()["paths"]
+
+
+@pytest.mark.parametrize("root", ["", "/shop"])
+@pytest.mark.parametrize("which", [0, 1], ids=["Starlette", "FastAPI"])
+async def test_around_the_pipeline_a_scrape_is_no_request(which, root, anyio_backend):
+    pipeline, metrics, graph = Pipeline(RateLimit("1/h", burst=1), name="front"), Metrics(), Graph()
+    metrics.watch(pipeline)
+    graph.watch(pipeline)
+    app = frameworks()[which]()
+    app.router.routes.append(Route("/orders", lambda request: Response()))
+    app.add_middleware(MeshMiddleware, pipeline=pipeline)
+    app.add_middleware(MetricsMiddleware, metrics=metrics)
+    for _ in range(3):
+        scraped = await ask(app, {**http(f"{root}/metrics"), "root_path": root})
+        assert (scraped.status, scraped.body[:7]) == (200, b"# HELP ")
+    assert graph.snapshot()["edges"] == metrics.snapshot()["meshkit_call_duration_seconds"]["samples"] == []
+    assert (await ask(app, {**http(f"{root}/orders"), "root_path": root})).status == 200
+    assert (await ask(app, {**http(f"{root}/metrics/"), "root_path": root})).status == 429
+
+
+async def test_all_else_goes_to_the_app(anyio_backend):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["type"])
+
+    around = MetricsMiddleware(app, Metrics(), "/stats")
+    for scope in (http("/metrics"), websocket("/stats"), {"type": "lifespan"}):
+        await ask(around, scope)
+    assert seen == ["http", "websocket", "lifespan"]
+    assert (await ask(around, http("/stats"))).status == 200
+    with pytest.raises(ConfigError, match="path='stats': give a path"):
+        MetricsMiddleware(app, Metrics(), "stats")
+    with pytest.raises(ConfigError, match="give a Metrics"):
+        MetricsMiddleware(app, Pipeline())
 
 
 def test_without_prometheus_client_it_says_what_to_install():

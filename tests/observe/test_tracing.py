@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import anyio
 import fastapi
@@ -223,6 +224,30 @@ def test_how_an_attempt_ends(traces, step, expected, says):
     assert span.status.description == (str(raised[0]) if says == "*" else says)
     assert span.parent is None
     assert span.events == ()
+
+
+@pytest.mark.parametrize(
+    ("policies", "error"),
+    [
+        ((Timeout(3.0), Hedge(1.0, budget=None)), "DeadlineExceeded"),
+        ((Hedge(1.0, budget=None), Timeout(2.0)), "DeadlineExceeded"),
+        ((Fallback(lambda error: httpx.Response(200), on=Exception), Timeout(3.0), Hedge(1.0)), "DeadlineExceeded"),
+    ],
+    ids=["around the race", "within it", "and something else is given"],
+)
+def test_attempts_that_a_deadline_breaks_off_have_timed_out(traces, policies, error):
+    stack = traces.pipeline(*policies, clock=virtual_clock)
+
+    async def scenario():
+        async with client(stack, Upstream(hang())) as http:
+            with suppress(TimeoutError, httpx.TimeoutException):
+                await http.get(URL)
+
+    run(scenario)
+    spans = traces.spans(SpanKind.CLIENT)
+    assert [span.attributes["meshkit.outcome"] for span in spans] == ["timeout", "timeout"]
+    assert [span.attributes["error.type"] for span in spans] == [error] * 2
+    assert all(span.status.status_code is ERROR for span in spans)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -523,6 +548,31 @@ async def test_a_request_that_is_refused(traces):
     assert span.attributes["meshkit.outcome"] == "rejected"
     assert span.status.status_code is UNSET  # a mistake of the client's, and none of ours
     assert told(span)[0][1]["error.type"] == "RateLimited"
+
+
+@pytest.mark.parametrize(
+    ("translate", "expected"),
+    [
+        (True, {"http.response.status_code": 503, "error.type": "503"}),
+        (False, {"error.type": "RateLimited"}),  # whoever is outside answers
+    ],
+)
+async def test_a_refusal_from_further_in_is_none_of_ours(traces, translate, expected):
+    @Pipeline(RateLimit("1/h", name="theirs"))
+    async def charge():
+        pass
+
+    async def app(scope, receive, send):
+        await charge()
+        await charge()
+
+    async with calls(MeshMiddleware(app, traces.pipeline(), translate=translate)) as http:
+        assert (await http.get("/")).status_code == (503 if translate else 500)
+    (span,) = traces.spans()
+    said = {key: span.attributes.get(key) for key in ("http.response.status_code", "error.type")}
+    assert said == {"http.response.status_code": None} | expected
+    assert span.attributes["meshkit.outcome"] == "failure"
+    assert span.events == ()
 
 
 def test_a_request_that_takes_too_long(traces):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 
+import anyio
 import fastapi
 import httpx
 import pytest
-from opentelemetry import trace
+from fastapi.telemetry import get_telemetry_data
+from opentelemetry import context, propagate, trace
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
@@ -17,8 +20,21 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from starlette.middleware.opentelemetry import OpenTelemetryMiddleware
 
-from meshkit import CircuitBreaker, CircuitOpen, Constant, Hedge, Pipeline, RateLimit, Retry, Shadow
+from meshkit import (
+    CircuitBreaker,
+    CircuitOpen,
+    Cluster,
+    Constant,
+    Hedge,
+    Pipeline,
+    RateLimit,
+    Retry,
+    RoundRobin,
+    Shadow,
+    Timeout,
+)
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.observe.trace.tracing import Tracing
@@ -48,7 +64,8 @@ class Traces:
 
     def whose(self, *kinds):
         """Of each span, in the order in which they began, whose it is."""
-        return [OURS if span.instrumentation_scope.name == OURS else THEIRS for span in self.spans(*kinds)]
+        names = [span.instrumentation_scope.name for span in self.spans(*kinds)]
+        return [THEIRS if name.startswith(THEIRS) else name for name in names]
 
 
 @pytest.fixture
@@ -313,8 +330,39 @@ def shop():
     return app
 
 
+class Native:
+    """A shop whose FastAPI traces by itself, where asked to; Starlette has a middleware for it."""
+
+    def __init__(self, traces, by="fastapi"):
+        given = {"tracer_provider": traces.provider} if by == "fastapi" else {"tracing": False}
+        self.app = app = fastapi.FastAPI(telemetry={**given, "operation_spans": False})
+        self.seen = []
+
+        @app.get("/orders/{number}")
+        async def order(number: int, request: fastapi.Request):
+            self.seen.append((trace.get_current_span(), request.headers.get("traceparent"), get_telemetry_data()))
+            return number
+
+        @app.get("/down")
+        async def down():
+            raise ValueError("hunter2")
+
+        @app.get("/slow")
+        async def slow():
+            await anyio.sleep_forever()
+
+        @app.websocket("/feed")
+        async def feed(socket: fastapi.WebSocket):
+            await socket.accept()
+            await socket.close()
+
+        if by == "starlette":
+            app.add_middleware(OpenTelemetryMiddleware, tracer_provider=traces.provider)
+
+
 async def ask(app, path="/orders/17", **headers):
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop.test") as client:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
         return (await client.get(path, headers=headers)).status_code
 
 
@@ -411,3 +459,259 @@ async def test_what_an_app_in_the_same_process_sends_is_not_suppressed(traces, s
         await client.get("http://relay.test/")
     assert traces.whose() == [OURS, OURS, THEIRS]
     assert [span.kind for span in traces.spans()] == [CLIENT, SERVER, CLIENT]
+
+
+# Frameworks that trace by themselves.
+
+
+@pytest.fixture(params=["fastapi", "starlette"])
+def native(request, traces):
+    return Native(traces, request.param)
+
+
+BY_WHOM = pytest.mark.parametrize("headers", [{}, PARENT], ids=["a new trace", "one that came"])
+
+
+def one_request(traces, headers):
+    """The only SERVER span, and those within; all of one trace."""
+    (server,) = traces.spans(SERVER)
+    assert len({span.context.trace_id for span in traces.spans(*SpanKind)}) == 1
+    came = headers.get("traceparent", "")[36:52] or None
+    assert came == (None if server.parent is None else f"{server.parent.span_id:016x}")
+    return server, traces.spans(INTERNAL)
+
+
+@BY_WHOM
+async def test_added_to_an_app_that_traces_by_itself_its_span_is_the_requests(traces, native, headers):
+    native.app.add_middleware(MeshMiddleware, pipeline=(stack := traces.pipeline(name="shop")))
+    if native.app.user_middleware[-1].cls is OpenTelemetryMiddleware:
+        native.app.user_middleware.reverse()  # theirs is the outer one
+    assert await ask(native.app, **headers) == 200
+    server, within = one_request(traces, headers)
+    assert (server.instrumentation_scope.name in {"fastapi", "starlette"}, within) == (True, [])
+    assert server.attributes["meshkit.pipeline"] == stack.name
+    assert server.attributes["meshkit.outcome"] == "success"
+    assert native.seen[0][0].get_span_context() == server.context
+
+
+@BY_WHOM
+@pytest.mark.parametrize("around", [True, False], ids=["around", "added last"])
+async def test_around_an_app_that_traces_by_itself_ours_is(traces, headers, around, native):
+    stack = traces.pipeline(name="shop")
+    fastapis = native.app.user_middleware == []
+    app = native.app
+    if around or fastapis:
+        app = MeshMiddleware(app, stack)
+    else:
+        app.add_middleware(MeshMiddleware, pipeline=stack)
+    assert await ask(app, **headers) == 200
+    server, (within,) = one_request(traces, headers)
+    assert (server.name, server.instrumentation_scope.name) == ("GET /orders/{number}", OURS)
+    assert within.instrumentation_scope.name == ("fastapi" if fastapis else "starlette")
+    assert within.parent.span_id == server.context.span_id
+    current, field, data = native.seen[0]
+    assert current.get_span_context() == within.context
+    assert field[:52] == f"00-{server.context.trace_id:032x}-{server.context.span_id:016x}"
+    assert (data is not None) == fastapis  # whatever else it records goes on
+
+
+@BY_WHOM
+@pytest.mark.parametrize("around", [True, False], ids=["around", "added"])
+async def test_instrumented_besides(traces, instrumented_app, headers, around):
+    app = instrumented_app(Native(traces).app)
+    if around:
+        app = MeshMiddleware(app, traces.pipeline())
+    else:
+        app.add_middleware(MeshMiddleware, pipeline=traces.pipeline())
+    assert await ask(app, **headers) == 200
+    server, within = one_request(traces, headers)
+    assert server.instrumentation_scope.name.startswith(OURS if around else THEIRS)
+    assert len(within) == around
+
+
+@pytest.mark.parametrize("path", ["/orders/17", "/down", "/slow", "/nowhere"])
+@pytest.mark.parametrize("added", [True, False], ids=["added as well", "around alone"])
+def test_however_a_request_ends_there_is_one_server_span(traces, path, added):
+    app = Native(traces).app
+    if added:
+        app.add_middleware(MeshMiddleware, pipeline=traces.pipeline(name="inner"))
+    outer = traces.pipeline(RateLimit("1/h"), Timeout(2.0), name="outer", clock=virtual_clock)
+    app = MeshMiddleware(app, outer)
+    answers = []
+
+    async def scenario():
+        answers.extend([await ask(app, path), await ask(app, path)])
+
+    run(scenario)
+    served, refused = traces.spans(SERVER)
+    assert [served.attributes["http.response.status_code"], refused.attributes["http.response.status_code"]] == answers
+    assert answers == [{"/orders/17": 200, "/down": 500, "/slow": 504, "/nowhere": 404}[path], 429]
+    assert served.attributes["meshkit.pipeline"] == "outer"
+    assert (
+        served.attributes["meshkit.outcome"]
+        == {200: "success", 500: "failure", 504: "timeout", 404: "success"}[answers[0]]
+    )
+    (within,) = traces.spans(INTERNAL)
+    assert within.parent.span_id == served.context.span_id
+    assert len(traces.spans(*SpanKind)) == 3
+
+
+async def test_a_websocket_of_an_app_that_traces_by_itself(traces):
+    scope = {
+        "type": "websocket",
+        "path": "/feed",
+        "raw_path": b"/feed",
+        "query_string": b"",
+        "headers": [],
+        "scheme": "ws",
+    }
+    came = [{"type": "websocket.connect"}]
+
+    async def receive():
+        return came.pop()
+
+    async def send(message):
+        pass
+
+    await MeshMiddleware(Native(traces).app, traces.pipeline())({**scope, "subprotocols": []}, receive, send)
+    server, (within,) = one_request(traces, {})
+    assert (server.name, within.name) == ("GET /feed", "WS /feed")
+
+
+async def test_afterwards_a_request_is_as_it_came(traces):
+    scopes = []
+    before = context.get_current()
+
+    async def app(scope, receive, send):
+        scopes.append((scope, scope["headers"]))
+        raise ValueError
+
+    async def outside(scope, receive, send):
+        try:
+            await MeshMiddleware(app, traces.pipeline())(scope, receive, send)
+        finally:
+            scopes.append((scope, scope["headers"]))
+
+    with pytest.raises(ValueError, match=r"^$"):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(outside)) as client:
+            await client.get(URL, headers={**PARENT, "baggage": "a=1", "x-more": "b"})
+    (inner, within), (outer, afterwards) = scopes
+    assert inner is outer
+    assert dict(afterwards)[b"traceparent"] == PARENT["traceparent"].encode()
+    assert {name for name, _ in within} == {name for name, _ in afterwards}
+    assert dict(within)[b"x-more"] == b"b"
+    assert context.get_current() == before
+
+
+async def test_an_app_in_the_same_process_asked_without_a_trace_is_another_request(traces):
+    stock = MeshMiddleware(shop(), traces.pipeline(name="stock"))
+
+    async def relay(scope, receive, send):
+        assert await ask(stock) == 200
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    assert await ask(MeshMiddleware(relay, traces.pipeline(name="shop"))) == 204
+    outer, inner = traces.spans(SERVER)
+    assert [outer.attributes["meshkit.pipeline"], inner.attributes["meshkit.pipeline"]] == ["shop", "stock"]
+    assert inner.parent.span_id == outer.context.span_id
+
+
+async def test_where_a_propagator_fails_the_request_is_served_and_no_span_stays_open(traces, monkeypatch):
+    monkeypatch.setattr(propagate, "inject", lambda *_: 1 / 0)
+    before, stack = context.get_current(), traces.pipeline()
+    assert await ask(MeshMiddleware(shop(), stack)) == 200
+    assert stack.failed_listeners == 1
+    assert len(traces.spans(SERVER)) == 1
+    assert context.get_current() == before
+    traces.pipelines.clear()
+
+
+# All of it at once.
+
+ALWAYS = {
+    CLIENT: {"http.request.method", "server.address", "server.port", "url.full"},
+    SERVER: {"http.request.method", "url.path", "url.scheme"},
+}
+"""Required by the semantic conventions for HTTP spans."""
+
+
+def by_the_conventions(span):
+    """What they require of a span, by their tables."""
+    said = span.attributes
+    assert {*said} >= ALWAYS[span.kind]
+    status = said.get("http.response.status_code")
+    target = said.get("http.route" if span.kind is SERVER else "url.template")
+    assert span.name == (f"{said['http.request.method']} {target}" if target else said["http.request.method"])
+    failed = status is not None and status >= (500 if span.kind is SERVER else 400)
+    assert (span.status.status_code is StatusCode.ERROR) == ("error.type" in said)
+    if failed:
+        assert said["error.type"] == str(status)
+        assert span.status.description is None  # it can be inferred
+    if status is not None and not failed:
+        assert "error.type" not in said
+
+
+@pytest.mark.parametrize(
+    "where", [*itertools.product(["asyncio", "trio"], ["FastAPI", "FastAPIInstrumentor", "around both"])], ids="-".join
+)
+def test_one_call_repeated_hedged_and_balanced_by_the_tables_of_the_conventions(
+    traces, instrumented_app, sent_by_httpx, upstream, where
+):
+    """The shop asks three endpoints of a stock: 503 after 0.5 s; then one that is slow, and one that is quicker."""
+    backend, by = where
+    upstream.play(after(0.5, 503), after(9.0, 200), after(0.25, 200))
+    cluster = Cluster("stock", ["10.0.0.7:80", "10.0.0.8:80", "10.0.0.9:80"], balancer=RoundRobin())
+    stack = [Retry("5xx", attempts=3, backoff=Constant(1.0)), Hedge(2.0, budget=None), cluster]
+    asking = traces.pipeline(*stack, name="asking", clock=virtual_clock)
+    client = httpx.AsyncClient(transport=AsyncMeshTransport(asking, httpx.AsyncHTTPTransport()))
+    app = fastapi.FastAPI(telemetry={"tracer_provider": traces.provider, "operation_spans": False})
+
+    @app.get("/buy/{item}")
+    async def buy(item: str):
+        said = {"params": {"token": "hunter2"}, "extensions": {"url_template": "/items/{id}"}}
+        return (await client.get("http://stock.test/items/17", **said)).status_code
+
+    front = traces.pipeline(RateLimit("9/s"), Timeout(60.0), name="front", clock=virtual_clock)
+    if by != "FastAPI":
+        instrumented_app(app)
+    if by == "around both":
+        served = MeshMiddleware(app, front)
+    else:
+        app.add_middleware(MeshMiddleware, pipeline=front)
+        served = app
+
+    async def scenario():
+        assert await ask(served, "/buy/apple", **PARENT) == 200
+        await client.aclose()
+
+    run(scenario, backend=backend)
+    server, first, second, third = spans = traces.spans()
+    assert [span.kind for span in spans] == [SERVER, CLIENT, CLIENT, CLIENT]
+    assert {f"{span.context.trace_id:032x}" for span in traces.spans(*SpanKind)} == {PARENT["traceparent"][3:35]}
+    assert f"{server.parent.span_id:016x}" == PARENT["traceparent"][36:52]
+    below = traces.spans(INTERNAL)[0] if by == "around both" else server  # who is current in the app
+    assert {span.parent.span_id for span in (first, second, third)} == {below.context.span_id}
+    assert parents(upstream) == named([first, second, third])
+    if by != "FastAPIInstrumentor":  # whose attributes are of before the conventions, unless all its process opts in
+        by_the_conventions(server)
+        assert (server.name, server.attributes["http.response.status_code"]) == ("GET /buy/{item}", 200)
+        assert server.attributes["http.route"] == "/buy/{item}"
+    assert server.attributes["meshkit.pipeline"] == "front"
+    for span in (first, second, third):
+        by_the_conventions(span)
+        assert span.name == "GET /items/{id}"
+        assert span.attributes["url.full"] == "http://stock.test/items/17?REDACTED"
+        assert (span.attributes["server.address"], span.attributes["server.port"]) == ("stock.test", 80)
+        assert span.attributes["network.peer.address"] == span.attributes["meshkit.endpoint"].removesuffix(":80")
+        assert span.instrumentation_scope.name == OURS
+    assert len({span.attributes["meshkit.endpoint"] for span in (first, second, third)}) == 3
+    numbers = [span.attributes.get("http.request.resend_count") for span in (first, second, third)]
+    assert numbers == [None, 1, 2]
+    came = [span.attributes.get("http.response.status_code") for span in (first, second, third)]
+    assert came == [503, None, 200]
+    assert [span.attributes["meshkit.outcome"] for span in (first, second, third)] == ["failure", "lost", "success"]
+    assert [span.status.status_code is StatusCode.ERROR for span in (first, second, third)] == [True, False, False]
+    seconds = [round((span.end_time - span.start_time) / 1e9, 3) for span in (first, second, third)]
+    assert seconds == [0.5, 2.25, 0.25]
+    assert [event.name for event in below.events if event.name[:7] == OURS] == ["meshkit.retried", "meshkit.hedged"]

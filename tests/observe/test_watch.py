@@ -248,14 +248,102 @@ def test_those_who_listen_to_a_shared_cluster_do_not_disturb_each_other():
 
 def test_pipelines_that_are_gone_are_no_longer_listened_to():
     import gc
+    import weakref
 
-    from meshkit.folding import watched
-
-    stack, _ = listened()
-    before = len(watched)
+    shared = Shared(Cluster("c", ["a:1"], pipeline=[CircuitBreaker()]))
+    stack, _ = listened(shared)
+    seen = weakref.ref(stack)
     del stack
     gc.collect()
-    assert len(watched) < before
+    assert seen() is None
+
+
+def test_a_clusters_branches_are_folded_once_for_all_who_listen():
+    shared = Shared(Cluster("c", ["a:1"], pipeline=[CircuitBreaker()]))
+    stack, _ = listened(shared)
+    (member,) = stack.choices[0].members
+    section = member.section
+    other, _ = listened(shared)
+    stop = pipeline(shared).listen(print, direct=True)
+    stop()
+    assert other.choices == stack.choices
+    assert member.section is section
+
+
+def test_listening_that_cannot_begin_changes_nothing():
+    class Odd:
+        exit = None
+
+        def start(self, rng):
+            return self
+
+        def enter(self, call, now):
+            return None
+
+        def __getattr__(self, name):
+            if name == "name":
+                raise ZeroDivisionError
+            raise AttributeError(name)
+
+    stack = pipeline(Odd())
+    with pytest.raises(ZeroDivisionError):
+        stack.listen(print, direct=True)
+    assert (stack.listeners, stack.watched) == ((), None)
+    assert stack.call(lambda: 7) == 7
+
+
+class Broken:
+    """A policy of somebody's whose attributes are not what they look like."""
+
+    exit = None
+
+    def __init__(self, **attributes):
+        self.attributes = attributes
+
+    def start(self, rng):
+        return type("State", (Broken,), self.attributes)()
+
+    def enter(self, call, now):
+        return None
+
+
+class Unlike:
+    def __ne__(self, other):
+        raise ValueError
+
+    __eq__ = __ne__
+    __hash__ = None
+
+    def __str__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"injected": property(lambda self: object())},
+        {"would_reject": 0},
+        {"state": property(lambda self: Unlike())},
+        {"state": property(lambda self: 1 / 0)},
+        {"snapshot": lambda self, now: 7},
+        {"snapshot": lambda self, now: 1 / 0},
+        {"numbers": lambda self, call, now: [1]},
+    ],
+)
+def test_a_policy_with_odd_attributes_fails_nobody_who_listens(attributes):
+    class Full:
+        detailed = True
+        sending = answered = answering = left = None
+
+        def follow(self, pipeline, call):
+            return self
+
+        def __call__(self, event):
+            pass
+
+    stack = pipeline(Broken(**attributes))
+    stack.listen(Full())
+    assert stack.call(lambda: 7) == 7
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

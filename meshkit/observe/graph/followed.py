@@ -39,7 +39,18 @@ CURRENT: ContextVar[Within | None] = ContextVar("meshkit.graph", default=None)
 class Followed:
     """One call. What an attempt tells is counted at once and not kept: the traceback of a failure holds who called."""
 
-    __slots__ = ("asked", "attempts", "began_at", "cluster", "left_over", "outer", "retries", "target", "watch")
+    __slots__ = (
+        "asked",
+        "attempts",
+        "began_at",
+        "cluster",
+        "left_over",
+        "outer",
+        "refused",
+        "retries",
+        "target",
+        "watch",
+    )
     detailed = False
     sending: Any = None
     answered: Any = None
@@ -58,6 +69,8 @@ class Followed:
         """Endpoints that had an attempt."""
         self.left_over = False
         """Whether a fallback has taken over, and has asked nobody yet."""
+        self.refused = False
+        """Whether what happened last is that a policy of this pipeline refused it, and no attempt."""
 
     def __call__(self, event: Any) -> None:
         kind = event.__class__
@@ -65,6 +78,7 @@ class Followed:
             return
         if kind is AttemptEnded:
             self.attempts += 1
+            self.refused = False
             endpoint = event.endpoint
             if endpoint is not None:
                 self._tried(event, str(endpoint))
@@ -76,13 +90,15 @@ class Followed:
         elif kind is Retried:
             self.retries += 1
         elif kind is RejectedCall:
+            self.refused = True
             if event.endpoint is not None and self.cluster:
                 watch = self.watch
                 with watch.lock:
                     edge = watch.beneath(self.cluster, str(event.endpoint), event.at)
                     edge.fail(event.at, REJECTED, Failure(event.reason))
         elif kind is FellBack:
-            self._count(event.at, REJECTED if isinstance(event.reason.error, Rejected) else ERROR, event.reason)
+            refused = self.refused and isinstance(event.reason.error, Rejected)
+            self._count(event.at, REJECTED if refused else ERROR, event.reason)
             self.attempts = self.retries = 0
             self.began_at = event.at
             self.left_over = True

@@ -14,10 +14,28 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["bare", "escaped", "iso", "shown", "stamp", "written"]
+__all__ = [
+    "AGENT",
+    "METHOD",
+    "NAME",
+    "REFERER",
+    "TARGET",
+    "authority",
+    "bare",
+    "escaped",
+    "iso",
+    "protocol",
+    "shown",
+    "stamp",
+    "written",
+]
+
+METHOD, TARGET, REFERER, AGENT, NAME = 40, 2000, 1000, 500, 200
+"""Characters of a field, escapes included; in JSON it may be twice as many."""
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 UNSAFE = re.compile(rb"[^ !#-\[\]-~]")
@@ -56,7 +74,7 @@ def _decoded(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def written(**values: Any) -> str:
+def written(values: Mapping[str, Any]) -> str:
     """An object, in one line."""
     return json.dumps(values, separators=(",", ":"))
 
@@ -66,6 +84,16 @@ def bare(url: bytes | None) -> bytes | None:
     if url is None:
         return None
     return USER.sub(r"\1", HIDDEN.sub("", url.decode("latin-1"))).encode("latin-1")
+
+
+def authority(about: Mapping[str, Any]) -> str:
+    """The beginning of a URL: ``https://shop:8443``."""
+    host, port = about["host"], about.get("port")
+    return f"{about.get('scheme')}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}"
+
+
+def protocol(version: str) -> str:
+    return f"HTTP/{version}" if "." in version else f"HTTP/{version}.0"
 
 
 def stamp(at: float) -> str:

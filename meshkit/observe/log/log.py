@@ -11,13 +11,14 @@ a circuit opened, or was isolated by hand               WARNING  pipeline, polic
 it closed again                                         INFO     the same
 an endpoint was ejected, or is out of the balance       WARNING  the same
 it is back in the balance                               INFO     the same
-a call failed, timed out, or met an overloaded server   WARNING  pipeline, outcome, target, cause
-a call was rejected                                     INFO     the same, with the endpoint that was refused
+a call failed, or timed out                             WARNING  pipeline, outcome, target, cause
+a call was rejected by this very pipeline               INFO     the same, with the endpoint that was refused
 ======================================================  =======  =====================================================
 
-How they are limited: `meshkit.observe.log.sparing`. A line says the outcome, the target, the attempts, the seconds, and
-the cause in the words of `meshkit.observe.redact`. It has no header, cookie, query, body, argument or key in it, and no
-text of an exception that is not meshkit's own.
+A call that is cancelled because the deadline of its caller has passed has timed out. How lines are limited:
+`meshkit.observe.log.sparing`; how a call is told: `meshkit.observe.log.words`. The cause is in the words of
+`meshkit.observe.redact`. A line has no header, cookie, query, body, argument or key in it, and no text of an exception
+that is not meshkit's own.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ConfigError
 from ...options import LARGEST
 from ..events import AttemptBegan, CallEnded, StateChanged
-from ..redact import cause, path, text
+from ..redact import cause, text
+from .answer import GONE, answer
+from .around import Around, traced
 from .sparing import Sparing
+from .words import ENDS, FAILED, LATE, cause_of, more, took, who
 
 if TYPE_CHECKING:
     from ...call import Call
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from ..events import Event
 
 __all__ = ["Log"]
+
+Passing = tuple[tuple[bytes, bytes], ...]
 
 STATES = {
     "open": ("circuit opened", logging.WARNING),
@@ -49,16 +55,6 @@ STATES = {
     "in": ("endpoint back in the balance", logging.INFO),
 }
 """Half-open is not among them: it is neither well nor ill."""
-ENDS = {
-    "failure": ("call failed", "%s failed%s%s%s", logging.WARNING),
-    "overloaded": ("call overloaded", "%s met an overloaded upstream%s%s%s", logging.WARNING),
-    "timeout": ("call timed out", "%s timed out%s%s%s", logging.WARNING),
-    "rejected": ("call rejected", "%s was rejected%s%s%s", logging.INFO),
-    "success": ("call succeeded", "%s succeeded%s%s%s", logging.INFO),
-    "cancelled": ("call cancelled", "%s was cancelled%s%s%s", logging.INFO),
-    "ignored": ("call ignored", "%s ended by no fault of the upstream's%s%s%s", logging.INFO),
-}
-FAILED = ("failure", "overloaded", "timeout", "rejected")
 CALLS = ("failures", "all", "none")
 LEVELS = {logging.INFO: "info", logging.WARNING: "warning"}
 TAKEN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "event", "level", "timestamp", "self"}
@@ -71,7 +67,8 @@ class Log:
     Of each kind of event at most ``burst`` lines at once, then one ``every`` so many seconds. ``calls`` are those that
     are told of: ``"failures"`` (rejections among them), ``"none"``, or ``"all"``, a line for each and no limit.
     ``trace`` answers what else a line is to have, such as ``{"trace_id": ...}``; it is called where the line is
-    written. One log may listen to several pipelines. Raises `ConfigError`.
+    written. Left out, these are ``trace_id`` and ``span_id``, the caller's, where the request that is served came with
+    trace fields. One log may listen to several pipelines. Raises `ConfigError`.
 
     Every line has fields ``meshkit_...``, in ``extra`` or as the key-values of structlog; unknown ones are ``None``:
 
@@ -80,6 +77,8 @@ class Log:
     state  ``before``, ``after``
     call   ``call``, ``outcome``, ``attempts``, ``duration``, ``error`` (a class), ``status``, ``cause``
     =====  ===========================================================================================================
+
+    ``outcome`` is that of `CallEnded`, ``status`` the one that was answered, by an upstream or to a client.
     """
 
     __slots__ = ("_bound", "_calls", "_logger", "_sparing", "_trace")
@@ -114,25 +113,25 @@ class Log:
         if isinstance(event, StateChanged):
             self.changed(pipeline, event)
 
-    def changed(self, pipeline: Any, event: StateChanged) -> None:
+    def changed(self, pipeline: Any, event: StateChanged, passing: Passing = ()) -> None:
         """A state has changed."""
-        words, level = STATES.get(event.after, ("", 0))
+        level = STATES.get(event.after, ("", 0))[1]
         if level and self._takes(level):
             hidden = self._sparing.allowed((id(pipeline), event.policy, str(event.endpoint)), event)
             if hidden is not None:
-                self._tell_state(pipeline, event, words, level, hidden)
+                self._tell_state(pipeline, event, hidden, passing)
 
-    def ended(self, pipeline: Any, event: CallEnded, about: Callable[[], Mapping[str, Any]], endpoint: Any) -> None:
-        """A call has ended; ``endpoint`` is the one it was sent to last."""
-        failed = event.outcome in FAILED
-        if self._calls == "all" or (failed and self._calls != "none"):
-            self._tell(pipeline, event, about, endpoint, failed)
+    def ended(self, pipeline: Any, event: CallEnded, of: _Following) -> None:
+        """A call has ended."""
+        end = LATE if of.around.late(event) else event.outcome
+        if self._calls == "all" or (end in FAILED and self._calls != "none"):
+            self._tell(pipeline, event, of, end)
         due = self._sparing.due(id(pipeline), event.at)
         if due is not None:
-            changed, hidden = due
-            self._tell_state(pipeline, changed, *STATES[changed.after], hidden)
+            self._tell_state(pipeline, *due, ())  # it is of a call that was before this one
 
-    def _tell_state(self, pipeline: Any, event: StateChanged, words: str, level: int, hidden: int) -> None:
+    def _tell_state(self, pipeline: Any, event: StateChanged, hidden: int, passing: Passing) -> None:
+        words, level = STATES[event.after]
         endpoint = None if event.endpoint is None else text(event.endpoint)
         fields = {
             "pipeline": text(pipeline.name),
@@ -142,42 +141,50 @@ class Log:
             "after": event.after,
             "suppressed": hidden,
         }
-        who = ", ".join(text(each) for each in (pipeline.name, event.policy, endpoint) if each)
-        self._say(level, words, "%s: " + words + "%s", (who, _more(hidden)), fields)
+        names = ", ".join(text(each) for each in (pipeline.name, event.policy, endpoint) if each)
+        self._say(level, words, "%s: " + words + "%s", (names, more(hidden)), self._told(words, fields, passing))
 
-    def _tell(self, pipeline: Any, event: CallEnded, about: Any, endpoint: Any, failed: bool) -> None:
-        name, template, level = ENDS[event.outcome]
+    def _tell(self, pipeline: Any, event: CallEnded, of: _Following, end: str) -> None:
+        name, template, level = ENDS[end]
         if not self._takes(level):
             return
-        known = about()
+        known = of.about()
         said = {} if event.failure is None else cause(event.failure)
-        error, status, policy = said.get("error"), said.get("status"), said.get("policy") or None
-        there = said.get("endpoint")
+        error, policy, there = (said.get(key) for key in ("error", "policy", "endpoint"))
         hidden: int | None = 0
         if self._calls != "all":
             target = known.get("host") or known.get("name") or known.get("route")
-            hidden = self._sparing.allowed((id(pipeline), event.outcome, target, error or status, policy, there), event)
+            key = (id(pipeline), end, target, error or said.get("status"), policy, there)
+            hidden = self._sparing.allowed(key, event)
             if hidden is None:
                 return
-        who = _who(known)
-        because = said.get("says") or (error if status is None else f"status {status}")
+        endpoint = there if event.own and there is not None else of.endpoint
+        status, because = of.status(event), cause_of(end, said)
         fields = {
             "pipeline": text(pipeline.name),
-            "policy": policy,
-            "endpoint": text(endpoint) if there is None and endpoint is not None else there,
-            "call": who,
+            "policy": (policy or None) if event.own else None,
+            "endpoint": None if endpoint is None else text(endpoint),
+            "call": who(known),
             "outcome": event.outcome,
             "attempts": event.attempts,
             "duration": round(event.duration, 6),
             "error": error,
-            "status": known.get("status") if status is None else status,
-            "cause": because if failed else None,
+            "status": status,
+            "cause": because,
             "suppressed": hidden,
         }
-        who = f"{fields['pipeline']}: {who}" if pipeline.name else who
-        because = f": {because}" if failed and because else ""
-        took = _took(event.attempts, event.duration)
-        self._say(level, name, template, (who, took, because, _more(hidden)), fields)
+        kind = known.get("kind")
+        if kind == "server" and error is None:
+            because = None  # its status has been said
+        if status == GONE and of.gone:
+            because = "the client had gone"
+        words = (
+            f"{text(pipeline.name)}: {who(known)}" if pipeline.name else who(known),
+            took(kind, event.attempts, event.duration, status),
+            f": {because}" if because else "",
+            more(hidden),
+        )
+        self._say(level, name, template, words, self._told(name, fields, of.around.passing))
 
     def _takes(self, level: int) -> bool:
         if not self._bound:
@@ -187,17 +194,13 @@ class Log:
         asked = getattr(type(logger), "is_enabled_for", None) or getattr(type(logger), "isEnabledFor", None)
         return asked is None or bool(asked(logger, level))
 
-    def _say(self, level: int, name: str, template: str, words: tuple[Any, ...], fields: dict[str, Any]) -> None:
-        told: dict[str, Any] = {}
-        if self._trace is not None:
-            try:
-                more = dict(self._trace() or {})
-            except Exception as error:  # a line without a trace is better than none
-                more = {"meshkit_trace_failed": type(error).__name__}
-            # The application's own kind of record may have further names of its own.
-            taken = TAKEN if self._bound else TAKEN | vars(logging.makeLogRecord({})).keys()
-            told = {(f"meshkit_{key}" if key in taken else str(key)): value for key, value in more.items()}
-        told |= {"meshkit_event": name, **{f"meshkit_{key}": value for key, value in fields.items()}}
+    def _told(self, name: str, fields: dict[str, Any], passing: Passing) -> dict[str, Any]:
+        # The application's own kind of record may have further names of its own.
+        taken = TAKEN if self._bound else TAKEN | vars(logging.makeLogRecord({})).keys()
+        told = traced(self._trace, passing, taken.__contains__)
+        return told | {"meshkit_event": name} | {f"meshkit_{key}": value for key, value in fields.items()}
+
+    def _say(self, level: int, name: str, template: str, words: tuple[Any, ...], told: dict[str, Any]) -> None:
         if self._bound:
             getattr(self._logger, LEVELS[level])(name, **told)
         else:
@@ -210,31 +213,53 @@ class Log:
 class _Following:
     """One call's. It keeps the request, not the call, which holds it."""
 
-    __slots__ = ("_door", "_endpoint", "_log", "_pipeline", "request")
+    __slots__ = ("_door", "_gone", "_log", "_pipeline", "_status", "around", "endpoint", "request")
 
     detailed = False
-    sending = answered = answering = left = None
+    sending = left = None
 
     def __init__(self, log: Log, pipeline: Any, call: Call) -> None:
         self._log = log
         self._pipeline = pipeline
         self._door = call.door
-        self._endpoint: Any = None
+        self._status: int | None = None
+        self._gone = False
+        self.around = Around(pipeline, call)
+        self.endpoint: Any = None
+        """The one it was sent to last."""
         self.request = call.request
+
+    def answered(self, call: Call, result: Any, /) -> None:
+        self._status = getattr(result, "status_code", None)
+
+    def answering(self, call: Call, status: int, /) -> tuple[()]:
+        self._gone = call.request.gone
+        return ()
 
     def __call__(self, event: Event, /) -> None:
         if isinstance(event, AttemptBegan):
-            self._endpoint = event.endpoint
+            self.endpoint = event.endpoint
         elif isinstance(event, StateChanged):
-            self._log.changed(self._pipeline, event)
+            self._log.changed(self._pipeline, event, self.around.passing)
         elif isinstance(event, CallEnded):
             try:
-                self._log.ended(self._pipeline, event, self._about, self._endpoint)
+                self._log.ended(self._pipeline, event, self)
             finally:
                 self.request = None
 
-    def _about(self) -> Any:
+    def about(self) -> Any:
         return self._door.about(self)  # which asks for the request alone
+
+    def status(self, event: CallEnded) -> int | None:
+        """The one that was answered: to us, or by us."""
+        if hasattr(self.request, "scope"):
+            return answer(self.request, event.failure, gone=self._gone)[0]
+        return event.failure.status if self._status is None and event.failure is not None else self._status
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client was, before it was answered or when the call ended."""
+        return self._gone or getattr(self.request, "gone", False)
 
 
 def _check(every: Any, burst: Any, calls: Any, trace: Any) -> None:
@@ -264,24 +289,3 @@ def _is_structlog(logger: Any) -> bool:
     if not (hasattr(logger, "isEnabledFor") and hasattr(logger, "log")):
         raise ConfigError.of("Log", "logger", logger, 'give a logger, such as logging.getLogger("payments")')
     return False
-
-
-def _who(known: Mapping[str, Any]) -> str:
-    """``charge``, ``GET https://shop:8443/orders/*``, ``POST /orders/{id}``."""
-    if "name" in known:
-        return text(known["name"])
-    where = ""
-    if "host" in known:
-        host, port = known["host"], known.get("port")
-        where = f"{known.get('scheme')}://{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}"
-    return text(f"{known.get('method')} {where}{known.get('route') or path(known.get('path') or '')}")
-
-
-def _took(attempts: int, seconds: float) -> str:
-    if attempts == 0:
-        return f" in {seconds:.3g} s, not sent"
-    return f" after {attempts} attempt{'s' if attempts > 1 else ''} in {seconds:.3g} s"
-
-
-def _more(hidden: int | None) -> str:
-    return f" (and {hidden} more like it)" if hidden else ""

@@ -7,15 +7,17 @@ label                           value
 ``server_address``              the host of the URL as the caller wrote it
 ``server_port``                 its port, or the scheme's own
 ``http_route``                  the template of the route (``/orders/{id}``), where the framework tells it
-``http_response_status_code``   empty where no answer came
-``error_type``                  the status, of a client from 400 on, of a server from 500 on; where there was no answer,
-                                or not the whole of one, the class of the error, or ``cancelled`` where it was given up;
-                                else empty
+``http_response_status_code``   empty where no answer came. Of a server ``500`` where the app has raised before it
+                                answered, or never did: that is what the server answers then
+``error_type``                  the status, of a client from 400 on, of a server from 500 on; where the app or whoever
+                                was asked gave no answer, or not the whole of one, the class of the error, or
+                                ``cancelled`` where it was given up; else empty
 ==============================  =====================================================================================
 
 Each attempt of a client is a request of its own, as it is to the conventions. Of a server, websockets are left out:
 how long one of them stays open is no duration of a request. OpenTelemetry, "Semantic conventions for HTTP metrics" and
-"for HTTP spans", 1.23 and later.
+"for HTTP spans", 1.23 and later. Servers (uvicorn, Hypercorn) and the error middleware of Starlette make a 500 of an
+exception; where somebody outside makes another answer of it, that is not seen here.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...call import Failure, Verdict
-from ...errors import MeshError
+from ...errors import Rejected, TimedOut
 from ..events import AttemptEnded, CallEnded
 from ..trace.conventions import known_methods
 from .series import OTHER, Key, Table
@@ -124,7 +126,7 @@ class Sent:
 class Answered:
     """Goes along with a request to an app. A refusal is answered after the call: only then is its status known."""
 
-    __slots__ = ("_ended", "_exchange", "_exchanges", "_status")
+    __slots__ = ("_answered_later", "_ended", "_exchange", "_exchanges", "_status")
 
     detailed = False
     sending = answered = None
@@ -134,7 +136,10 @@ class Answered:
         self._exchange = exchange
         self._status: int | None = None
         self._ended: tuple[float, str | None, bool] | None = None
-        """How long the call took, the class of its error, and whether that may be answered yet; until it is counted."""
+        """How long the call took, the class of its error, and whether the server answers in place of the app; until it
+        is counted."""
+        self._answered_later = False
+        """Whether the middleware answers what the call ended with, after it."""
 
     def answering(self, call: Any, status: int, /) -> tuple[()]:
         self._status = status
@@ -143,14 +148,17 @@ class Answered:
 
     def __call__(self, event: Any, /) -> None:
         if event.__class__ is CallEnded:
-            failure = event.failure
-            ours = failure is not None and isinstance(failure.error, MeshError)
-            self._ended = event.at - event.began_at, _class_of(failure), ours
+            exchange, failure = self._exchange, event.failure
+            error = None if failure is None else failure.error
+            fails = isinstance(error, Exception) or (error is None and event.verdict not in (SUCCESS, IGNORED))
+            self._ended = event.at - event.began_at, _class_of(failure), fails and not exchange.gone
+            theirs = error is exchange.error and not exchange.door.translates
+            self._answered_later = isinstance(error, Rejected | TimedOut) and not theirs
             if self._status is not None:
                 self._settle()
 
     def left(self) -> None:
-        if self._ended is not None and not self._ended[2]:
+        if not self._answered_later:
             self._settle()
 
     def __del__(self) -> None:
@@ -159,11 +167,12 @@ class Answered:
     def _settle(self) -> None:
         if self._ended is None:
             return
-        seconds, error, _ = self._ended
+        seconds, error, fails = self._ended
         self._ended = None
         exchanges, scope, status = self._exchanges, self._exchange.scope, self._status
         if status is None:
-            error = error or CANCELLED
+            status = 500 if fails else None
+            error = error or ("500" if fails else CANCELLED)
         elif status >= 400:
             error = str(status) if status >= 500 else None
         method = scope["method"]

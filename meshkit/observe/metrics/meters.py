@@ -135,7 +135,7 @@ class Meters:
         with self._lock:
             if pipeline in self._watched:
                 fix = "it is watched already, and each call would count twice: once is enough"
-                raise ConfigError.of("Meters", "pipeline", pipeline, fix)
+                raise ConfigError.of("Meters", "pipeline", pipeline.name if name is None else name, fix)
             stops = []
             try:
                 stops.append(self._metrics.watch(pipeline, name))

@@ -149,7 +149,7 @@ class Metrics:
         label = pipeline.name if name is None else name
         if not self._readings.begin(label, pipeline):
             fix = "it is watched already, and each call would count twice: once is enough"
-            raise ConfigError.of("Metrics", "pipeline", pipeline, fix)
+            raise ConfigError.of("Metrics", "pipeline", label, fix)
         note = _noting(self._tally, self.exemplar)
         exchanges = Exchanges(self._tally.tables[CLIENT], self._tally.tables[SERVER], note)
         stops = [pipeline.listen(_listener(self._tally, label, note), direct=True), pipeline.listen(exchanges)]

@@ -70,7 +70,7 @@ def client(about: Mapping[str, Any], query: bool, template: object, known: froze
     authority = f"[{host}]" if ":" in host else host
     if port is not None:
         authority += f":{port}"
-    path = quote(redact.path(about["path"]), safe="/:@!$&'()*+,;=~")
+    path = quote(redact.path(about["path"]), safe="/%:@!$&'()*+,;=~")  # encoded already
     found: Attributes = _method(about["method"], known)
     found["server.address"] = host
     if port is not None or scheme in PORTS:

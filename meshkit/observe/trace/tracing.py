@@ -12,8 +12,9 @@ What is no attempt (a refusal, a retry, a hedge, a change of state) is an event 
 has none, so there it is one of the span that was current when the call began. Names and attributes: `conventions`.
 
 No request has two spans. While an attempt is sent, HTTP instrumentation beneath is suppressed by the key that those of
-OpenTelemetry look for. Where the one of the client or the server has begun a span for this very request before it came
-here, that span is the first attempt's, or the request's.
+OpenTelemetry look for. Where the one of the client or the server, or FastAPI itself, has begun a span for this very
+request before it came here, that span is the first attempt's, or the request's; and where a server's begins later, it
+is an INTERNAL one below ours (`serving`).
 """
 
 from __future__ import annotations
@@ -36,14 +37,18 @@ from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import SpanKind
 
-from .spans import HTTP_OFF, SENDING, AttemptSpans, WholeSpan, detach, written
+from .attempts import HTTP_OFF, SENDING, AttemptSpans
+from .serving import SERVING, watch, written
+from .spans import WholeSpan, detach
 
 __all__ = ["Tracing"]
 
 SCHEMA = "https://opentelemetry.io/schemas/1.37.0"
 OFF = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-THEIRS = ("opentelemetry.instrumentation.", "meshkit")
+THEIRS = "opentelemetry.instrumentation."
 """How the names of those begin whose span may be this very request's."""
+BY_THEMSELVES = frozenset({"fastapi", "starlette", "meshkit"})
+"""Others, that need no instrumentation; and a pipeline around this one."""
 
 Headers = dict[str, list[str]]
 
@@ -59,7 +64,7 @@ class Tracing:
     Raises `ConfigError` for what is no provider, and where OpenTelemetry's API is not installed.
     """
 
-    __slots__ = ("_known", "_tracer")
+    __slots__ = ("_known", "_provider", "_tracer", "_watched")
 
     def __init__(self, *, tracer_provider: Any = None) -> None:
         if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):
@@ -67,6 +72,9 @@ class Tracing:
             raise ConfigError.of("Tracing", "tracer_provider", tracer_provider, fix)
         self._tracer: Any = trace.get_tracer("meshkit", None, tracer_provider, SCHEMA)
         self._known = conventions.known_methods()
+        self._provider = tracer_provider
+        self._watched: Any = None
+        """The provider of which we know the spans below ours."""
 
     def follow(self, pipeline: Any, call: Any, /) -> AttemptSpans | WholeSpan | Passing | None:
         """Begin the span of a request that came in, or of a function's call; an attempt's begins as it is sent."""
@@ -89,10 +97,15 @@ class Tracing:
             theirs = _is_of(current, SpanKind.CLIENT) and _sends(current, call, about, self._known)
             return AttemptSpans(pipeline, call, around, tracer=tracer, about=about, known=self._known, theirs=theirs)
         headers = _read(call.request.scope["headers"])
-        if _is_of(current, SpanKind.SERVER) and _serves(current, headers):
-            return WholeSpan(pipeline, call, current)
+        span = _serving(current, headers)
+        if span is not None:
+            return WholeSpan(pipeline, call, span)
         if around.get(SENDING) is not None:  # a client of ours, and an app in its own process
             around = Context({**around, SENDING: None, HTTP_OFF: None})
+        provider = self._provider or trace.get_tracer_provider()
+        if self._watched is not provider:
+            watch(provider)
+            self._watched = provider
         above = propagate.extract(headers, around, GETTER)
         return WholeSpan.begun(
             pipeline,
@@ -185,8 +198,11 @@ def _wanted() -> frozenset[bytes]:
 
 def _is_of(span: Any, kind: SpanKind) -> bool:
     """Whether a span was begun by one of those who see the same request as we do."""
+    if getattr(span, "kind", None) is not kind or not span.is_recording():
+        return False
     scope = getattr(span, "instrumentation_scope", None)
-    return getattr(span, "kind", None) is kind and span.is_recording() and str(scope and scope.name).startswith(THEIRS)
+    name = "" if scope is None else str(scope.name)
+    return name in BY_THEMSELVES or name.startswith(THEIRS)
 
 
 def _sends(current: Any, call: Any, about: Any, known: frozenset[str]) -> bool:
@@ -201,8 +217,15 @@ def _sends(current: Any, call: Any, about: Any, known: frozenset[str]) -> bool:
     return place in (conventions.place(str(call.request.url)), conventions.place(str(ours["url.full"])))
 
 
-def _serves(current: Any, headers: Headers) -> bool:
-    """Whether a SERVER span is that of this very request: both then have the same parent, if they have one."""
-    above = trace.get_current_span(propagate.extract(headers, Context(), GETTER)).get_span_context()
+def _serving(current: Any, headers: Headers) -> Any:
+    """The SERVER span of this very request, if there is one: ours is named by its fields, and the one of others has the
+    same parent as the request, if it has one.
+    """
+    above = trace.get_current_span(propagate.extract(headers, Context(), GETTER)).get_span_context().span_id
+    ours = SERVING.get()
+    if ours is not None and above and ours.get_span_context().span_id == above:
+        return ours
+    if current is ours or not _is_of(current, SpanKind.SERVER):
+        return None
     parent = current.parent
-    return (0 if parent is None else parent.span_id) == above.span_id
+    return current if (0 if parent is None else parent.span_id) == above else None

@@ -1,0 +1,44 @@
+"""What was the client sent? The status of an exchange that is over, and the bytes of its body.
+
+==============================================================  =====================================================
+the client had gone before an answer began                      499, which is nginx's; also where a deadline passed
+                                                                later, or the app has answered nobody
+an answer had begun                                             its status, whatever became of it
+refused, or out of time, by the pipeline                        that of the answer that stands for it: 429, 503, 504
+the same by a call of the app's, and ``translate`` is on        503, 504
+the app raised, or returned without an answer                   500, which is what servers make of that
+==============================================================  =====================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...call import Failure
+from ...errors import Rejected, TimedOut
+
+__all__ = ["GONE", "answer"]
+
+GONE, BROKE, DENIED = 499, 500, 403
+
+
+def answer(exchange: Any, failure: Failure | None, *, gone: bool = False) -> tuple[int, int | None]:
+    """What the client was sent, or is about to be, and how much of it; ``gone``: it was when the answer began."""
+    size = getattr(exchange, "size", None)
+    if gone:
+        return GONE, None if size is None else 0
+    if exchange.status is not None:
+        return exchange.status, size
+    error = None if failure is None else failure.error
+    if exchange.gone or (error is not None and not isinstance(error, Exception)):
+        return GONE, size
+    ours = error is not exchange.error
+    if isinstance(error, Rejected | TimedOut) and (ours or getattr(exchange.door, "translates", False)):
+        scope = exchange.scope
+        if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or ()):
+            return DENIED, size
+        from ...asgi.refusal import refusal  # whoever is served has loaded it
+
+        status, _, body = refusal(error, ours=ours)
+        return status, len(body)
+    return BROKE, size
