@@ -61,6 +61,50 @@ def test_which_ones(journal):
     assert told("--last", "--count", 3) == ["charge5()"]
 
 
+def failed(number, *, within=None, at="43.000", trace=None, duration=0.5, process="1-aa", error="KeyError", **more):
+    failure = {"error": error, "says": None, "kind": "error", **more}
+    own = {"id": f"{process}-{number}", "within": within, "trace": trace and {"trace_id": trace}}
+    return record(number, at=f"2026-11-27T04:42:{at}Z", duration=duration, failure=failure, **own)
+
+
+def test_what_failed_below_is_told_as_well(journal):
+    journal(failed(1, within="1-aa-3"), failed(2, within="1-aa-4"), failed(4, within="1-aa-3"), failed(3))
+    told = why().stdout.split("\n")
+    assert [line[: len(line) - len(line.lstrip())] + line.split(":")[0].strip() for line in told[::2] if line] == [
+        "charge3() failed after 0.5 s",
+        "  below it",
+        "    below it",
+    ]
+    assert [line.split("charge")[1][0] for line in told[::2] if line] == ["3", "4", "2"]
+    assert "below it" not in why("--pipeline", "orders").stdout
+    assert why("--count", "4").stdout.count("charge1()") == 1  # what is told by itself is not told again
+    assert len(why("--json").stdout.splitlines()) == 1
+
+
+def test_the_one_with_the_same_error_is_the_cause(journal):
+    one, two = failed(1, within="1-aa-3", error="CircuitOpen"), failed(2, within="1-aa-3")
+    journal(one, two, failed(3, error="CircuitOpen", own=False))
+    assert "below it: charge1()" in why().stdout
+
+
+@pytest.mark.parametrize(
+    ("inner", "found"),
+    [
+        (failed(1, trace="t", at="43.100", duration=0.2, process="2-bb"), True),
+        (failed(1, trace="t", at="43.100", duration=0.2, process="2-bb", within="2-bb-9"), True),
+        (failed(1, trace="u", at="43.100", duration=0.2), False),
+        (failed(1, at="43.100", duration=0.2), False),
+        (failed(1, trace="t", at="43.400", duration=0.2), False),
+        (failed(1, trace="t", at="43.100", duration=0.2, within="1-aa-9"), False),
+        (failed(1, trace="t", at="?", duration=0.2), False),
+    ],
+    ids=["process", "process-within", "trace", "none", "later", "elsewhere", "odd"],
+)
+def test_one_of_the_same_trace_and_time(journal, inner, found):
+    journal(inner, failed(2, trace="t"))
+    assert ("below it: charge1()" in why().stdout) == found
+
+
 def test_as_json_it_is_the_record_itself(journal):
     odd = record(1, evil="\x7f\x9b\ud800\u202e")
     journal(odd, record(2))
@@ -99,6 +143,7 @@ def test_what_is_no_record_is_skipped_and_said(journal):
             "no recorded call in .meshkit/calls.jsonl: none of its 1 rec",
         ),
         ((record(1), record(2)), ("--pipeline", "a\x1b"), r"of a pipeline 'a\\x1b'; there are 'orders'"),
+        (("root:x:0:0", "{"), (), "it holds no record, but 2 other lines: is it a journal?"),
         ((), ("--file", "."), "cannot be read: Is a directory"),
     ],
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import re
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -83,9 +85,13 @@ def test_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
         CallEnded(101.23, 100.0, FAILURE, 1, refused()),
         door=Door(path="/reset/0123456789abcdef01234567", port=None),
     )
-    assert record.data() == {
+    data = record.data()
+    assert re.fullmatch(rf"{os.getpid():x}-[0-9a-f]{{8}}-[0-9a-f]+", data.pop("id"))
+    assert data == {
         "meshkit": 1,
         "at": "2026-11-27T04:42:43.123Z",
+        "within": None,
+        "trace": None,
         "pipeline": "orders",
         "call": {"kind": "client", "method": "GET", "path": "/reset/*", "port": None},
         "because": "always",
@@ -93,7 +99,9 @@ def test_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
         "outcome": "failure",
         "duration": 1.23,
         "attempts": 1,
-        "failure": SAID,
+        "failure": {**SAID, "own": True},
+        "answer": None,
+        "retries": True,
         "deadline": None,
         "steps": [
             {"at": 0.0, "what": "attempt-began", "number": 1, "attempt": 1, "endpoint": "orders-a",
@@ -194,9 +202,9 @@ def test_outcomes(failure: Failure | None, verdict: Verdict, outcome: str) -> No
 def test_the_deadline_is_the_outermost_bound() -> None:
     bounds = Bounded(100.0, "Timeout", 102.0), Bounded(100.0, "Timeout", 100.5), Bounded(100.6, "Timeout", 101.1)
     record = recorded(*bounds)
-    assert record.data()["deadline"] == {"seconds": 2.0, "left": None}
+    assert record.data()["deadline"] == {"seconds": 2.0, "left": None, "inherited": False}
     record(CallEnded(101.25, 100.0, SUCCESS, 1, None))
-    assert record.data()["deadline"] == {"seconds": 2.0, "left": 0.75}
+    assert record.data()["deadline"] == {"seconds": 2.0, "left": 0.75, "inherited": False}
 
 
 def test_an_attempts_timeout_is_none() -> None:
@@ -209,7 +217,7 @@ def test_a_deadline_that_came_with_the_call() -> None:
     pipeline = Pipeline(Timeout(2.0), clock=clock)
     with opened(0.8, clock):
         record = recorded(Bounded(100.0, "Timeout", 102.0), pipeline=pipeline)
-    assert record.data()["deadline"] == {"seconds": 0.8, "left": None}
+    assert record.data()["deadline"] == {"seconds": 0.8, "left": None, "inherited": True}
     with opened(None, clock):
         assert recorded(pipeline=pipeline).data()["deadline"] is None
 

@@ -17,9 +17,10 @@ import pytest
 from meshkit import CircuitBreaker, CircuitOpen, Cluster, ConfigError, Pipeline, Retry, RoundRobin, Timeout, Verdict
 from meshkit.asgi import MeshMiddleware
 from meshkit.call import Call, Failure
-from meshkit.deadline import Spent
+from meshkit.deadline import Spent, opened
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.observe.events import AttemptBegan, AttemptEnded, CallEnded
+from meshkit.observe.passing import PASSING
 from meshkit.observe.record.record import Record
 from meshkit.observe.record.recorder import ASKED, LAST, Recorder, explaining, last_call, server_timing
 from meshkit.testing import ManualClock
@@ -174,6 +175,7 @@ def test_whoever_cannot_take_them_harms_no_call() -> None:
         {"asked": "yes"},
         {"always": 1},
         {"seed": "a"},
+        {"trace": {"trace_id": "1"}},
     ],
     ids=str,
 )
@@ -367,6 +369,13 @@ def test_a_response_has_its_record() -> None:
             assert client.get("http://orders/").extensions["meshkit"].because == "asked"
 
 
+def test_a_429_that_is_a_failure_has_one() -> None:
+    pipeline = Pipeline(Retry(on=("5xx", 429), attempts=2), name="orders", seed=1, clock=ManualClock())
+    pipeline.listen(recorder := Recorder())
+    with clients(pipeline, 429, 429) as client:
+        assert client.get("http://orders/").extensions["meshkit"] is recorder.last
+
+
 def test_a_5xx_that_is_no_failure_has_one_as_well() -> None:
     """It is given with the response, before anybody knows the outcome of its body; then it is kept, too."""
     pipeline = Pipeline(name="orders")
@@ -426,10 +435,10 @@ async def test_a_slow_body_is_slow() -> None:
 # Through ASGI.
 
 
-async def served(pipeline: Pipeline, app: Any, path: str = "/orders/17") -> httpx.Response:
+async def served(pipeline: Pipeline, app: Any, path: str = "/orders/17", **options: Any) -> httpx.Response:
     transport = httpx.ASGITransport(MeshMiddleware(app, pipeline), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
-        return await client.get(path)
+        return await client.get(path, **options)
 
 
 def answering(status: int = 200) -> Any:
@@ -493,6 +502,76 @@ async def test_times_are_told_though_nothing_is_recorded() -> None:
     pipeline.listen(recorder := Recorder(errors=False, server_timing=True))
     assert (await served(pipeline, answering())).headers["server-timing"] == "meshkit;dur=0.0"
     assert recorder.records == ()
+
+
+async def test_a_request_is_not_below_itself() -> None:
+    """Neither with a deadline that came with it, nor within another call."""
+    clock = ManualClock()
+    pipeline, other = Pipeline(name="shop", clock=clock), Pipeline(clock=clock)
+    pipeline.listen(recorder := Recorder(always=True, server_timing=True))
+
+    async def query() -> None: ...
+
+    async def asking(scope: Any, receive: Any, send: Any) -> None:
+        await other(query)()
+        await answering()(scope, receive, send)
+
+    for app, below in ((answering(), 0), (asking, 1)):
+        with opened(9.0, clock):
+            answer = await served(pipeline, app, headers={"x-request-deadline-ms": "500"})
+        assert answer.headers["server-timing"].count("dur=") == 1 + below
+        assert recorder.last is not None
+        assert [line["depth"] for line in recorder.last.data()["ledger"]] == [0] * below
+
+
+# Which trace, and within what.
+
+
+def test_the_trace_that_is_asked_for() -> None:
+    answers: list[Any] = [{"trace_id": "a", "span\n": "b" * 300, "x": {}}, None, {"trace_id": "late"}, {}, None]
+    recorder = Recorder(always=True, trace=lambda: answers.pop(0))
+    traces = []
+    for _ in range(3):
+        record = tell(recorder)
+        assert record is not None
+        traces.append(record.data()["trace"])
+    assert traces == [{"trace_id": "a", "span\\n": "b" * 197 + "...", "x": None}, {"trace_id": "late"}, None]
+    tell(recorder)  # there is no answer left: it raises
+    assert recorder.failed == 2
+    assert len(recorder.records) == 4
+
+
+def test_a_trace_that_passes_through() -> None:
+    token = PASSING.set(((b"traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),))
+    try:
+        record = tell(Recorder(always=True))
+    finally:
+        PASSING.reset(token)
+    assert record is not None
+    assert record.data()["trace"] == {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7"}
+    assert ", trace 4bf92f3577b34da6a3ce929d0e0e4736, " in record.text
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_call_knows_within_which_it_was_made(several: bool) -> None:
+    clock = ManualClock()
+    outer, inner, apart = (Pipeline(name=name, clock=clock) for name in ("outer", "inner", "apart"))
+    one, two = Recorder(always=True), Recorder(always=True)
+    for pipeline in (outer, inner):
+        pipeline.listen(one)
+        if several:
+            pipeline.listen(two)
+
+    @outer
+    def buy() -> None:
+        apart(inner(lambda: None))()  # one that nobody follows is between the two
+
+    buy()
+    for recorder in (one, two) if several else (one,):
+        below, above = (record.data() for record in recorder.records)
+        assert (below["pipeline"], above["pipeline"]) == ("inner", "outer")
+        assert below["within"] == above["id"] != below["id"]
+        assert above["within"] is None
 
 
 def line(who: str, seconds: float = 0.0091, attempts: int = 1, verdict: str = "success") -> Spent:

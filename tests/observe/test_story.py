@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -58,7 +59,7 @@ def record(outcome, steps, *, call=CLIENT, failure=None, duration=1.23, **more):
     sent = sum(step["what"] == "attempt-began" for step in steps)
     data = {"meshkit": 1, "at": "2026-11-27T04:42:43.123Z", "pipeline": "", "call": call, "because": "error"}
     data |= {"complete": True, "outcome": outcome, "duration": duration, "attempts": sent, "failure": failure}
-    return {**data, "deadline": None, "steps": steps, "dropped": 0, **more}
+    return {**data, "deadline": None, "retries": True, "steps": steps, "dropped": 0, **more}
 
 
 def headline(*args, **kwargs):
@@ -77,9 +78,9 @@ TWICE = [
 def test_two_attempts_and_a_spent_budget():
     steps = [*TWICE, gave_up(1.23, 2, "budget", status(503), calls=12, retries=2, balance=0)]
     assert headline("failure", steps, failure=status(503)) == (
-        "GET http://orders/stock/7 failed after 1.23 s: the second attempt, on orders-b, was answered with status 503; "
-        "the first, on orders-a, found the connection refused. The retry made no third: its budget was used up "
-        "(balance 0, with 2 retries for 12 calls)."
+        "GET http://orders/stock/7 failed after 1.23 s: the first attempt, on orders-a, found the connection refused; "
+        "the second, on orders-b, was answered with status 503. The retry made no third: its budget was used up "
+        "(2 retries for 12 calls)."
     )
 
 
@@ -151,8 +152,8 @@ def test_the_deadline_passed():
     steps = [*TWICE[:4], ended(2.0, 2, "orders-b", LATE, 1.7)]
     told = tell(record("timeout", steps, failure=LATE, duration=2.0, deadline={"seconds": 2.0, "left": 0.0}))
     assert told.startswith(
-        "GET http://orders/stock/7 ran out of time after 2 s, its deadline of 2 s: the second attempt, on orders-b, "
-        "had no answer after 1.7 s when the deadline passed; the first, on orders-a, found the connection refused.\n"
+        "GET http://orders/stock/7 ran out of time after 2 s, its deadline of 2 s: the first attempt, on orders-a, "
+        "found the connection refused; the second, on orders-b, had no answer after 1.7 s when the deadline passed.\n"
     )
     assert "  deadline: 2 s, nothing left" in told
 
@@ -206,8 +207,8 @@ def test_a_further_attempt_was_refused():
 def test_success_after_a_retry():
     steps = [*TWICE[:4], ended(0.4, 2, "orders-b")]
     assert headline("success", steps, duration=0.4) == (
-        "GET http://orders/stock/7 succeeded after 0.4 s: the second attempt, on orders-b, succeeded after 0.1 s; "
-        "the first, on orders-a, found the connection refused."
+        "GET http://orders/stock/7 succeeded after 0.4 s: the first attempt, on orders-a, found the connection refused"
+        "; the second, on orders-b, succeeded after 0.1 s."
     )
 
 
@@ -230,7 +231,7 @@ def test_a_fallback(outcome, added):
     end = ended(0.2, 2, "spare", None if outcome == "success" else status(500))
     steps = [*TWICE[:2], fell, began(0.1, 2, "spare"), end]
     told = headline(outcome, steps, failure=None if outcome == "success" else status(500))
-    assert "the second attempt, the fallback's, on spare, " in told
+    assert "the second, the fallback's, on spare, " in told
     assert added in told
 
 
@@ -291,7 +292,7 @@ def test_cancelled():
     failure = {"error": "CancelledError", "says": None, "kind": "cancelled", "status": None, "sent": True}
     steps = [began(0.0, 1, "a"), ended(0.3, 1, "a", None, 0.3, verdict="ignored")]
     assert headline("cancelled", steps, failure=failure, duration=0.3) == (
-        "GET http://orders/stock/7 was cancelled after 0.3 s: the only attempt, on a, was given up after 0.3 s."
+        "GET http://orders/stock/7 was cancelled after 0.3 s: the only attempt, on a, was cut off after 0.3 s."
     )
     assert headline("cancelled", [], failure=failure).endswith("was cancelled after 1.23 s: nothing had been sent.")
 
@@ -299,8 +300,8 @@ def test_cancelled():
 def test_still_under_way():
     told = headline(None, TWICE[:4], duration=None, complete=False)
     assert told == (
-        "GET http://orders/stock/7 is still under way: the second attempt, on orders-b, has not ended; "
-        "the first, on orders-a, found the connection refused."
+        "GET http://orders/stock/7 is still under way: the first attempt, on orders-a, found the connection "
+        "refused; the second, on orders-b, has not ended."
     )
 
 
@@ -317,7 +318,7 @@ def test_many_attempts_are_told_by_the_last_four():
     for number in range(1, 7):
         steps += [began(number, number), ended(number, number, None, status(500 + number))]
     told = headline("failure", steps, failure=status(506))
-    assert "status 503; 2 before failed as well." in told
+    assert ": the first 2 failed; the third attempt was answered with status 503; the fourth " in told
     assert "502" not in told
 
 
@@ -371,13 +372,13 @@ def test_line_by_line():
         "  +0.000 s  pace lets it go in 0.3 s",
         "  +0.000 s  orders picked a, one of 3: a (in flight 1), b (in flight 4), 1 more",
         "  +0.000 s  the first attempt goes, on a (cluster orders)",
-        "  +0.001 s  the first attempt: connect took 0.001 s",
+        "  +0.001 s  the first attempt: connect took 1 ms",
         "  +0.100 s  the first attempt, on a, was answered with status 503",
         "  +0.100 s  b on a went from closed to open",
         "  +0.100 s  trial, on trial, would have refused it on a: trial: limit reached",
-        '  +0.100 s  the retry "again" tries again at once (balance 99, with 1 retry for 1 call)',
+        '  +0.100 s  the retry "again" tries again at once (the budget has 99 more, after 1 retry for 1 call)',
         "  +0.100 s  b refused it on a: open (streak 5)",
-        "  +0.100 s  the retry makes no further attempt: attempts",
+        "  +0.100 s  the retry makes no further attempt: 1 attempt is all it makes",
         "  +0.100 s  the fallback takes the place of status 503",
         "  +0.100 s  the hedge begins a further attempt (number 2 of the race)",
         "  +0.100 s  FaultInjection injects a fault on purpose on a",
@@ -388,7 +389,9 @@ def test_line_by_line():
     ]
 
 
-@pytest.mark.parametrize(("at", "told"), [(0.00123, "+0.001230 s"), (1234.5, "+1234.500 s")])
+@pytest.mark.parametrize(
+    ("at", "told"), [(0.00123, "+1.23 ms"), (0.000067, "+67 µs"), (0, "+0 s"), (1234.5, "+1234.500 s")]
+)
 def test_when(at, told):
     assert tell(record("failure", [began(at, 1)])).split("\n")[2] == f"  {told}  the first attempt goes"
 
@@ -396,7 +399,12 @@ def test_when(at, told):
 def test_a_summary_is_one_line_of_two_hundred_characters():
     steps = [*TWICE, gave_up(1.23, 2, "budget", status(503), calls=12, retries=2, balance=0)]
     data = record("failure", steps, failure=status(503))
-    assert summary(data) == tell(data).splitlines()[0][:197] + "..."
+    assert summary(data) == (
+        "GET http://orders/stock/7 failed after 1.23 s: the first failed; the second attempt, on orders-b, was "
+        "answered with status 503. The retry made no third: its budget was used up."
+    )
+    long = record("failure", steps, failure=status(503), call={**CLIENT, "path": "/" + "x" * 150})
+    assert re.fullmatch(r".{148}\.\.\. The retry made no third: its budget was used up\.", summary(long))
     assert summary(record("success", [], duration=0.1)).endswith("without an attempt of its own.")
 
 
@@ -458,7 +466,16 @@ def test_a_record_may_be_deep():
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(1.2345, "1.23 s"), (0.00012345, "0.000123 s"), (0.00002, "0.00002 s"), (0, "0 s"), (12345.6, "12346 s")],
+    [
+        (1.2345, "1.23 s"),
+        (0.00012345, "123 µs"),
+        (0.00002, "20 µs"),
+        (0, "0 s"),
+        (1e-9, "0 s"),
+        (0.0012, "1.2 ms"),
+        (0.01, "0.01 s"),
+        (12345.6, "12346 s"),
+    ],
 )
 def test_durations(value, said):
     assert seconds(value) == said

@@ -2,10 +2,11 @@
 
 ::
 
-    who      what came of it      why: the last attempt first                      what the policies did
-    charge() failed after 1.2 s:  the second attempt, on b, was ...; the first ... The retry made no third: ...
+    who      what came of it      why: the attempts in order                        what the policies did
+    charge() failed after 1.2 s:  the first attempt, on a, ...; the second, on b... The retry made no third: ...
 
-It is made of the steps: the attempts by their number, and what stands before, between and after them.
+It is made of the steps: the attempts by their number, and what stands before, between and after them. Attempts that
+ended alike are told together; of many, the last four. Of a server see `served`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from . import served
+from .endings import Attempt, begun, ending, together
 from .phrases import (
-    budget,
     cause,
     flag,
     named,
@@ -28,39 +30,25 @@ from .phrases import (
     subject,
     text,
     whole,
+    why,
 )
 
-__all__ = ["Headline"]
+__all__ = ["TOLD", "Headline"]
 
 TOLD = 4
 """Attempts that are told one by one."""
+NEAR = 0.005
+"""Seconds: a deadline of which no more is left has struck. Timers are late, and some early."""
 VERBS = {
     "success": "succeeded",
     "failure": "failed",
-    "overloaded": "failed",
+    "overloaded": "met an overloaded upstream",
     "rejected": "was rejected",
     "cancelled": "was cancelled",
-    "ignored": "failed",
+    "ignored": "ended",
 }
+ALL = {2: "both", 3: "all three", 4: "all four"}
 UNSENT = {"function": ", and was not made", "client": ", and nothing was sent", "server": ", before the app was asked"}
-
-
-class _Attempt:
-    """One attempt: where its story stands among the steps, and how it ended."""
-
-    __slots__ = ("ended", "endpoint", "instead", "number", "place")
-
-    def __init__(self, number: int, place: int, endpoint: str) -> None:
-        self.number = number
-        self.place = place
-        self.endpoint = endpoint
-        self.ended: dict[str, Any] | None = None
-        self.instead = False
-        """Whether it is one of a fallback's."""
-
-    @property
-    def verdict(self) -> str:
-        return "" if self.ended is None else text(self.ended, "verdict")
 
 
 class Headline:
@@ -78,8 +66,8 @@ class Headline:
         self.after = self.steps[last + 1 :]
         """What came after the last attempt had begun."""
 
-    def _attempts(self) -> list[_Attempt]:
-        found: dict[int, _Attempt] = {}
+    def _attempts(self) -> list[Attempt]:
+        found: dict[int, Attempt] = {}
         instead = False
         for place, step in enumerate(self.steps):
             what = text(step, "what")
@@ -89,16 +77,28 @@ class Headline:
             which = whole(step, "number") or whole(step, "attempt") or len(found) + 1
             attempt = found.get(which)
             if attempt is None:
-                attempt = found[which] = _Attempt(which, place, text(step, "endpoint"))
+                attempt = found[which] = Attempt(which, place, text(step, "endpoint"))
                 attempt.instead = instead
             if what == "attempt-ended":
                 attempt.ended = step
         return sorted(found.values(), key=lambda attempt: attempt.number)
 
     def __str__(self) -> str:
-        reasons = "; ".join(self._reasons())
+        return self.told()
+
+    def told(self, attempts: int = TOLD) -> str:
+        """The sentences, with so many attempts one by one."""
+        return " ".join(self.sentences(attempts))
+
+    def sentences(self, attempts: int = TOLD) -> list[str]:
+        reasons = "; ".join(served.reasons(self.data) if self.serves else self._reasons(attempts))
+        afterwards = [*self._afterwards(), *(served.answered(self.data) if self.serves else ())]
         first = f"{subject(self.call)} {self._verb()}{': ' if reasons else ''}{reasons}."
-        return " ".join([first, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in self._afterwards())])
+        return [first, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in afterwards)]
+
+    @property
+    def serves(self) -> bool:
+        return text(self.call, "kind") == "server"
 
     def _verb(self) -> str:
         duration = number(self.data, "duration")
@@ -106,11 +106,13 @@ class Headline:
         if self.data.get("outcome") is None:
             return "is still under way" if flag(self.data, "complete", False) else "has not been told to the end"
         if self.outcome == "timeout":
-            within = number(part(self.data, "deadline"), "seconds")
             late = text(self.failure, "error") == "DeadlineExceeded"
-            of = f", its deadline of {seconds(within)}" if late and within is not None else ""
-            return f"{'ran out of time' if late else 'timed out'}{after}{of}"
+            return f"ran out of time{after}{self._deadline()}" if late else f"timed out{after}"
         verb = VERBS.get(self.outcome) or f"ended as {self.outcome}"
+        if self.outcome == "overloaded" and self.serves:
+            verb = "failed"
+        if self.outcome == "cancelled":
+            return f"{verb}{after}{self._deadline()}"
         if self.outcome == "ignored":
             return f"{verb}{after}, in a way that counts against nobody"
         if self.outcome == "success" and self.fallen:
@@ -123,12 +125,22 @@ class Headline:
             return f"{verb}{after} without an attempt of its own"
         return f"{verb}{after}"
 
+    def _deadline(self) -> str:
+        """Which one has struck, where that is certain: followed lightly, a call does not know those it sets itself."""
+        known = part(self.data, "deadline")
+        within, left = number(known, "seconds"), number(known, "left")
+        if within is None or left is None or left > NEAR:
+            return ""
+        if flag(known, "inherited", True):
+            return f", at the deadline it came with, of {seconds(max(0.0, within))}"
+        return f", its deadline of {seconds(within)}" if self.outcome == "timeout" else ""
+
     @property
     def sent(self) -> int:
         return max(whole(self.data, "attempts") or 0, len(self.attempts))
 
-    def _reasons(self) -> Iterator[str]:
-        """Clauses: what the call has come to, where no attempt says it; then the attempts, the last one first."""
+    def _reasons(self, most: int) -> Iterator[str]:
+        """Clauses: what the call has come to, where no attempt says it; then the attempts."""
         if self.outcome == "success" and len(self.attempts) == 1 and not self.attempts[0].instead:
             return
         if self.outcome == "rejected":
@@ -137,22 +149,37 @@ class Headline:
             yield "nothing had been sent"
         elif self.failure and self.outcome != "cancelled" and not any(map(self._said, self.attempts)):
             yield f"the caller was given {named(self.failure)}" if self.attempts else f"it {cause(self.failure, None)}"
+        if alike := self._alike():
+            yield alike
+        else:
+            last = sorted(self.attempts, key=lambda attempt: attempt.verdict == "success")[-most:]
+            untold = [attempt for attempt in self.attempts if attempt not in last]
+            if untold:
+                first = untold == self.attempts[: len(untold)]
+                which = "the first" if first else "the other"
+                count = self.sent - len(last)
+                yield f"{which}{'' if count == 1 else f' {count}'} {together(untold)}"
+            told = [attempt for attempt in self.attempts if attempt in last]
+            for place, attempt in enumerate(told):
+                yield self._told(attempt, short=place > 0)
         if waiting := self._waiting():
             yield waiting
-        last = self.attempts[: -TOLD - 1 : -1]
-        if self.outcome == "success":
-            last.sort(key=lambda attempt: attempt.verdict != "success")  # the one that answered, first
-        ends = {self._end(attempt) for attempt in last}
-        if 1 < len(last) == self.sent and len(ends) == 1 and not any(each.endpoint or each.instead for each in last):
-            yield f"{'both' if len(last) == 2 else 'all three'} attempts {ends.pop()}"  # as many as are told
-            return
-        for place, attempt in enumerate(last):
-            yield self._told(attempt, short=place > 0)
-        if before := self.attempts[:-TOLD]:
-            failed = all(attempt.verdict in {"failure", "overloaded"} for attempt in before)
-            yield f"{self.sent - TOLD} before {'failed as well' if failed else 'are told below'}"
 
-    def _said(self, attempt: _Attempt) -> bool:
+    def _alike(self) -> str:
+        """All attempts in one, where each has ended the same way."""
+        ends = {self._end(attempt) for attempt in self.attempts}
+        count = len(self.attempts)
+        if len(ends) != 1 or not 1 < count == self.sent or any(each.instead for each in self.attempts):
+            return ""
+        where = [attempt.endpoint for attempt in self.attempts]
+        where = [*dict.fromkeys(where)] if len({*where}) == 1 or count > TOLD else where
+        if not all(where) and any(where):
+            return ""
+        on = f", on {' and '.join([', '.join(where[:-1]), where[-1]] if where[1:] else where)}," if where[0] else ""
+        [end] = ends
+        return f"{ALL.get(count, f'all {count}')} attempts{on} {end.replace('was ', 'were ', 1)}"
+
+    def _said(self, attempt: Attempt) -> bool:
         """Whether it ended in the very thing that the call has come to."""
         known = part(attempt.ended or {}, "failure")
         if not known:
@@ -172,7 +199,7 @@ class Headline:
             return f"it was to wait {seconds(number(last, 'delay') or 0.0)} before the next attempt"
         return ""
 
-    def _told(self, attempt: _Attempt, *, short: bool = False) -> str:
+    def _told(self, attempt: Attempt, *, short: bool = False) -> str:
         if len(self.attempts) == 1 and self.sent <= 1:
             who = f"the only attempt, on {attempt.endpoint}," if attempt.endpoint else "it"
         else:
@@ -182,23 +209,10 @@ class Headline:
             who += f", {', '.join(notes)}," if notes else ""
         return f"{who} {self._end(attempt)}"
 
-    def _end(self, attempt: _Attempt) -> str:
-        ended = attempt.ended
-        if ended is None:
+    def _end(self, attempt: Attempt) -> str:
+        if attempt.ended is None:
             return "has not ended" if self.data.get("outcome") is None else "had not ended by then"
-        took = number(ended, "latency")
-        took = number(ended, "duration") if took is None else took
-        failure = part(ended, "failure")
-        if not failure and attempt.verdict not in {"success", "ignored"} and attempt is self.attempts[-1]:
-            failure = self.failure
-        if failure:
-            return cause(failure, took)
-        after = "" if took is None else f" after {seconds(took)}"
-        if attempt.verdict == "ignored":
-            raced = any(text(step, "what") == "hedged" for step in self.steps)
-            won = raced and any(each.verdict == "success" for each in self.attempts)
-            return f"was given up{after}{', as another was quicker' if won else ''}"
-        return {"success": f"succeeded{after}", "": "ended"}.get(attempt.verdict, f"failed{after}")
+        return ending(attempt.ended, self.data)
 
     # What the policies did about it.
 
@@ -209,17 +223,17 @@ class Headline:
             yield f"no {ordinal(self.attempts[-1].number + 1)} was made: {refusal(refused[-1])}"
         elif stopped and text(stopped[-1], "what") == "gave-up":
             yield self._stopped(stopped[-1])
-        elif not self.fallen and self._could_be_repeated():
+        elif not self.fallen and flag(self.data, "retries", True) and self._could_be_repeated():
             yield self._unrepeated()
         for place, step in enumerate(self.steps):
             if text(step, "what") == "hedged":
                 yield self._hedged(step, place)
         for step in self.fallen:
             failure = part(step, "failure")
-            why = f" because {refusal(failure)}" if text(failure, "kind") == "rejected" else ""
+            because = f" because {refusal(failure)}" if text(failure, "kind") == "rejected" else ""
             failed = "" if self.outcome in {"success", ""} else ", and failed as well"
-            if why or failed or not self.outcome:
-                yield f"{policy(step, 'fallback', 'Fallback')} was taken{why}{failed}"
+            if because or failed or not self.outcome:
+                yield f"{policy(step, 'fallback', 'Fallback')} was taken{because}{failed}"
         faults = [step for step in self.steps if text(step, "what") == "fault"]
         if faults:
             times = "" if len(faults) == 1 else f", {len(faults)} times"
@@ -229,35 +243,21 @@ class Headline:
         attempt = whole(step, "attempt") or 0
         all_of_it = attempt > 0 and attempt == (self.attempts[-1].number if self.attempts else 0)
         what = ordinal(attempt + 1) if all_of_it else "further attempt"
-        reason, known = text(step, "reason"), part(step, "numbers")
-        shown = budget(known)
-        if reason == "attempts":
-            why = f"{attempt} attempt{'' if attempt == 1 else 's'} {'is' if attempt == 1 else 'are'} all it makes"
-        elif reason == "budget":
-            why = f"its budget was used up{f' ({shown})' if shown else ''}"
-        elif reason == "deadline":
-            left = number(known, "left")
-            known_left = "" if left is None else f" ({seconds(left)} left)"
-            why = f"the deadline would have passed before it{known_left}" if left != 0 else "no time was left"
-        elif reason == "retry-after":
-            asked, most = number(part(step, "failure") or self.failure, "retry_after"), number(known, "retry_after_cap")
-            why = f"the wait asked for{'' if asked is None else f', {seconds(asked)},'} is too long"
-            why += "" if most is None else f" (it waits {seconds(most)} at most)"
-        else:
-            why = reason or "it does not say why"
-        return f"{policy(step, 'retry', 'Retry')} made no {what}: {why}"
+        return f"{policy(step, 'retry', 'Retry')} made no {what}: {why(step, self.failure)}"
 
     def _could_be_repeated(self) -> bool:
         """Whether a retry might have done something: a call that was made, failed, and had time left."""
-        late = text(self.failure, "error") == "DeadlineExceeded" or text(self.call, "kind") == "server"
+        late = text(self.failure, "error") == "DeadlineExceeded" and not flag(self.failure, "own", False)
         return bool(self.attempts) and not late and self.outcome in {"failure", "overloaded", "timeout"}
 
     def _unrepeated(self) -> str:
         method = text(self.call, "method")
-        why = ""
+        if begun(self.data) is not None and whole(self.failure, "status") is None:
+            return "the retry could do nothing, for the answer had begun: with whole= its body is read before that"
+        reason = ""
         if method in {"POST", "PATCH"} and not flag(self.failure, "sent", False):
-            why = f" (a {method} that may have been sent is repeated only where the retry says so)"
-        return f"no retry was for this failure{why}"
+            reason = f" (a {method} that may have been sent is repeated only where the retry says so)"
+        return f"no retry was for this failure{reason}"
 
     def _hedged(self, step: Mapping[str, Any], place: int) -> str:
         sent = next((attempt for attempt in self.attempts if attempt.place > place), None)

@@ -2,7 +2,8 @@
 
 ::
 
-    1.2345 -> "1.23 s"      2 -> "second"      {"remaining": 0.25, "burst": 10} -> "remaining 0.25, burst 10"
+    1.2345 -> "1.23 s"      0.0012 -> "1.2 ms"      2 -> "second"
+    {"remaining": 0.25, "full_in": 0.05} -> "remaining 0.25, full in 0.05 s"
     {"status": 503} -> "was answered with status 503"
 
 A record may come back from a file that anybody has written, or a newer version. So `plain` takes it first: it keeps
@@ -31,9 +32,11 @@ __all__ = [
     "policy",
     "refusal",
     "seconds",
+    "several",
     "subject",
     "text",
     "whole",
+    "why",
 ]
 
 LONGEST = 200
@@ -44,8 +47,11 @@ DEEP = 6
 """A record, its steps, a step, its candidates, one of them, its numbers."""
 FEW = 8
 """Numbers that are told of one thing."""
+TIMES = frozenset({"baseline", "delay", "full_in", "latency", "more_in", "next_probe_in", "period"})
+"""Numbers that are seconds."""
 LARGEST = 2**53
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+OF_OURS = frozenset({"AttemptTimedOut", "DeadlineExceeded", "TimedOut"})
 REFUSALS = {
     "CircuitOpen": "the circuit breaker refused it",
     "NoEndpoint": "there was no endpoint to ask",
@@ -116,12 +122,13 @@ def parts(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def seconds(value: float) -> str:
-    """As in the messages of errors, three digits: ``1.23 s``."""
-    if abs(value) >= 1000:
+    """Three digits: ``1.23 s``, and below a hundredth of a second ``1.2 ms`` or ``67 µs``."""
+    size = abs(value)
+    if size >= 1000:
         return f"{value:.0f} s"
-    if abs(value) < 1e-4:
-        return f"{f'{value:.6f}'.rstrip('0').rstrip('.')} s"
-    return f"{value:.3g} s"
+    if size >= 0.009995 or size < 5e-7:
+        return f"{value if size >= 5e-7 else 0:.3g} s"
+    return f"{value * 1e6:.3g} µs" if size < 0.0009995 else f"{value * 1e3:.3g} ms"
 
 
 def ordinal(value: int) -> str:
@@ -135,25 +142,48 @@ def numbers(data: Mapping[str, Any]) -> str:
     """Name and value of each, comma between; what is no plain value is left out."""
     shown = []
     for name, value in data.items():
+        said = name.replace("_", " ")
         if isinstance(value, bool):
-            shown.append(f"{name.replace('_', ' ')} {'yes' if value else 'no'}")
+            shown.append(f"{said} {'yes' if value else 'no'}")
         elif isinstance(value, int | float):
             digits = "d" if isinstance(value, int) else ".0f" if 1000 <= abs(value) < 1e6 else ".3g"
-            shown.append(f"{name.replace('_', ' ')} {value:{digits}}")
+            shown.append(f"{said} {seconds(value) if name in TIMES else f'{value:{digits}}'}")
         elif isinstance(value, str):
-            shown.append(f"{name.replace('_', ' ')} {value}")
+            shown.append(f"{said} {value}")
     return ", ".join(shown[:FEW])
 
 
 def budget(data: Mapping[str, Any]) -> str:
-    """What is left of a retry's budget: ``balance 0, with 3 retries for 12 calls``."""
+    """What is left of a retry's budget: ``the budget has 98 more, after 2 retries for 4 calls``."""
     balance, calls, retries = (whole(data, name) for name in ("balance", "calls", "retries"))
     if balance is None or calls is None or retries is None:
         return numbers(data)
-    return f"balance {balance}, with {_counted(retries, 'retries', 'retry')} for {_counted(calls, 'calls', 'call')}"
+    has = f"{balance} more" if balance else "none left"
+    return f"the budget has {has}, after {several(retries, 'retries', 'retry')} for {several(calls, 'calls', 'call')}"
 
 
-def _counted(count: int, many: str, one: str) -> str:
+def why(step: Mapping[str, Any], failure: Mapping[str, Any]) -> str:
+    """Why a retry made no further attempt; ``failure`` is what it had met."""
+    reason, known = text(step, "reason"), part(step, "numbers")
+    if reason == "attempts":
+        made = whole(step, "attempt") or 0
+        return f"{several(made, 'attempts are', 'attempt is')} all it makes"
+    if reason == "budget":
+        shown = budget(known).removeprefix("the budget has none left, after ")
+        return f"its budget was used up{f' ({shown})' if shown else ''}"
+    if reason == "deadline":
+        left = number(known, "left")
+        known_left = "" if left is None else f" ({seconds(left)} left)"
+        return f"the deadline would have passed before it{known_left}" if left != 0 else "no time was left"
+    if reason == "retry-after":
+        asked, most = number(part(step, "failure") or failure, "retry_after"), number(known, "retry_after_cap")
+        too_long = f"the wait asked for{'' if asked is None else f', {seconds(asked)},'} is too long"
+        return too_long if most is None else f"{too_long} (it waits {seconds(most)} at most)"
+    return reason or "it does not say why"
+
+
+def several(count: int, many: str, one: str) -> str:
+    """``2 retries``, or ``1 retry``."""
     return f"{count} {one if count == 1 else many}"
 
 
@@ -206,8 +236,10 @@ def refusal(failure: Mapping[str, Any]) -> str:
     return f"{reason} ({says})" if says else reason
 
 
-def cause(failure: Mapping[str, Any], took: float | None) -> str:
-    """What an attempt met that took so many seconds, as its predicate."""
+def cause(failure: Mapping[str, Any], took: float | None, *, own: bool = True) -> str:
+    """What an attempt met that took so many seconds, as its predicate. An error that is not our ``own`` is that of
+    another pipeline, further in.
+    """
     error, says, kind = (text(failure, name) for name in ("error", "says", "kind"))
     after = "" if took is None else f" after {seconds(took)}"
     if (code := whole(failure, "status")) is not None:
@@ -217,6 +249,8 @@ def cause(failure: Mapping[str, Any], took: float | None) -> str:
     if flag(failure, "stale", True):
         return f"found its kept-alive connection closed before an answer began ({named(failure)})"
     if kind == "timeout":
+        if error in OF_OURS and not own:
+            return f"ran out of time further in{after} ({named(failure)})"
         if error == "DeadlineExceeded":
             return f"had no answer{after} when the deadline passed"
         if error == "AttemptTimedOut":
@@ -226,7 +260,7 @@ def cause(failure: Mapping[str, Any], took: float | None) -> str:
     if kind == "rejected":
         return f"was refused further in: {refusal(failure)}"
     if kind == "cancelled":
-        return f"was cancelled{after}"
+        return f"was cut off{after}"
     if kind == "connection":
         words = f"{error} {says}".lower()
         if "refused" in words:

@@ -13,17 +13,24 @@ process instead of the hops of many, and of ``EXPLAIN ANALYZE``.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ...deadline import CURRENT, until
+from ...fields.trace_context import ids
+from ...section import within
 from ..events import AttemptBegan, AttemptEnded, Bounded, CallEnded
-from ..redact import cause, path, scalar, text, who
+from ..passing import PASSING
+from ..redact import cause, path, scalar, text
+from .answer import answer
 from .forms import AS_IT_IS, AT_ONCE, FORMS, seconds
+from .ledger import Ledger
 
 if TYPE_CHECKING:
     from ...call import Call
@@ -41,42 +48,15 @@ LINES = 50
 """Of the ledger."""
 FIELDS = 12
 """Of what is said of the request."""
+IDS = 4
+"""Of what is said of the trace."""
 ROOM = 64
 """Bytes that are left free for the count of what was dropped."""
 
 
-class Ledger(NamedTuple):
-    """Where calls made below a server's call are written down, without the call whose list that is."""
-
-    lines: list[Any]
-    skipped: int
-    """Lines that others wrote before."""
-    owed: int
-    """How deep the server's own call is."""
-    offset: float
-    """Seconds from the beginning of the outermost to that of this call."""
-
-    def told(self, line: Any) -> dict[str, Any]:
-        return {
-            "who": who(line.who),
-            "at": seconds(max(0.0, line.at - self.offset)),
-            "seconds": seconds(line.seconds),
-            "attempts": line.attempts,
-            "verdict": text(line.verdict),
-            "depth": max(0, line.depth - self.owed),
-        }
-
-
-def _ledger(call: Call, scope: Any) -> Ledger:
-    outer: Any = call
-    owed = 0
-    while scope is not None:
-        outer, scope = scope, scope.scope
-        owed += 1
-    if outer.lines is None:
-        outer.lines = []  # whoever is the first to write finds it there
-    offset = 0.0 if outer is call else outer.clock() - outer.began_at
-    return Ledger(outer.lines, len(outer.lines), owed, offset)
+ORIGIN = os.urandom(4).hex()
+"""Of this process, or of those it was forked from."""
+COUNT = itertools.count(1)
 
 
 class Record:
@@ -89,11 +69,14 @@ class Record:
     __slots__ = (
         "__weakref__",
         "_about",
+        "_answer",
         "_at",
         "_began_at",
         "_bounds",
+        "_exchange",
         "_failure",
         "_ledger",
+        "_states",
         "_steps",
         "_until",
         "attempts",
@@ -101,12 +84,14 @@ class Record:
         "detailed",
         "dropped",
         "duration",
+        "number",
         "outcome",
         "pipeline",
+        "trace",
+        "within",
     )
 
     sending = None
-    answered = None
     left = None
 
     def __init__(self, pipeline: Pipeline, call: Call, because: str = "", *, detailed: bool = True) -> None:
@@ -121,11 +106,20 @@ class Record:
         """Sent so far."""
         self.dropped = 0
         """Steps that were not kept: those in the middle of very many."""
+        self.number = next(COUNT)
+        """Which record of this process it is."""
+        self.within: int | None = None
+        """That of the call within which this one is made, where somebody says so."""
+        self.trace: Any = tuple(PASSING.get())
+        """Identifiers, by name; or the fields of a trace that passes through, which has some."""
         self._at = time.time()
         self._began_at = call.began_at
         self._about: Mapping[str, Any] = call.door.about(call)
         self._steps: list[Any] = []
         self._failure: dict[str, Any] | None = None
+        self._answer: dict[str, Any] | None = None
+        self._exchange: Any = None
+        self._states = pipeline.states
         self._until = math.inf
         self._bounds = _outer(pipeline) if detailed else 0
         self._ledger: Ledger | None = None
@@ -135,7 +129,8 @@ class Record:
             if inherited is not None:
                 self._until = inherited
         if self._about.get("kind") == "server":
-            self._ledger = _ledger(call, scope)
+            self._ledger = Ledger(call, scope)
+            self._exchange = call.request
 
     def __call__(self, event: Any, /) -> None:
         kind = event.__class__
@@ -160,9 +155,18 @@ class Record:
 
     def _end(self, event: CallEnded) -> None:
         self.attempts = event.attempts
-        self._failure = None if event.failure is None else cause(event.failure)
+        if event.failure is not None:
+            self._failure = {**cause(event.failure), "own": event.own}
+        exchange = self._exchange
+        if exchange is not None:
+            self._answer = answer(exchange, event.failure)
+            self._exchange = None
         self.duration = event.duration
         self.outcome = event.outcome
+
+    def answered(self, call: Call, result: Any, /) -> None:
+        """A client's caller is given a response."""
+        self._answer = {"status": result.status_code}
 
     def answering(self, call: Call, status: int, /) -> tuple[()]:
         """A server's answer begins: its route and its status are known by now."""
@@ -177,7 +181,7 @@ class Record:
     @property
     def spent(self) -> list[Any]:
         """The lines of the ledger so far (`meshkit.deadline.Spent`), of calls made below this one."""
-        return [] if self._ledger is None else self._ledger.lines[self._ledger.skipped :]
+        return [] if self._ledger is None else self._ledger.spent
 
     def data(self) -> dict[str, Any]:
         """It as plain data, in the form of ``docs/reference/decision-record.md``: made anew each time."""
@@ -185,6 +189,9 @@ class Record:
         data: dict[str, Any] = {
             "meshkit": VERSION,
             "at": datetime.fromtimestamp(self._at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "id": _id(self.number),
+            "within": None if self.within is None else _id(self.within),
+            "trace": _traced(self.trace),
             "pipeline": text(self.pipeline),
             "call": _redacted(self._about),
             "because": self.because,
@@ -193,6 +200,8 @@ class Record:
             "duration": None if duration is None else seconds(duration),
             "attempts": self.attempts,
             "failure": self._failure and {**self._failure},
+            "answer": self._answer and {**self._answer},
+            "retries": any(hasattr(state, "again") for state in within(self._states)),
             "deadline": self._deadline(),
         }
         ledger = self._ledger
@@ -209,10 +218,12 @@ class Record:
 
     def _deadline(self) -> dict[str, Any] | None:
         bounds = [step.until for step in tuple(self._steps) if step.__class__ is Bounded]  # they come first
-        most = seconds(min([self._until, *bounds[: self._bounds]]) - self._began_at)
+        own = min(bounds[: self._bounds], default=math.inf)
+        most = seconds(min(self._until, own) - self._began_at)
         if most is None:
             return None
-        return {"seconds": most, "left": None if self.duration is None else seconds(most - self.duration)}
+        left = None if self.duration is None else seconds(most - self.duration)
+        return {"seconds": most, "left": left, "inherited": self._until <= own}
 
     def json(self) -> str:
         """`data` in one line of JSON: at most 32 KiB in UTF-8."""
@@ -247,6 +258,16 @@ def _outer(pipeline: Pipeline) -> int:
             break
         count += hasattr(state, "until")
     return count
+
+
+def _id(number: int) -> str:
+    return f"{os.getpid():x}-{ORIGIN}-{number:x}"
+
+
+def _traced(trace: Any) -> dict[str, Any] | None:
+    """What identifies the trace, bounded."""
+    known = ids(trace) if trace.__class__ is tuple else trace
+    return {text(name)[:40]: scalar(value) for name, value in [*known.items()][:IDS]} if known else None
 
 
 def _redacted(about: Mapping[str, Any]) -> dict[str, Any]:

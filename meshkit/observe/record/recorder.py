@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from random import Random
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ... import options
+from ...deadline import CURRENT
 from ...errors import ConfigError
 from ...policy import awaits
 from ..events import CallEnded, Event
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ASKED", "Recorder", "explaining", "last_call", "server_timing"]
 
-ASKED: ContextVar[bool] = ContextVar("meshkit.asked", default=False)
-"""Whether calls made here are to be recorded in full."""
+ASKED: ContextVar[object] = ContextVar("meshkit.asked", default=False)
+"""Whether calls made here are to be recorded in full: true or false, as truth goes."""
 LAST: ContextVar[Record | None] = ContextVar("meshkit.last_call", default=None)
 
 EXTENSION = "meshkit"
@@ -76,6 +77,12 @@ def _receiver(spec: Any, attribute: Any, value: Any) -> None:
         raise ConfigError.of("Recorder", attribute.name, value, fix)
 
 
+def _tracer(spec: Any, attribute: Any, value: Any) -> None:
+    if value is not None and (not options.is_function(value) or awaits(value)):
+        fix = 'give a plain function that answers a dict, such as {"trace_id": ...}'
+        raise ConfigError.of("Recorder", attribute.name, value, fix)
+
+
 @attrs.define(kw_only=True, eq=False)
 class Recorder:
     """Makes decision records: ``pipeline.listen(Recorder(sample=0.01))``. One may listen to any number of pipelines.
@@ -85,7 +92,9 @@ class Recorder:
     in full. ``asked``: those within `explaining` in full. ``keep``: how many complete records stay in memory. ``to``: a
     function that is given each complete record; what it raises is counted in ``failed``. ``note``: the exception of a
     recorded call gets a note (PEP 678) with the record in one line. ``server_timing``: answers of a server get a
-    ``Server-Timing`` field; those to whoever asked have it in any case. ``seed`` makes the draws repeatable.
+    ``Server-Timing`` field; those to whoever asked have it in any case. ``trace`` is asked when a call begins, and
+    answers what identifies its trace, such as ``{"trace_id": ...}``, or ``None``; left out, it is that of the request
+    a server is at work for. ``seed`` makes the draws repeatable.
     """
 
     sample: float = attrs.field(default=0.0, validator=options.ratio(zero=True))
@@ -97,11 +106,12 @@ class Recorder:
     to: Callable[[Record], object] | None = attrs.field(default=None, validator=_receiver)
     note: bool = attrs.field(default=True, validator=options.flag())
     server_timing: bool = attrs.field(default=False, validator=options.flag())
+    trace: Callable[[], Mapping[str, Any] | None] | None = attrs.field(default=None, validator=_tracer)
     seed: int | None = attrs.field(
         default=None, validator=options.optional(options.count(0, 2**63)), on_setattr=attrs.setters.frozen
     )
     failed: int = attrs.field(default=0, init=False)
-    """How often ``to`` has raised."""
+    """How often ``to`` has raised, or ``trace``."""
     _kept: deque[Record] = attrs.field(init=False, repr=False)
     _draw: Callable[[], float] = attrs.field(init=False, repr=False)
 
@@ -139,6 +149,13 @@ class Recorder:
             return None
         return Following(self, pipeline, call, because)
 
+    def _traced(self, trace: Callable[[], Mapping[str, Any] | None]) -> dict[str, Any] | None:
+        try:
+            return dict(trace() or {})
+        except Exception:  # a record without a trace is better than none
+            self.failed += 1
+            return None
+
     def _keep(self, record: Record) -> None:
         self._kept.append(record)
         if self.to is not None:
@@ -157,8 +174,13 @@ class Following:
 
     def __init__(self, recorder: Recorder, pipeline: Pipeline, call: Call, because: str) -> None:
         self.detailed = because != ""
-        self.record = Record(pipeline, call, because, detailed=self.detailed)
+        record = self.record = Record(pipeline, call, because, detailed=self.detailed)
         self._recorder = recorder
+        scope = CURRENT.get()
+        if scope is not None:
+            record.within = _outer(scope, recorder)
+        if recorder.trace is not None:
+            record.trace = recorder._traced(recorder.trace)
         self._clock = pipeline.clock
         self._began_at = call.began_at
 
@@ -177,28 +199,32 @@ class Following:
             else:
                 return
         LAST.set(record)
+        if recorder.trace is not None and not record.trace:  # the span was begun only after this one
+            record.trace = recorder._traced(recorder.trace)
         if recorder.note and event.failure is not None and isinstance(event.failure.error, Exception):
             _noted(event.failure.error, record)
         recorder._keep(record)
 
-    def _wanted(self, status: int) -> bool:
+    def _wanted(self, failed: bool) -> bool:
         """Whether the record is by now certain to be kept."""
         record, recorder = self.record, self._recorder
         if not record.because:
-            if recorder.errors and status >= 500:
+            if recorder.errors and failed:
                 record.because = "error"
             elif recorder.slow is not None and self._clock() - self._began_at >= recorder.slow:
                 record.because = "slow"
         return record.because != ""
 
     def answered(self, call: Call, result: Any, /) -> None:
-        if self._wanted(result.status_code):
+        status, failure = result.status_code, call.failure
+        self.record.answered(call, result)
+        if self._wanted(status >= 500 or (failure is not None and failure.status == status)):
             result.extensions[EXTENSION] = self.record
 
     def answering(self, call: Call, status: int, /) -> list[tuple[bytes, bytes]]:
         record = self.record
         record.answering(call, status)
-        self._wanted(status)
+        self._wanted(status >= 500)
         if not self._recorder.server_timing and record.because != "asked":
             return []
         return [(b"server-timing", server_timing(self._clock() - self._began_at, record.spent))]
@@ -206,6 +232,17 @@ class Following:
     def left(self) -> None:
         if self.record.because:
             LAST.set(self.record)
+
+
+def _outer(scope: Any, recorder: Recorder) -> int | None:
+    """The record of the call that a call is made within: of this recorder, or else of any."""
+    found: int | None = None
+    while scope is not None and found is None:
+        for follower in getattr(getattr(scope, "events", None), "followers", ()):
+            if follower.__class__ is Following and (found is None or follower._recorder is recorder):
+                found = follower.record.number
+        scope = scope.scope
+    return found
 
 
 def _noted(error: Exception, record: Record) -> None:

@@ -1,10 +1,10 @@
 """How is a single step of a record told? A line for each, with the numbers there are.
 
 ======================  ==============================================================================
-``attempt-began``       the second attempt goes, on orders-b (cluster orders)
+``attempt-began``       the second attempt goes, on orders-b (cluster orders); of a server: the app is asked
 ``attempt-ended``       the second attempt, on orders-b, was answered with status 503 (all over after 0.2 s)
 ``rejected``            RateLimit refused it: limit of 10/s reached; try again in 0.1 s (remaining 0, burst 10)
-``retried``             the retry waits 0.1 s, then tries again (balance 3, with 1 retry for 12 calls)
+``retried``             the retry waits 0.1 s, then tries again (the budget has 3 more, after 1 retry for 12 calls)
 ``passed``              ConcurrencyLimit let it stand in its queue, 3 before it (limit 10, in flight 10)
 ``picked``              orders picked orders-b, one of 3: orders-a (in flight 4), orders-b (in flight 1)
 ======================  ==============================================================================
@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .endings import ending
 from .phrases import (
     budget,
-    cause,
     flag,
     named,
     number,
@@ -32,20 +32,25 @@ from .phrases import (
     seconds,
     text,
     whole,
+    why,
 )
 
 __all__ = ["line"]
 
 CANDIDATES = 12
 """Endpoints of a pick that are told."""
+MEASURES = frozenset({"Biased", "InFlight", "PeakLatency", "Probed", "Reported", "ResponseTime", "Watched"})
+"""Of load, that stand as gates within a cluster."""
 
 
-def line(step: Mapping[str, Any]) -> str:
-    """The step in words, without its time; empty where there is nothing worth a line."""
+def line(step: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """The step of a record in words, without its time; empty where there is nothing worth a line."""
     what = text(step, "what")
     told = LINES.get(what)
     if told is not None:
         return told(step)
+    if what in ATTEMPTS:
+        return ATTEMPTS[what](step, data)
     known = {name: value for name, value in step.items() if name not in {"at", "what"}}
     return " ".join(word for word in (what, numbers(known)) if word)
 
@@ -59,27 +64,29 @@ def _shown(shown: str) -> str:
     return f" ({shown})" if shown else ""
 
 
-def _began(step: Mapping[str, Any]) -> str:
+def _began(step: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    if _serves(data):
+        return "the app is asked"
     cluster, where = text(step, "cluster"), on(step)
     return f"{_which(step)} goes{f',{where}' if where else ''}{_shown(f'cluster {cluster}' if cluster else '')}"
 
 
-def _ended(step: Mapping[str, Any]) -> str:
+def _ended(step: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     latency, duration = number(step, "latency"), number(step, "duration")
-    verdict, failure = text(step, "verdict"), part(step, "failure")
-    after = "" if latency is None else f" after {seconds(latency)}"
-    words = {"success": f"succeeded{after}", "ignored": f"was given up{after}", "": "ended"}
-    end = cause(failure, latency) if failure else words.get(verdict, f"failed{after}")
-    over = duration is not None and latency is not None and duration > latency
-    return f"{_which(step)}{f',{on(step)},' if on(step) else ''} {end}" + _shown(
-        f"all over after {seconds(duration or 0.0)}" if over else ""
-    )
+    end = ending(step, data)
+    over = latency is not None and duration is not None and duration > latency and seconds(duration) not in end
+    who = "the app" if _serves(data) else f"{_which(step)}{f',{on(step)},' if on(step) else ''}"
+    return f"{who} {end}" + _shown(f"all over after {seconds(duration or 0.0)}" if over else "")
+
+
+def _serves(data: Mapping[str, Any]) -> bool:
+    return text(part(data, "call"), "kind") == "server"
 
 
 def _rejected(step: Mapping[str, Any]) -> str:
     who, endpoint, says = (text(step, name) for name in ("policy", "endpoint", "says"))
-    why = says.removeprefix(f"{who}/{endpoint}: ").removeprefix(f"{who}: ") or refusal(step)
-    return f"{who or 'a policy'} refused it{on(step)}: {why}{_shown(numbers(part(step, 'numbers')))}"
+    because = says.removeprefix(f"{who}/{endpoint}: ").removeprefix(f"{who}: ") or refusal(step)
+    return f"{who or 'a policy'} refused it{on(step)}: {because}{_shown(numbers(part(step, 'numbers')))}"
 
 
 def _retried(step: Mapping[str, Any]) -> str:
@@ -89,8 +96,8 @@ def _retried(step: Mapping[str, Any]) -> str:
 
 
 def _gave_up(step: Mapping[str, Any]) -> str:
-    why = text(step, "reason") or "it does not say why"
-    return f"{policy(step, 'retry', 'Retry')} makes no further attempt: {why}{_shown(budget(part(step, 'numbers')))}"
+    known = "" if text(step, "reason") == "budget" else budget(part(step, "numbers"))
+    return f"{policy(step, 'retry', 'Retry')} makes no further attempt: {why(step, {})}{_shown(known)}"
 
 
 def _fell_back(step: Mapping[str, Any]) -> str:
@@ -122,6 +129,8 @@ def _passed(step: Mapping[str, Any]) -> str:
     who = text(step, "policy") or "a policy"
     shown = numbers(part(step, "numbers"))
     wait = number(step, "wait")
+    if who in MEASURES:
+        return f"the load measure of the cluster, {who}, counts it{on(step)}{_shown(shown)}"
     if "balance" in part(step, "numbers"):
         return f"{who} counts it in its budget{_shown(budget(part(step, 'numbers')))}"
     if flag(step, "queued", True):
@@ -161,9 +170,11 @@ def _step(step: Mapping[str, Any]) -> str:
     return f"{_which(step)}: {text(step, 'name') or 'a step'}" + ("" if took is None else f" took {seconds(took)}")
 
 
-LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+ATTEMPTS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], str]] = {
     "attempt-began": _began,
     "attempt-ended": _ended,
+}
+LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "bounded": _bounded,
     "changed": _changed,
     "fault": _fault,

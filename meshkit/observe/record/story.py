@@ -2,33 +2,38 @@
 
 ::
 
-    GET http://orders/stock/7 failed after 1.23 s: the second attempt, on orders-b, was answered with status 503; the
-    first, on orders-a, found the connection refused. The retry made no third: its budget was used up (balance 0, ...).
+    GET http://orders/stock/7 failed after 1.23 s: the first attempt, on orders-a, found the connection refused; the
+    second, on orders-b, was answered with status 503. The retry made no third: its budget was used up (2 retries ...).
     2026-11-27T04:42:43.123Z, pipeline orders, recorded because it failed
       +0.001 s  the first attempt goes, on orders-a (cluster orders)
       +0.003 s  the first attempt, on orders-a, found the connection refused
       ...
 
-The headline says who, what came of it and why, the last attempt first; then what the policies did about it; then all
-steps in order, with the numbers there are. It is made of the JSON form alone, read back from a file perhaps: what is
+The headline says who, what came of it and why; then what the policies did about it; then all steps in order, with the
+numbers there are. It is made of the JSON form alone, read back from a file perhaps: what is
 missing or unknown (of a newer version) is left out, nothing raises, and all of it is safe to print.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .headline import Headline
-from .phrases import number, part, parts, plain, seconds, text, whole
+from .headline import TOLD, Headline
+from .phrases import flag, number, part, parts, plain, seconds, text, whole
 from .steps import line
 
 __all__ = ["summary", "tell"]
 
 LONGEST = 200
 """Characters of a summary."""
+LEAST = 60
+"""Characters of its first sentence."""
+NOTED = re.compile(r" \([^()]*\)")
+"""What stands in brackets."""
 SHORT = 0.01
-"""Seconds: what is over sooner is told to the microsecond."""
+"""Seconds: what is over sooner is told in smaller units."""
 REASONS = {
     "error": "it failed",
     "slow": "it was slow",
@@ -45,9 +50,23 @@ def tell(data: Mapping[str, Any]) -> str:
 
 
 def summary(data: Mapping[str, Any]) -> str:
-    """The headline in at most 200 characters, for notes and logs. Never raises."""
-    told = str(Headline(_known(data)))
-    return told if len(told) <= LONGEST else told[: LONGEST - 3] + "..."
+    """The headline in at most 200 characters, for notes and logs. Where it is longer, attempts are left out, the first
+    ones first, then what stands in brackets, and then the end of its first sentence: what the policies did about it
+    stays. Never raises.
+    """
+    headline = Headline(_known(data))
+    for attempts in range(TOLD, 0, -1):
+        told = headline.told(attempts)
+        if len(told) <= LONGEST:
+            return told
+    first, *afterwards = headline.sentences(1)
+    rest = f" {afterwards[0]}" if afterwards else ""
+    short = NOTED.sub("", rest)
+    for told in (first + rest, first + short, NOTED.sub("", first) + short):
+        if len(told) <= LONGEST:
+            return told
+    room = LONGEST - len(short) - 3
+    return f"{first[:room]}...{short}" if room >= LEAST else f"{first[: LONGEST - 3]}..."
 
 
 def _known(data: Any) -> dict[str, Any]:
@@ -57,19 +76,24 @@ def _known(data: Any) -> dict[str, Any]:
 
 def _lines(data: dict[str, Any]) -> Iterator[str]:
     name, at = text(data, "pipeline"), text(data, "at")
-    because = text(data, "because")
-    about = [at, f"pipeline {name}" if name else "", f"recorded because {REASONS.get(because, because)}"]
-    yield ", ".join(each for each in (about if because else about[:2]) if each) or "recorded"
-    rows = [(number(step, "at"), line(step)) for step in parts(data, "steps")]
-    digits = 3 if max((at or 0.0 for at, _ in rows), default=0.0) >= SHORT else 6
-    told = [("" if at is None else f"+{at:.{digits}f} s", words) for at, words in rows if words]
+    because, trace = text(data, "because"), text(part(data, "trace"), "trace_id")
+    about = [at, f"pipeline {name}" if name else "", f"trace {trace}" if trace else ""]
+    about += [f"recorded because {REASONS.get(because, because)}"] if because else []
+    yield ", ".join(each for each in about if each) or "recorded"
+    steps = parts(data, "steps")
+    while steps and data.get("outcome") is not None and text(steps[-1], "what") == "picked":
+        steps.pop()  # whom the next attempt would have asked, had there been one
+    rows = [(number(step, "at"), line(step, data)) for step in steps]
+    fine = max((at or 0.0 for at, _ in rows), default=0.0) < SHORT
+    told = [("" if at is None else f"+{seconds(at) if fine else f'{at:.3f} s'}", words) for at, words in rows if words]
     width = max((len(at) for at, _ in told), default=0)
     yield from (f"  {at:>{width}}  {words}" for at, words in told)
     deadline = part(data, "deadline")
     within, left = number(deadline, "seconds"), number(deadline, "left")
     if within is not None:
         rest = "" if left is None else f", {seconds(left)} left" if left > 0 else ", nothing left"
-        yield f"  deadline: {seconds(within)}{rest}" if within > 0 else "  deadline: passed before it began"
+        came = "the deadline it came with" if flag(deadline, "inherited", True) else "deadline"
+        yield f"  {came}: {seconds(within)}{rest}" if within > 0 else f"  {came}: passed before it began"
     for each in parts(data, "ledger"):
         spent = number(each, "seconds")
         count = whole(each, "attempts")
