@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import anyio
+import httpx
 import pytest
 
 from meshkit import (
     CircuitBreaker,
     CircuitOpen,
+    ConcurrencyLimit,
     ConfigError,
     Constant,
     DeadlineExceeded,
     Overloaded,
+    Pipeline,
     RateLimit,
     RateLimited,
     Retry,
     Timeout,
     Verdict,
 )
+from meshkit.httpx import AsyncMeshTransport
 from meshkit.observe.events import FellBack
 from meshkit.share import SingleFlight, StaleIfError
 from meshkit.testing import run
@@ -266,3 +270,22 @@ def test_options(options, said):
     with pytest.raises(ConfigError) as caught:
         StaleIfError(**options)
     assert said in str(caught.value)
+
+
+async def test_a_streamed_body_is_still_judged_by_its_end():
+    """An answer that may be kept has not come whole: its body is under way, and may break off."""
+
+    class Broken(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            yield b"abc"
+            raise httpx.ReadError("broke")
+
+    guarded = Pipeline(StaleIfError(5.0), ConcurrencyLimit(1), CircuitBreaker(failures=1))
+    answer = httpx.MockTransport(lambda request: httpx.Response(200, stream=Broken()))
+    transport = AsyncMeshTransport(guarded, answer)
+    async with httpx.AsyncClient(transport=transport) as client, client.stream("GET", "http://shop/") as response:
+        assert guarded.snapshot()["ConcurrencyLimit"]["in_flight"] == 1
+        with pytest.raises(httpx.ReadError):
+            await response.aread()
+    assert guarded.snapshot()["CircuitBreaker"]["state"] == "open"
+    assert guarded.idle()
