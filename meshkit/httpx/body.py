@@ -119,7 +119,7 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
             or response.is_closed
             or (call.held is None and call.deadline is None and call.events is None and call.scope is None)
         ):
-            if call.events is not None:
+            if call.events is not None and call.events.followers:
                 answered(tree, call, response)
             if call.door.counts and (whole is not None or response.is_closed):
                 call.spent = len(getattr(response, "_content", b"") if whole is None else whole)
@@ -130,7 +130,8 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
             theirs = getattr(library_of(response).module, stream)
             kind = kinds[type(response)] = type(body.__name__, (body, theirs), {})
         if call.events is not None:
-            answered(tree, call, response)
+            if call.events.followers:
+                answered(tree, call, response)
             deliver(tree, call)
         response.stream = kind(tree, call, response.stream, verdict)
         return response

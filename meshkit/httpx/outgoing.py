@@ -68,7 +68,7 @@ class Fields:
             fields.append((self._deadline, self._format(remaining if remaining > 0 else 0.0)))
         if call.attempt > 1 and self._attempt is not None:
             fields.append((self._attempt, b"%d" % call.attempt))
-        if call.events is not None:
+        if call.events is not None and call.events.followers:
             fields += sending(self._pipeline, call)
         passing = PASSING.get()
         if passing and not any(name in NAMES for name, _ in fields):

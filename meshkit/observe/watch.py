@@ -14,6 +14,7 @@ written down there lets a call by that has no such list.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from ..call import Call, Failure, Verdict
@@ -61,15 +62,16 @@ def _gate(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | No
 def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit | None]:
     """Of what has named states."""
     name = named(state)
+    read = _reader(state, "state")
 
     def changing_enter(call: Call, now: float) -> Any:
         if call.events is None:
             return enter(call, now)
-        before = _shown(state, "state")
+        before = read(state)
         try:
             return enter(call, now)
         finally:
-            after = _shown(state, "state")
+            after = read(state)
             if after != before:
                 call.events.append(StateChanged(now, name, where(call), before, after))
 
@@ -77,9 +79,9 @@ def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit 
         if call.events is None:
             exit(call, began, now, verdict)  # type: ignore[misc]  # handed out only where there is one
             return
-        before = _shown(state, "state")
+        before = read(state)
         exit(call, began, now, verdict)  # type: ignore[misc]
-        after = _shown(state, "state")
+        after = read(state)
         if after != before:
             endpoint = call.endpoint if call.origin else where(call)
             call.events.append(StateChanged(now, name, endpoint, before, after))
@@ -87,26 +89,32 @@ def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit 
     return changing_enter, None if exit is None else changing_exit
 
 
-def _shown(state: Any, *names: str) -> Any:
-    """Attributes of a state: words as they are, else their text. Somebody's own may fail, and harms no call."""
-    try:
-        found = [getattr(state, name) for name in names]
-        return tuple(found) if len(names) > 1 else found[0] if found[0].__class__ is str else str(found[0])
-    except Exception as error:
-        survive(error)
-        return None
+def _reader(state: Any, name: str) -> Callable[[Any], Any]:
+    """Reads an attribute. Somebody's own may fail, or be no word, and harms no call."""
+    if type(state).__module__.startswith("meshkit."):
+        return attrgetter(name)
+
+    def read(state: Any) -> Any:
+        try:
+            return str(getattr(state, name))
+        except Exception as error:
+            survive(error)
+            return None
+
+    return read
 
 
 def _injecting(state: Any, enter: Enter) -> Enter:
     """Of faults on purpose."""
     name = named(state)
+    read = _reader(state, "injected")
 
     def injecting_enter(call: Call, now: float) -> Any:
         if call.events is None:
             return enter(call, now)
-        before = _shown(state, "injected")
+        before = read(state)
         answer = enter(call, now)
-        if _shown(state, "injected") != before:
+        if read(state) != before:
             call.events.append(FaultInjected(now, name, where(call)))
         return answer
 
