@@ -7,6 +7,7 @@ whether the call that comes along is followed, and how.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ..call import Call, Verdict
@@ -36,6 +37,7 @@ def watch_in_full(kind: str, state: Any, ask: Callable[..., Any], exit: Exit | N
 def _passing(state: Any, enter: Enter) -> Enter:
     """Of a gate in full."""
     name = named(state)
+    asked = _asker(state)
 
     def passing_enter(call: Call, now: float) -> Any:
         answer = enter(call, now)
@@ -43,10 +45,27 @@ def _passing(state: Any, enter: Enter) -> Enter:
         if events is not None and events.detailed and answer is not PASS and answer.__class__ is not Section:
             queued = answer.__class__ is Waiter
             wait = answer if answer and not queued else 0.0
-            events.append(Passed(now, name, where(call), numbers(state, call, now), wait, queued))
+            try:
+                known = asked(call, now)
+            except Exception as error:
+                survive(error)
+                known = {}
+            events.append(Passed(now, name, where(call), known, wait, queued))
         return answer
 
     return passing_enter
+
+
+def _asker(state: Any) -> Callable[[Call, float], Mapping[str, Any]]:
+    """What asks a policy for its numbers. Of ours it is known that they are few, and new each time."""
+    policy = getattr(state, "admission", state)  # a cluster as a gate
+    if not type(policy).__module__.startswith("meshkit."):
+        return partial(numbers, state)
+    asked: Callable[[Call, float], Mapping[str, Any]] | None = getattr(policy, "numbers", None)
+    if asked is not None:
+        return asked
+    shown = getattr(policy, "snapshot", None)
+    return (lambda call, now: {}) if shown is None else (lambda call, now: shown(now))
 
 
 def _picked(state: Any, pick: Enter) -> Enter:
