@@ -62,7 +62,7 @@ class Follows(Protocol):
 
     # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand. And of a
     # follower, ``returned(call, number)``: what was sent (HTTP) has come back or has failed, and nothing else has
-    # happened since; not where the attempt was cancelled.
+    # happened since. More than once, and also where a middleware or a race gets back control that sent nothing.
 
 
 class Trail(list[Any]):

@@ -159,12 +159,17 @@ def answering(tree: Any, call: Call, status: int) -> Fields:
     return fields
 
 
-def left(tree: Any, events: Any) -> None:
-    """The caller gets control back. Whoever came last goes first: what it has set is taken back in order.
+def left(tree: Any, call: Call, inner: bool) -> None:
+    """The caller gets control back. Whoever came last goes first: what it has set is taken back in order. A middleware
+    or a race that gets it back goes on itself: nothing that it has sent is under way, also where it was cancelled.
 
     A call that the collector has closed was left long ago, and the context here is somebody else's.
     """
+    events = call.events
     if events.abandoned:
+        return
+    if inner:
+        returned(tree, call)
         return
     for follower in reversed(events.followers):
         if follower.left is not None:

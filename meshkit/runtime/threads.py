@@ -195,8 +195,8 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                 raise error
             return result
         finally:
-            if not inner and call.events is not None and call.events.followers:
-                left(tree, call.events)
+            if call.events is not None and call.events.followers:
+                left(tree, call, inner)
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
             call = error = result = origin = repeated = None
             if LEFT and not owned():  # the collector may have struck within a walk

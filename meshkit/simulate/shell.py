@@ -65,7 +65,7 @@ class Shell:
     def _telling(self, then: Then) -> Then:
         def told(walk: Walk, result: Any, error: BaseException | None) -> None:
             told_of(self.tree, walk.call, self.timeline.now, walk.verdict, error)
-            left(self.tree, walk.call.events)
+            left(self.tree, walk.call, inner=False)
             then(walk, result, error)
 
         return told

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import asynccontextmanager
+import random
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import anyio
 import fastapi
@@ -16,7 +17,7 @@ from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrument
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.instrumentation.utils import suppress_http_instrumentation
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
@@ -27,6 +28,8 @@ from meshkit import (
     CircuitOpen,
     Cluster,
     Constant,
+    Fallback,
+    FaultInjection,
     Hedge,
     Pipeline,
     RateLimit,
@@ -38,17 +41,29 @@ from meshkit import (
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.observe.trace.tracing import Tracing
-from meshkit.testing import Upstream, after, answer, run, virtual_clock
+from meshkit.testing import Upstream, after, answer, run, stream, virtual_clock
 
 URL = "http://shop.test/orders/17?token=hunter2"
 CLIENT, SERVER, INTERNAL = SpanKind.CLIENT, SpanKind.SERVER, SpanKind.INTERNAL
 OURS, THEIRS = "meshkit", "opentelemetry.instrumentation"
 
 
+class Begun(SpanProcessor):
+    """Counts the spans that begin."""
+
+    def __init__(self):
+        self.count = 0
+
+    def on_start(self, span, parent_context=None):
+        self.count += 1
+
+
 class Traces:
     def __init__(self):
         self.exporter = InMemorySpanExporter()
         self.provider = TracerProvider()
+        self.provider.add_span_processor(begun := Begun())
+        self.begun = begun
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.pipelines = []
 
@@ -164,17 +179,212 @@ def test_nor_beneath_attempts_that_run_at_once(traces, upstream, sent_by_httpx, 
     assert parents(upstream) == named(traces.spans())
 
 
-async def test_a_call_made_between_two_attempts_has_its_span(traces, upstream, sent_by_httpx):
-    async def authorise(call, call_next):
-        async with httpx.AsyncClient() as plain:
-            await plain.get("http://auth.test/")
-        return await call_next()
+async def ask_plainly(url="http://auth.test/"):
+    async with httpx.AsyncClient() as plain:
+        return await plain.get(url)
+
+
+async def asks_before(call, call_next):
+    await ask_plainly()
+    return await call_next()
+
+
+async def asks_between(call, call_next):
+    response = await call_next()
+    if response.status_code != 401:
+        return response
+    await ask_plainly()
+    return await call_next()
+
+
+async def asks_afterwards(call, call_next):
+    response = await call_next()
+    await ask_plainly()
+    return response
+
+
+def broken(error):
+    async def breaks(call, call_next):
+        try:
+            return await call_next()
+        except error:
+            return await ask_plainly()
+
+    return breaks
+
+
+async def instead(*_):
+    return await ask_plainly("http://backup.test/")
+
+
+BY_HTTPX = {THEIRS: "opentelemetry.instrumentation.httpx"}
+BY_WHOM_BETWEEN = {
+    "before": ((asks_before,), (200, 200), [THEIRS, OURS]),
+    "between": ((asks_between,), (401, 200, 200), [OURS, THEIRS, OURS]),
+    "afterwards": ((asks_afterwards,), (200, 200), [OURS, THEIRS]),
+    "after an error": ((broken(httpx.ConnectError),), (httpx.ConnectError("x"), 200), [OURS, THEIRS]),
+    "after a deadline": ((broken(TimeoutError), Timeout(1.0)), (after(5.0, 200), 200), [OURS, THEIRS]),
+    "a fallback": ((Fallback(instead, on="5xx"),), (500, 200), [OURS, THEIRS]),
+    "around a retry": (
+        (asks_afterwards, Retry("5xx", backoff=Constant(0.0))),
+        (503, 503, 200, 200),
+        [OURS, OURS, OURS, THEIRS],
+    ),
+    "within a retry": (
+        (Retry("5xx", backoff=Constant(0.0)), asks_afterwards),
+        (503, 200, 200, 200),
+        [OURS, THEIRS] * 2,
+    ),
+    "around a race": (
+        (asks_afterwards, Hedge(1.0, budget=None)),
+        (after(9.0, 200), after(0.5, 200), 200),
+        [OURS, OURS, THEIRS],
+    ),
+    "around a race that the first wins": (
+        (asks_afterwards, Hedge(1.0, budget=None)),
+        (after(2.0, 200), after(9.0, 200), 200),
+        [OURS, OURS, THEIRS],
+    ),
+    "within a race": (
+        (Hedge(1.0, budget=None), asks_between),
+        (after(9.0, 200), after(0.5, 401), 200, 200),
+        [OURS, OURS, THEIRS, OURS],
+    ),
+}
+
+
+@pytest.fixture(params=["asyncio", "trio", "covered"])
+def calling(request, traces, sent_by_httpx, instrumented):
+    """Runs a call through these, under a span; answers what that was, and whether the client itself is instrumented."""
+    covered = request.param == "covered"
+
+    def calls(*policies):
+        transport = AsyncMeshTransport(traces.pipeline(*policies, clock=virtual_clock), httpx.AsyncHTTPTransport())
+        made = httpx.AsyncClient(transport=transport)
+
+        async def scenario():
+            before = context.get_current()
+            async with instrumented(made) if covered else made as client:
+                with traces.provider.get_tracer("test").start_as_current_span("work") as work:
+                    await client.get(URL)
+                    assert trace.get_current_span() is work
+            assert context.get_current() == before
+
+        run(scenario, backend="asyncio" if covered else request.param)
+        return traces.spans(INTERNAL)[0], covered
+
+    return calls
+
+
+@pytest.mark.parametrize("when", BY_WHOM_BETWEEN)
+def test_a_call_made_between_attempts_has_its_span(traces, upstream, calling, when):
+    policies, answers, whose = BY_WHOM_BETWEEN[when]
+    upstream.play(*answers)
+    around, covered = calling(*policies)
+    spans = traces.spans()
+    assert sorted(parents(upstream)) == sorted(named(spans))  # each request has one span, which it names
+    if covered:  # theirs is that of the first attempt, and current when the call began
+        first, *spans = spans
+        assert first.parent.span_id == around.context.span_id
+        around = first
+        whose = [*whose]
+        whose.remove(OURS)
+    # Ours are of the virtual clock, theirs are not: there is no order among them.
+    assert sorted(span.instrumentation_scope.name for span in spans) == sorted(
+        BY_HTTPX.get(name, name) for name in whose
+    )
+    assert {span.parent.span_id for span in spans} <= {around.context.span_id}
+
+
+def decides(failure):
+    with httpx.Client() as plain:
+        return plain.get("http://flags.test/").status_code == 200
+
+
+def judges(response, error):
+    with httpx.Client() as plain:
+        plain.get("http://flags.test/")
+
+
+@pytest.mark.parametrize(
+    ("policies", "judge", "answers", "whose"),
+    [
+        ((Retry(decides, attempts=2, backoff=Constant(0.0)),), None, (503, 200, 503, 200), [OURS, THEIRS] * 2),
+        ((), judges, (200, 200), [OURS, THEIRS]),
+        ((Fallback(lambda *_: httpx.Client().get("http://backup.test/"), on="5xx"),), None, (500, 200), [OURS, THEIRS]),
+    ],
+    ids=["a retry's predicate", "a judge", "a fallback"],
+)
+@pytest.mark.usefixtures("sent_by_httpx")
+def test_so_has_one_that_does_not_wait(traces, upstream, policies, judge, answers, whose):  # noqa: PLR0917
+    upstream.play(*answers)
+    transport = MeshTransport(traces.pipeline(*policies), httpx.HTTPTransport(), judge=judge)
+    tracer = traces.provider.get_tracer("test")
+    with httpx.Client(transport=transport) as client, tracer.start_as_current_span("work") as work:
+        client.get(URL)
+        assert trace.get_current_span() is work
+    assert traces.whose() == whose
+    assert {span.parent.span_id for span in traces.spans()} == {work.get_span_context().span_id}
+    assert parents(upstream) == named(traces.spans())
+
+
+async def test_what_a_middleware_has_made_current_is_around_its_attempts(traces, upstream, sent_by_httpx):
+    async def within_a_span(call, call_next):
+        with traces.provider.get_tracer("test").start_as_current_span("twice") as span:
+            await (await call_next()).aclose()
+            assert trace.get_current_span() is span
+            await ask_plainly()
+            return await call_next()
 
     upstream.play(200)
-    stack = traces.pipeline(authorise)
-    async with httpx.AsyncClient(transport=AsyncMeshTransport(stack, httpx.AsyncHTTPTransport())) as client:
+    transport = AsyncMeshTransport(traces.pipeline(within_a_span), httpx.AsyncHTTPTransport())
+    async with httpx.AsyncClient(transport=transport) as client:
         await client.get(URL)
-    assert traces.whose() == [THEIRS, OURS]
+    (twice,) = traces.spans(INTERNAL)
+    assert traces.whose() == [OURS, THEIRS, OURS]
+    assert {span.parent.span_id for span in traces.spans()} == {twice.context.span_id}
+
+
+async def test_two_who_trace_one_pipeline(traces, upstream, sent_by_httpx):
+    upstream.play(401, 200, 200)
+    stack, other = traces.pipeline(asks_between), Traces()
+    stack.listen(Tracing(tracer_provider=other.provider))
+    async with httpx.AsyncClient(transport=AsyncMeshTransport(stack, httpx.AsyncHTTPTransport())) as client:
+        with traces.provider.get_tracer("test").start_as_current_span("work") as work:
+            await client.get(URL)
+    assert (traces.whose(), other.whose()) == ([OURS, THEIRS, OURS], [OURS, OURS])
+    assert {span.parent.span_id for span in traces.spans() + other.spans()} == {work.get_span_context().span_id}
+
+
+async def test_nor_is_a_call_suppressed_that_a_pipeline_within_a_pipeline_makes(traces, upstream, sent_by_httpx):
+    upstream.play(401, 200, 200)
+    inner = AsyncMeshTransport(traces.pipeline(asks_between), httpx.AsyncHTTPTransport())
+    async with httpx.AsyncClient(transport=AsyncMeshTransport(traces.pipeline(), inner)) as client:
+        await client.get(URL)
+    first, between, second = spans = traces.spans()
+    assert traces.whose() == [OURS, THEIRS, OURS]
+    assert between.parent == second.parent == first.context
+    assert parents(upstream) == named(spans)
+
+
+async def test_each_attempt_has_the_status_of_its_own_answer(traces, upstream):
+    async def again(call, call_next):
+        await (await call_next()).aclose()
+        return await call_next()
+
+    async def otherwise(call, call_next):
+        await (await call_next()).aclose()
+        return httpx.Response(299)
+
+    for middleware, answers in ((again, (401, 200)), (again, (204, 404)), (otherwise, (403,))):
+        upstream.play(*answers)
+        transport = AsyncMeshTransport(traces.pipeline(middleware), upstream.transport())
+        async with httpx.AsyncClient(transport=transport) as client:
+            await client.get(URL)
+        assert tuple(span.attributes["http.response.status_code"] for span in traces.spans()) == answers
+        for span in traces.spans():
+            by_the_conventions(span)
+        traces.exporter.clear()
 
 
 @asynccontextmanager
@@ -289,14 +499,33 @@ async def test_mounts(traces, upstream, instrumented, covered):
     assert parents(upstream) == named(traces.spans())[-2:]
 
 
-async def test_a_pipeline_within_a_pipeline(traces, upstream):
+@pytest.mark.parametrize("balanced", [False, True])
+async def test_a_pipeline_within_a_pipeline(traces, upstream, balanced):
     inner = AsyncMeshTransport(repeating(traces, name="inner"), upstream.transport())
-    async with httpx.AsyncClient(transport=AsyncMeshTransport(traces.pipeline(name="outer"), inner)) as client:
+    cluster = Cluster("stock", ["10.0.0.7:8080"], balancer=RoundRobin())
+    outer = traces.pipeline(*[cluster] * balanced, name="outer")
+    async with httpx.AsyncClient(transport=AsyncMeshTransport(outer, inner)) as client:
         await client.get(URL)
+        if balanced:
+            assert upstream.attempts[0].request.url.host == "10.0.0.7"
     first, second = spans = traces.spans()
     assert len(upstream.attempts) == 2
     assert parents(upstream) == named(spans)
     assert second.parent == first.context
+    assert [span.attributes["meshkit.pipeline"] for span in spans] == ["outer", "inner"]
+    assert first.attributes.get("meshkit.endpoint") == ("10.0.0.7:8080" if balanced else None)
+    assert first.attributes["url.full"] == "http://shop.test/orders/17?REDACTED"
+
+
+async def test_nor_are_there_two_where_a_covered_request_is_balanced_further_in(traces, upstream, instrumented):
+    upstream.play(200)
+    inner = AsyncMeshTransport(traces.pipeline(), upstream.transport())
+    cluster = Cluster("stock", ["10.0.0.7:8080"], balancer=RoundRobin())
+    transport = AsyncMeshTransport(traces.pipeline(cluster), inner)
+    async with instrumented(httpx.AsyncClient(transport=transport)) as client:
+        await client.get(URL)
+    assert traces.whose() == [THEIRS]
+    assert parents(upstream) == named(traces.spans())
 
 
 async def test_a_client_span_of_another_request_covers_nothing(traces, upstream):
@@ -314,6 +543,87 @@ async def test_who_suppresses_http_spans_gets_none_of_ours(traces, upstream):
         with suppress_http_instrumentation():
             await client.get(URL)
     assert traces.spans() == []
+
+
+# Whatever comes of it.
+
+
+def gives_up(seconds):
+    async def impatient(call, call_next):
+        with anyio.move_on_after(seconds):
+            return await call_next()
+        return httpx.Response(299)
+
+    return impatient
+
+
+ANSWERS = [
+    200,
+    404,
+    429,
+    503,
+    httpx.ConnectError("hunter2"),
+    ValueError("hunter2"),
+    after(2.0, 200),
+    after(30.0, 200),
+    stream([b"a", b"b"], delay=0.5),
+    stream([b"a", httpx.ReadError("hunter2")], delay=0.5),
+]
+AROUND = [
+    lambda: (Retry("5xx", attempts=3, backoff=Constant(0.5)),),
+    lambda: (Hedge(1.0, attempts=3, budget=None),),
+    lambda: (Timeout(3.0), Retry(Exception, backoff=Constant(0.0))),
+    lambda: (Fallback(instead, on=Exception),),
+    lambda: (asks_afterwards, Hedge(1.0, budget=None), asks_between),
+    lambda: (RateLimit("3/min"), CircuitBreaker(failures=2, cooldown=5.0)),
+    lambda: (Retry("5xx", attempts=3, backoff=Constant(0.0)), FaultInjection(abort=503, share=0.5, expires=3600.0)),
+    lambda: (Timeout(1.0), Cluster("stock", ["10.0.0.7:80", "10.0.0.8:80"], balancer=RoundRobin())),
+    lambda: (gives_up(1.5), Retry("5xx", backoff=Constant(1.0))),
+]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_span_ends_and_what_was_current_is_so_again(traces, upstream, sent_by_httpx, seed):
+    """Calls at random, each of which ends in a way of its own: read, left unread, broken off, refused, late."""
+    draw = random.Random(seed)
+    stacks = [traces.pipeline(*make(), clock=virtual_clock, seed=seed) for make in draw.sample(AROUND, 4)]
+    inner = AsyncMeshTransport(stacks[0], httpx.AsyncHTTPTransport())
+    transports = [
+        AsyncMeshTransport(stacks[1], inner),
+        *(AsyncMeshTransport(stack, httpx.AsyncHTTPTransport()) for stack in stacks[1:]),
+    ]
+
+    async def one(client, how):
+        before = context.get_current()
+        with suppress(Exception), anyio.move_on_after(1.2 if how == "cancelled" else 60.0):
+            if how == "unread":
+                async with client.stream("GET", URL) as response:
+                    assert context.get_current() == before
+                    await anyio.lowlevel.checkpoint()
+                    assert response.status_code
+            else:
+                await client.get(URL)
+        assert context.get_current() == before
+
+    async def scenario():
+        upstream.play(*(draw.choice(ANSWERS) for _ in range(200)))
+        async with AsyncExitStack() as opened, anyio.create_task_group() as group:
+            for transport in transports:
+                client = await opened.enter_async_context(httpx.AsyncClient(transport=transport))
+                for _ in range(3):
+                    how = draw.choice(["read", "unread", "cancelled", "at once"])
+                    if how == "at once":
+                        group.start_soon(one, client, how)
+                    else:
+                        await one(client, how)
+
+    run(scenario, backend=["asyncio", "trio"][seed % 2])
+    assert len(upstream.attempts) >= 8
+    assert len(traces.spans(*SpanKind)) == traces.begun.count > 8
+    ids = [span.context.span_id for span in traces.spans(*SpanKind)]
+    assert len(ids) == len({*ids})
+    sent = sorted(parents(upstream))
+    assert sent == sorted({*sent}) == sorted({*sent} & {*named(traces.spans())})  # one span each
 
 
 # Servers.

@@ -2,7 +2,11 @@
 
 ::
 
-    sending ──► begins, and is current      AttemptEnded ──► ends; with a stream, as its body is closed
+    sending ──► begins, and is current      returned ──► what was current before is so again
+                                            AttemptEnded ──► ends; with a stream, as its body is closed
+
+Between attempts the caller's own code runs: a middleware, a fallback, what decides about a retry. What that asks of
+others is no part of an attempt.
 
 What came of an attempt that was broken off is known later, as the call goes on or is over: it is ``lost`` to a better
 answer, a ``timeout``, or cancelled with the call.
@@ -11,6 +15,7 @@ answer, a ``timeout``, or cancelled with the call.
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
@@ -29,7 +34,7 @@ __all__ = ["HTTP_OFF", "SENDING", "AttemptSpans"]
 HTTP_OFF = getattr(context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation")
 """In a context: no spans of HTTP. Private, but it is from there that the instrumentations have it."""
 SENDING = context.create_key("meshkit-sending")
-"""In a context: it was us who said so."""
+"""In a context: it was us who said so, for which call, and what was current outside."""
 IGNORED = Verdict.IGNORED
 
 
@@ -38,7 +43,6 @@ class AttemptSpans:
 
     __slots__ = (
         "_ahead",
-        "_around",
         "_attributes",
         "_clock",
         "_current",
@@ -47,12 +51,12 @@ class AttemptSpans:
         "_name",
         "_open",
         "_pipeline",
-        "_responses",
         "_sent",
         "_theirs",
         "_token",
         "_tracer",
         "_unclear",
+        "_versions",
     )
 
     detailed = False
@@ -69,44 +73,54 @@ class AttemptSpans:
         template = request.extensions.get("url_template")
         self._name = conventions.titled(about, template, known)
         self._attributes = conventions.client(about, bool(request.url.query), template, known)
-        self._around = around
-        self._current = trace.get_current_span(around)
+        self._current: Any = trace.get_current_span(around)
         self._theirs = theirs
         """Whether the span that is current is this very request's."""
         self._open: dict[int, Any] = {}
-        self._unclear: list[tuple[Any, float, Verdict]] = []
+        self._unclear: list[tuple[Any, AttemptEnded]] = []
         """Attempts that came to nothing, until it is known why."""
         self._given = False
         """Whether the caller has an answer."""
         self._sent: set[int] = set()
-        self._responses: dict[int, tuple[int, Any]] = {}
+        self._versions: dict[int, Any] = {}
+        """Of the protocol; of the attempt whose answer is given."""
         self._hedged = False
-        self._token = context.attach(around)  # what `sending` makes current ends with it
+        if around.get(SENDING) is not None:  # what is suppressed is all else beneath, and not what happens here
+            around = Context({**around, SENDING: None, HTTP_OFF: None})
+        self._token = context.attach(around)
 
     def sending(self, call: Any, number: int, /) -> Fields:
         if number in self._sent:  # a fault takes the place of a further attempt: nothing is sent
             return ()
         self._sent.add(number)
         where = conventions.where(call, number, self._pipeline)
-        inside = Context({**self._around, HTTP_OFF: True, SENDING: True})
+        outside = _outside(call, context.get_current())
+        inside = Context({**outside, HTTP_OFF: True, SENDING: (ref(call.events), outside)})
         if number == 1 and self._theirs:
-            self._current.set_attributes(where)
+            said = self._current.attributes  # a pipeline around this one has its own on it
+            self._current.set_attributes({name: value for name, value in where.items() if name not in said})
             context.attach(inside)
             return ()
         began = at(self._ahead, self._clock())
         attributes = self._attributes | where
-        span = self._tracer.start_span(self._name, self._around, SpanKind.CLIENT, attributes, start_time=began)
+        span = self._tracer.start_span(self._name, outside, SpanKind.CLIENT, attributes, start_time=began)
         self._open[number] = span
         inside = trace.set_span_in_context(span, inside)
         context.attach(inside)
         return written(inside)
+
+    def returned(self, call: Any, number: int, /) -> None:
+        here = context.get_current()
+        outside = _outside(call, here)
+        if outside is not here:
+            context.attach(outside)
 
     def answered(self, call: Any, response: Any, /) -> None:
         self._given = True
         over = {event.number for event in call.events if event.__class__ is AttemptEnded}
         for number in self._open:  # the others have ended, and are about to be told of
             if number not in over:
-                self._responses[number] = response.status_code, response.extensions.get("http_version")
+                self._versions[number] = response.extensions.get("http_version")
 
     def __call__(self, event: Any, /) -> None:
         kind = event.__class__
@@ -130,16 +144,19 @@ class AttemptSpans:
         span = self._open.pop(event.number, None)
         if span is None:
             return
-        status, version = self._responses.pop(event.number, (None, None))
-        failure = event.failure
-        if failure is not None and failure.status is not None:
-            status = failure.status
+        given = event.number in self._versions
+        version = self._versions.pop(event.number, None)
+        failure, status, verdict = event.failure, event.status, event.verdict
         if status is not None:
             span.set_attribute("http.response.status_code", status)
         if isinstance(version, bytes):
             span.set_attribute("network.protocol.version", version.decode("ascii", "replace").removeprefix("HTTP/"))
-        if status is None and (event.verdict is IGNORED or (failure is None and event.verdict is not Verdict.SUCCESS)):
-            self._unclear.append((span, event.at, event.verdict))
+        if status is None:
+            unclear = verdict is IGNORED or (failure is None and verdict is not Verdict.SUCCESS)
+        else:
+            unclear = verdict is IGNORED and self._hedged and not given
+        if unclear:
+            self._unclear.append((span, event))
             return
         kind, says = conventions.why(failure)
         if not kind and status is not None and status >= 400:
@@ -161,13 +178,16 @@ class AttemptSpans:
         unclear, self._unclear = self._unclear, []
         late = isinstance(getattr(failure, "error", failure), TimedOut)
         lost = self._hedged and (self._given or outcome not in {"cancelled", "timeout"})
-        for span, ended_at, verdict in unclear:
-            if verdict is not IGNORED and not late:
-                self._end(span, ended_at, verdict.value, verdict.value, None)
-            elif verdict is IGNORED and lost:
-                self._end(span, ended_at, "lost", "", None)
+        for span, event in unclear:
+            if event.verdict is not IGNORED and not late:
+                self._end(span, event.at, event.verdict.value, event.verdict.value, None)
+            elif event.verdict is IGNORED and lost:
+                refused = event.status is not None and event.status >= 400
+                self._end(span, event.at, "lost", str(event.status) if refused else "", None)
+            elif outcome == "success":  # broken off by a middleware, which then had it otherwise
+                self._end(span, event.at, event.verdict.value, "", None)
             else:
-                self._end(span, ended_at, "timeout" if late else outcome, *conventions.why(failure))
+                self._end(span, event.at, "timeout" if late else outcome, *conventions.why(failure))
 
     def _end(self, span: Any, ended_at: float, outcome: str, kind: str, says: str | None) -> None:
         span.set_attribute("meshkit.outcome", outcome)
@@ -175,3 +195,9 @@ class AttemptSpans:
             span.set_attribute("error.type", kind)
             span.set_status(StatusCode.ERROR, says)
         span.end(at(self._ahead, ended_at))
+
+
+def _outside(call: Any, here: Context) -> Context:
+    """What is current but for an attempt of this call: of one that was broken off, perhaps nobody has said so."""
+    sending: Any = here.get(SENDING)
+    return sending[1] if sending is not None and sending[0]() is call.events else here

@@ -11,10 +11,10 @@
 What is no attempt (a refusal, a retry, a hedge, a change of state) is an event of the call's own span; an httpx call
 has none, so there it is one of the span that was current when the call began. Names and attributes: `conventions`.
 
-No request has two spans. While an attempt is sent, HTTP instrumentation beneath is suppressed by the key that those of
-OpenTelemetry look for. Where the one of the client or the server, or FastAPI itself, has begun a span for this very
-request before it came here, that span is the first attempt's, or the request's; and where a server's begins later, it
-is an INTERNAL one below ours (`serving`).
+No request has two spans. While an attempt is sent, and no longer, HTTP instrumentation beneath is suppressed by the key
+that those of OpenTelemetry look for. Where the one of the client or the server, FastAPI itself, or a pipeline around
+this one has begun a span for this very request before it came here, that span is the first attempt's, or the request's;
+and where a server's begins later, it is an INTERNAL one below ours (`serving`).
 """
 
 from __future__ import annotations
@@ -206,7 +206,11 @@ def _is_of(span: Any, kind: SpanKind) -> bool:
 
 
 def _sends(current: Any, call: Any, about: Any, known: frozenset[str]) -> bool:
-    """Whether a CLIENT span is that of this very request, and not of one within which it is made."""
+    """Whether a CLIENT span is that of this very request, and not of one within which it is made: the request's fields
+    name it, wherever a cluster outside has sent it; or where none are written, it is the same URL.
+    """
+    if _named(_read(call.request.headers.raw)) == current.get_span_context().span_id:
+        return True
     said = current.attributes
     url = said.get("url.full", said.get("http.url"))
     method = said.get("http.request.method", said.get("http.method"))
@@ -217,11 +221,16 @@ def _sends(current: Any, call: Any, about: Any, known: frozenset[str]) -> bool:
     return place in (conventions.place(str(call.request.url)), conventions.place(str(ours["url.full"])))
 
 
+def _named(headers: Headers) -> int:
+    """The span that a request's fields name; 0: none."""
+    return trace.get_current_span(propagate.extract(headers, Context(), GETTER)).get_span_context().span_id
+
+
 def _serving(current: Any, headers: Headers) -> Any:
     """The SERVER span of this very request, if there is one: ours is named by its fields, and the one of others has the
     same parent as the request, if it has one.
     """
-    above = trace.get_current_span(propagate.extract(headers, Context(), GETTER)).get_span_context().span_id
+    above = _named(headers)
     ours = SERVING.get()
     if ours is not None and above and ours.get_span_context().span_id == above:
         return ours
