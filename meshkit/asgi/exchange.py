@@ -34,6 +34,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 NONE: list[tuple[bytes, bytes]] = []
+SENT_AS_FILES = {"http.response.pathsend", "http.response.zerocopysend"}
 SHARE = 0.1
 """Of the time, which the client may take before it is to blame for what runs out: a prompt one takes far less, and an
 app that needs the rest of it is close to its deadline anyhow."""
@@ -63,8 +64,8 @@ class Exchange:
     over = False
     reading: float | None = None
     """Since when the app waits for more of the request; ``None``: it does not."""
-    size = 0
-    """Bytes of the answer's body so far."""
+    size: int | None = 0
+    """Bytes of the answer's body so far; ``None``: a server sends a file, whose length only it knows."""
     status: int | None = None
     trailers = False
     unread = True
@@ -104,7 +105,8 @@ class Exchange:
         kind = message["type"]
         since = None
         if kind == "http.response.body":
-            self.size += len(message.get("body", b""))
+            if self.size is not None:
+                self.size += len(message.get("body", b""))
             last = not (self.trailers or message.get("more_body"))
             if not last:
                 since = self.door.clock()
@@ -162,6 +164,8 @@ class Exchange:
 
     def _last(self, kind: str, message: Message) -> bool:
         """Whether a rarer message is the last of the answer."""
+        if kind in SENT_AS_FILES:
+            self.size = None
         if kind == "http.response.trailers":
             return not message.get("more_trailers")
         if kind == "http.response.zerocopysend":

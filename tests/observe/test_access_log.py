@@ -73,7 +73,8 @@ def exchange(scope=(), *, status=200, size=2326, **attributes):
         ],
         **dict(scope),
     }
-    known = {"status": status, "size": size, "gone": False, "error": None, "route": None, "door": Door(), **attributes}
+    known = {"status": status, "size": size, "gone": False, "error": None, "route": None, "door": Door()}
+    known |= {"over": True, "headers": [], **attributes}
     return SimpleNamespace(scope=scope, **known)
 
 
@@ -242,6 +243,11 @@ def test_a_trace_is_what_is_answered_where_somebody_is_asked():
         ({"raw_path": b"/a%20b/c?d=e", "query_string": b"d=e"}, {}, "/a%20b/c?*"),
         ({"raw_path": b"http://u:p@host/x"}, {"path": True}, "http://host/x"),
         ({"raw_path": None, "path": '/caf\u00e9 "x"\n'}, {}, "/caf%C3%A9%20%22x%22%0A"),
+        ({"raw_path": None, "path": "/a\udcff"}, {}, "/a%ED%B3%BF"),
+        ({"raw_path": b"/a\x01\x7f\xad\xff\\b"}, {}, r"/a\x01\x7F\xAD\xFF\x5Cb"),
+        ({"raw_path": b"/a\x01\x7f\xad\xff\\b"}, {"path": True}, r"/a\x01\x7F\xAD\xFF\x5Cb"),
+        ({"raw_path": b"/ann\x01@example.com/x\x01"}, {}, r"/*/x\x01"),
+        ({"raw_path": b"/\x01" + b"a" * 23 + b"/x"}, {}, "/*/x"),
     ],
 )
 def test_of_the_target(scope, options, target):
@@ -262,6 +268,21 @@ def test_of_the_target(scope, options, target):
         (b"#secret", "-"),
         (b"https://example.com/a\n?secret", r"https://example.com/a\x0A"),
         (b"https://example.com/?\nsecret", "https://example.com/"),
+        (b" https://ann:secret@example.com/a", " https://example.com/a"),
+        (b"\t\x00 https://ann:secret@example.com/a", r"\x09\x00 https://example.com/a"),
+        (b"ht\ttps:\t/\n/\tann:secret@example.com/a", r"ht\x09tps:\x09/\x0A/\x09example.com/a"),
+        (b" ann:secret@example.com/a", "example.com/a"),
+        (b"https:/ann:secret@example.com/a", "https:/example.com/a"),
+        (b"https:/ /ann:secret@example.com/a", "https:/ /example.com/a"),
+        (b"view-source:https://ann:secret@example.com/a", "view-source:https://example.com/a"),
+        (b"blob:https://ann:secret@example.com/4f6c", "blob:https://example.com/4f6c"),
+        (b"view-source:ann:secret@example.com", "example.com"),
+        (b"https%3A//ann:secret@example.com", "https%3A//example.com"),
+        (
+            b"https://archive.org/web/https://ann:secret@example.com/@x",
+            "https://archive.org/web/https://example.com/@x",
+        ),
+        (b"https://[::1]:8080/a:b@c/@d", "https://[::1]:8080/a:b@c/@d"),
     ],
 )
 def test_of_the_referer(referer, said):
@@ -317,17 +338,24 @@ VALUES = st.binary(max_size=300) | st.sampled_from([b'"', b"\\", b"\r\n", b'" 20
 TEXTS = st.text(max_size=300)
 
 
-@given(raw=VALUES, query=VALUES, referer=VALUES, agent=VALUES, words=st.tuples(*[TEXTS] * 5), whole=st.booleans())
+@given(
+    raw=VALUES | st.none(),
+    query=VALUES,
+    referer=VALUES,
+    agent=VALUES,
+    words=st.tuples(*[TEXTS] * 5),
+    whole=st.booleans(),
+)
 @example(
     raw=b"/" * 3000, query=b'"' * 3000, referer=b"\n" * 3000, agent=b"\xff" * 3000, words=("\x00",) * 5, whole=True
 )
-@example(raw=b"", query=b"", referer=b"", agent=b"", words=("\ud800", "\U0001f600" * 999, "\x7f", "", "1"), whole=True)
+@example(raw=None, query=b"", referer=b"", agent=b"", words=("\ud800", "\U0001f600" * 999, "\x7f", "", "1"), whole=True)
 def test_a_request_is_one_line_whatever_is_in_it(raw, query, referer, agent, words, whole):  # noqa: PLR0917  # drawn
     path, method, user, host, version = words
     request = exchange(
         {
             "raw_path": raw,
-            "path": path.encode("utf-8", "replace").decode(),
+            "path": path,
             "query_string": query,
             "method": method,
             "client": (host, 1),
@@ -420,6 +448,50 @@ def test_a_websocket_that_is_refused(extensions, status):
 
 def test_a_head_has_no_body():
     assert '"HEAD /apache_pb.gif HTTP/1.0" 200 - ' in served(exchange({"method": "HEAD"}))
+    of_a_file = exchange({"method": "HEAD"}, size=0, headers=[(b"content-length", b"7")])
+    assert json.loads(served(of_a_file, format="json"))["bytes"] == 0
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_neither_have_these_whatever_the_app_has_sent(status):
+    request = exchange(status=status, size=3, headers=[(b"content-length", b"3")])
+    assert f' {status} - "' in served(request)
+    assert json.loads(served(request, format="json"))["bytes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"headers": [(b"Content-Length", b"2326")]}, None),
+        ({"headers": [(b"etag", b"1"), (b"content-length", b" 10")]}, None),
+        ({"headers": [(b"content-length", b"0")]}, 0),
+        ({"headers": []}, 0),
+        ({"headers": [(b"content-length", b"2326")], "over": False}, 0),
+        ({"headers": [(b"content-length", b"2326")], "size": 5}, 5),
+    ],
+)
+def test_bytes_that_nobody_has_seen_are_unknown(attributes, said):
+    request = exchange(**{"size": 0, **attributes})
+    assert json.loads(served(request, format="json"))["bytes"] == said
+    assert f' 200 {said or "-"} "' in served(request)
+
+
+async def test_of_a_file_that_the_server_sends_the_bytes_are_unknown():
+    async def files(scope, receive, send):
+        headers = [(b"content-length", b"2326")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.pathsend", "path": "/srv/a.gif"})
+
+    async def send(message):
+        pass
+
+    lines = []
+    api = Pipeline(Timeout(2.0))
+    api.listen(AccessLog(lines.append, format="json"))
+    scope = {"type": "http", "method": "GET", "path": "/a.gif", "headers": [], "client": ("192.0.2.7", 1)}
+    await MeshMiddleware(files, api)(scope, None, send)
+    line = json.loads(lines[0])
+    assert (line["status"], line["bytes"], line["outcome"]) == (200, None, "success")
 
 
 # Whose.
@@ -767,6 +839,18 @@ def test_the_endpoint_is_that_of_the_last_attempt():
     line = json.loads(lines[0])
     assert (line["endpoint"], line["attempts"], line["path"]) == ("10.0.0.8:80", 2, "/%0A?a=b")
     assert line["status"] is None
+
+
+def test_the_path_of_what_was_sent_is_shown_as_it_was_sent():
+    lines = []
+    shop = Pipeline(RateLimit("9/s"))
+    for form in ("json", "common"):
+        shop.listen(AccessLog(lines.append, format=form, path=True))
+    with httpx.Client(transport=MeshTransport(shop, httpx.MockTransport(lambda _: httpx.Response(200)))) as client:
+        client.get("http://shop/a%2Fb%3Fc%0A")
+    assert json.loads(lines[0])["path"] == "/a%2Fb%3Fc%0A"
+    assert '"GET http://shop/a%2Fb%3Fc%0A HTTP/1.1"' in lines[1]
+    assert shop.failed_listeners == 0
 
 
 @pytest.mark.parametrize("form", ["common", "combined"])

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import os
+import select
+import signal
 import sys
+import threading
+import weakref
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -42,6 +48,8 @@ from meshkit.observe.trail import Follows
 from meshkit.testing import ManualClock, run, virtual_clock
 
 INFO, WARNING = logging.INFO, logging.WARNING
+WAIT = 10.0
+"""Seconds after which a test has failed; none of them waits for it."""
 RECORD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
 
 
@@ -74,6 +82,14 @@ def kept():
     return handler
 
 
+class Named:
+    """As much of a pipeline as is asked."""
+
+    def __init__(self, name, clock=None):
+        self.name = name
+        self.clock = clock
+
+
 class Door:
     def __init__(self, about):
         self._about = about
@@ -88,7 +104,7 @@ GET = {"kind": "client", "method": "GET", "scheme": "https", "host": "shop", "po
 
 
 def follower(log, about=CHARGE, name="orders"):
-    return log.follow(SimpleNamespace(name=name) if isinstance(name, str) else name, call_of(about))
+    return log.follow(Named(name) if isinstance(name, str) else name, call_of(about))
 
 
 def call_of(about, began_at=0.0):
@@ -100,7 +116,7 @@ def ended(at=1.0, verdict=Verdict.FAILURE, attempts=1, *, error=None, status=Non
     return CallEnded(at, at - 1.0 if began is None else began, verdict, attempts, failure)
 
 
-ORDERS = SimpleNamespace(name="orders")
+ORDERS = Named("orders")
 
 
 def state(log, at, before, after, *, policy="payments", endpoint=None, pipeline=ORDERS):
@@ -191,7 +207,7 @@ def test_a_refusal_from_further_in_is_a_failure(kept):
 def test_a_call_that_its_callers_deadline_has_cancelled_has_timed_out(kept, at, late):
     clock = ManualClock()
     with opened(2.0, clock):
-        following = Log(kept.logger).follow(SimpleNamespace(name="stock", clock=clock), call_of(CHARGE, clock()))
+        following = Log(kept.logger).follow(Named("stock", clock), call_of(CHARGE, clock()))
     began = clock()
     following(CallEnded(began + at, began, Verdict.FAILURE, 1, Failure(asyncio.CancelledError())))
     took = f"{at:.3g}"
@@ -306,14 +322,14 @@ def test_names_and_hosts_cannot_begin_a_line(kept):
 )
 def test_some_lines_at_once_then_one_in_ten_seconds(instants, said):
     lines = Sparing(10.0, 2)
-    assert [lines.allowed((1, "x"), ended(at)) for at in instants] == said
+    assert [lines.allowed(ORDERS, ("x",), ended(at)) for at in instants] == said
     assert lines.kept_back == said.count(None)
 
 
 @pytest.mark.parametrize("every", [0.1, 0.3, 1.0, 7.0])
 def test_over_a_long_time_it_is_the_rate(every):
     lines = Sparing(every, 3)
-    said = sum(lines.allowed((1,), ended(0.01 * at)) is not None for at in range(10_001))
+    said = sum(lines.allowed(ORDERS, ("x",), ended(0.01 * at)) is not None for at in range(10_001))
     assert said == pytest.approx(3 + 100 / every, abs=1)
 
 
@@ -329,7 +345,7 @@ def test_what_was_kept_back_is_told_with_the_next_line(kept):
 
 def test_each_kind_has_its_own(kept):
     log = Log(kept.logger, burst=1)
-    other = SimpleNamespace(name="other")
+    other = Named("other")
     for _ in range(3):
         follower(log, GET, ORDERS)(ended(status=500))
         follower(log, GET, ORDERS)(ended(status=502))
@@ -414,24 +430,284 @@ def test_another_pipelines_calls_say_nothing_of_it(kept):
     log = Log(kept.logger, every=10.0, burst=1)
     state(log, 0.0, "closed", "open")
     state(log, 1.0, "open", "closed")
-    follower(log, CHARGE, SimpleNamespace(name="other"))(ended(50.0, Verdict.SUCCESS))
+    follower(log, CHARGE, Named("other"))(ended(50.0, Verdict.SUCCESS))
     assert len(kept.texts) == 1
 
 
-def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(sparing, "MOST", 100)
+@pytest.fixture
+def few(monkeypatch):
+    """Room for three keys."""
+    monkeypatch.setattr(sparing, "MOST", 3)
+    return 3
+
+
+def test_for_more_than_there_is_room_for_there_is_a_limit_as_well(kept, few):
+    """As a crawler would fill the log, whose hosts come round again when the first ones have been forgotten."""
+    log = Log(kept.logger, every=10.0, burst=1)
+    for _ in range(5):
+        for host in range(few + 4):
+            follower(log, {**GET, "host": f"h{host}"}, ORDERS)(ended(1.0, status=500))
+    assert len(kept.texts) == few + 1
+    assert log.suppressed == 5 * (few + 4) - few - 1
+    follower(log, {**GET, "host": "h0"}, ORDERS)(ended(1.0, status=500))
+    assert len(kept.texts) == few + 1  # those that had room have their own bucket still
+
+
+def test_newcomers_share_with_those_of_the_same_outcome(few):
+    lines = Sparing(10.0, 1)
+    for key in range(few):
+        assert lines.allowed(ORDERS, ("failure", key), ended(0.0)) == 0
+    assert [lines.allowed(ORDERS, ("failure", key), ended(1.0)) for key in "abc"] == [0, None, None]
+    assert [lines.allowed(ORDERS, ("timeout", key), ended(1.0)) for key in "abc"] == [0, None, None]
+    assert lines.allowed(ORDERS, ("failure", 0), ended(9.0)) is None
+    assert lines.allowed(Named("other"), ("failure", "a"), ended(9.0)) == 0
+
+
+def test_who_has_all_its_tokens_again_makes_room(few):
+    lines = Sparing(10.0, 1)
+    for key in range(few):
+        lines.allowed(ORDERS, ("failure", key), ended(0.0))
+    lines.allowed(ORDERS, ("failure", 0), ended(5.0))  # is asked for again, and so is not the oldest any more
+    assert lines.allowed(ORDERS, ("failure", "new"), ended(10.0)) == 0
+    assert lines.allowed(ORDERS, ("failure", 0), ended(10.0)) == 1
+    assert lines.allowed(ORDERS, ("failure", 1), ended(10.0)) == 0
+    owner = lines._owners[ORDERS]
+    assert [key for _, key in owner.calls] == ["new", 0, 1]
+    assert len(owner.others) == 0
+
+
+def test_memory_is_bounded(few):
     lines = Sparing(10.0, 1)
     for number in range(1000):
+        at = 7.0 * number
+        lines.allowed(ORDERS, ("failure", number), ended(at))
+        for after in ("open", "closed", "open"):
+            lines.allowed(ORDERS, ("state", number, "None"), StateChanged(at, "p", number, "?", after))
+    owner = lines._owners[ORDERS]
+    assert len(owner.calls) == len(owner.states) == few
+    assert len(owner.unsaid) <= few
+    assert owner.others.keys() <= {"failure", "open", "closed"}
+
+
+def test_many_targets_do_not_crowd_out_a_circuit(kept, few):
+    log = Log(kept.logger, every=10.0, burst=1)
+    for host in range(few + 4):
+        follower(log, {**GET, "host": f"h{host}"}, ORDERS)(ended(1.0, status=500))
+    state(log, 1.0, "closed", "open")
+    state(log, 1.0, "open", "closed")
+    assert kept.texts[few + 1 :] == ["orders, payments: circuit opened"]
+    follower(log, CHARGE, ORDERS)(ended(11.0, Verdict.SUCCESS))
+    assert kept.texts[few + 2 :] == ["orders, payments: circuit closed again"]
+
+
+def test_a_state_that_is_to_be_said_keeps_its_place(few):
+    lines = Sparing(10.0, 1)
+    for name in range(few):
         for after in ("open", "closed"):
-            lines.allowed(("mine", number), StateChanged(0.0, "p", number, "?", after))
-    assert len(lines._lines) == 100
-    assert len(lines._unsaid["mine"]) == 100
-    for number in range(1000):
-        lines.allowed(("other", number), ended())
-        lines.allowed(("other", 0), ended())  # the one that is asked for is not forgotten
-    assert lines.allowed(("other", 0), ended(100.0)) == 1000
-    assert "mine" not in lines._unsaid
-    assert lines.due("mine", 100.0) is None
+            lines.allowed(ORDERS, ("state", name), StateChanged(0.0, "p", name, "?", after))
+    lines.allowed(ORDERS, ("state", "new"), StateChanged(50.0, "p", "new", "?", "open"))
+    assert [lines.due(ORDERS, 50.0)[0].endpoint for _ in range(few)] == [*range(few)]
+    assert lines.due(ORDERS, 50.0) is None
+
+
+def test_what_was_forgotten_stands_in_nobodys_way():
+    lines = Sparing(10.0, 1)
+    for name in "ab":
+        for after in ("open", "closed"):
+            lines.allowed(ORDERS, ("state", name), StateChanged(0.0, "p", name, "?", after))
+    del lines._owners[ORDERS].states["state", "a"]
+    assert [lines.due(ORDERS, 50.0) for _ in range(2)] == [None, (StateChanged(0.0, "p", "b", "?", "closed"), 0)]
+
+
+def test_of_newcomers_no_state_is_said_that_was_anothers(few):
+    lines = Sparing(10.0, 1)
+    for name in range(few):
+        lines.allowed(ORDERS, ("state", name), StateChanged(0.0, "p", name, "closed", "open"))
+    for name in "ab":
+        lines.allowed(ORDERS, ("state", name), StateChanged(0.0, "p", name, "closed", "open"))
+    assert lines.due(ORDERS, 100.0) is None
+    assert lines.allowed(ORDERS, ("state", 0), StateChanged(100.0, "p", 0, "half-open", "open")) is None
+
+
+def test_of_a_pipeline_that_is_gone_nothing_is_said(kept):
+    """Whatever has its address afterwards, which CPython gives away at once."""
+    log = Log(kept.logger, every=60.0, burst=1)
+    places = set()
+    for number in range(50):
+        tenant = Named(f"tenant-{number}")
+        places.add(id(tenant))
+        follower(log, CHARGE, tenant)(ended(100.0 * number, Verdict.SUCCESS))
+        state(log, 100.0 * number, "closed", "open", pipeline=tenant)
+        state(log, 100.0 * number, "open", "closed", pipeline=tenant)
+        del tenant
+        assert len(log._sparing._owners) == 0
+    assert len(places) < 50
+    assert kept.texts == [f"tenant-{number}, payments: circuit opened" for number in range(50)]
+
+
+def test_a_pipeline_is_not_kept():
+    log = Log()
+    servers = Cluster("stock", ["10.0.0.7:80", "10.0.0.8:80"], outliers=OutlierDetection(consecutive_5xx=1))
+    orders = Pipeline(CircuitBreaker(name="payments", failures=1), servers, name="orders")
+    orders.listen(log)
+
+    @orders
+    def ask(endpoint=None):
+        raise ConnectionError
+
+    with suppress(ConnectionError):
+        ask()
+    orders.control("payments").reset()
+    assert {key[1] for key in log._sparing._owners[orders].states} == {"payments", "OutlierDetection"}
+    del ask
+    assert len(log._sparing._owners) == 1
+    gone = weakref.ref(orders)
+    del orders
+    gc.collect()
+    assert gone() is None
+    assert len(log._sparing._owners) == 0
+
+
+# Whoever strikes within.
+
+
+class Strikes:
+    """Part of a key that does something wherever it is looked up: within the lock, as a signal would."""
+
+    def __init__(self, strike):
+        self.strike = strike
+        self.within = False
+
+    def __hash__(self):
+        if not self.within:
+            self.within = True
+            self.strike()
+            self.within = False
+        return 7
+
+
+def test_who_makes_a_call_within_the_lock_does_not_wait_for_himself(kept):
+    log = Log(kept.logger, burst=1)
+    error = {"error": ValueError()}
+    inner = []
+
+    def strike():
+        assert log._sparing._lock._is_owned()
+        inner.append(1)
+        follower(log, GET, ORDERS)(ended(**error))
+
+    assert log._sparing.allowed(ORDERS, ("failure", Strikes(strike)), ended()) == 0
+    assert len(inner) >= 1
+    assert len(kept.texts) == 1
+    assert log.suppressed == len(inner) - 1
+
+
+def struck(number, work, strike):
+    """Does the work, struck before the so manyth instruction of the module; and answers whether there are as many."""
+    left = number
+
+    def trace(frame, event, arg):
+        nonlocal left
+        if frame.f_code.co_filename != sparing.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if left == 0:
+                strike()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return left <= 0
+
+
+@pytest.mark.parametrize(("at", "work"), [(15.0, "said"), (1.0, "kept back"), (15.0, "due"), (15.0, "call")])
+def test_between_any_two_instructions_somebody_may_come_and_the_end_is_the_truth(few, at, work):
+    """A circuit that was said to be open is closed; and opens wherever somebody strikes, who fills the tables too."""
+
+    def change(at, key, before, after):
+        event = StateChanged(at, "p", key, before, after)
+        if lines.allowed(ORDERS, ("state", key), event) is not None:
+            said.append((key, after))
+
+    def fail(at, *keys):
+        for key in keys:
+            lines.allowed(ORDERS, ("failure", key), ended(at))
+
+    def due(at):
+        for _ in range(few + 1):
+            found = lines.due(ORDERS, at)
+            if found is not None:
+                said.append((found[0].endpoint, found[0].after))
+
+    def strike():
+        change(at, "mine", "closed", "open")
+        for key in ("a", "b", "c"):
+            change(at, key, "closed", "open")
+        fail(at, "a", "b", "c")
+        due(at)
+
+    number, more = 0, True
+    while more:
+        number += 1
+        lines, said = Sparing(10.0, 1), []
+        change(0.0, "mine", "closed", "open")
+        fail(0.0, "x", "y", "z")
+        if work == "due":
+            change(1.0, "mine", "open", "closed")
+            more = struck(number, lambda: due(at), strike)
+        elif work == "call":
+            more = struck(number, lambda: fail(at, "x", "new"), strike)
+        else:
+            more = struck(number, lambda: change(at, "mine", "open", "closed"), strike)
+        for later in (1000.0, 2000.0, 3000.0):
+            due(later)
+        owner = lines._owners[ORDERS]
+        line = owner.states[("state", "mine")]
+        states = [after for key, after in said if key == "mine"]
+        assert line.last.after == line.said == states[-1]
+        assert at > 10 or states in (["open"], ["open", "closed"])
+        assert not owner.unsaid
+        assert max(map(len, (owner.calls, owner.states))) <= few + 1
+    assert number > 100
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_logs_whoever_was_logging_when_it_was_forked(kept):
+    log = Log(kept.logger, burst=1)
+    entered, free = threading.Event(), threading.Event()
+
+    def strike():
+        entered.set()
+        free.wait(WAIT)
+
+    thread = threading.Thread(target=log._sparing.allowed, args=(ORDERS, ("failure", Strikes(strike)), ended()))
+    thread.start()
+    assert entered.wait(WAIT)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            follower(log, GET, ORDERS)(ended(error=ValueError()))
+            state(log, 1.0, "closed", "open")
+            os.write(write, b"%d" % len(kept.texts))
+        finally:
+            os._exit(0)
+    os.close(write)
+    try:
+        assert select.select([read], [], [], WAIT)[0], "the child hangs"
+        assert os.read(read, 10) == b"2"
+    finally:
+        free.set()
+        thread.join(WAIT)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(read)
 
 
 # The standard library.

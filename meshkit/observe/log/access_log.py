@@ -10,8 +10,9 @@ The first two are those of the NCSA, as Apache writes them. How it is escaped: `
 
 Of a query stands there that there was one (``?*``), of a segment of the path that looks like a secret ``*``, of the
 referer neither user, query nor fragment. The status is the one the client was sent, also of a refusal, and 499 where it
-had gone before there was one: `meshkit.observe.log.answer`. ``bytes`` are those of the body, ``-`` for none. The time
-is that of the request's beginning. What is written of requests sent to others: `meshkit.observe.log.sent`.
+had gone before there was one: `meshkit.observe.log.answer`. ``bytes`` are those of the body; for none ``-``, in JSON 0,
+and where they are unknown ``-`` and ``null``. The time is that of the request's beginning. What is written of requests
+sent to others: `meshkit.observe.log.sent`.
 
 ======  ================================================================================================================
 json    keys, in this order; what is unknown is ``null``
@@ -57,6 +58,9 @@ __all__ = ["AccessLog"]
 FORMATS = ("combined", "common", "json")
 SAFE = "/!$&'()*+,;=:@~"
 """What stands in a path as it is."""
+APART = {byte: 0x100 + byte for byte in (*range(0x20), *range(0x7F, 0x100))}
+"""Letters that no byte stands for, in place of those that nobody can read: what is redacted is escaped once only."""
+BACK = {there: byte for byte, there in APART.items()}
 UNTRACED = {"trace_id": None, "span_id": None}
 
 
@@ -143,9 +147,9 @@ class AccessLog:
 
     def target(self, sent: bytes | None, path: str, query: bytes) -> bytes:
         """Path and query as they were ``sent``, as far as they are to be told; where that is unknown, the ``path``."""
-        raw = (sent or quote(path, safe=SAFE).encode()).partition(b"?")[0]
+        raw = (sent or quote(path, safe=SAFE, errors="surrogatepass").encode()).partition(b"?")[0]
         if not self._path:
-            raw = redacted(raw.decode("latin-1")).encode("latin-1")
+            raw = redacted(raw.decode("latin-1").translate(APART)).translate(BACK).encode("latin-1")
         elif not raw.startswith(b"/"):
             raw = bare(raw) or b""  # a proxy's, which is a whole URL
         if query:

@@ -9,7 +9,7 @@ ledger    where calls made below are entered, also before somebody has asked, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class Around:
 
 def traced(
     trace: Callable[[], Mapping[str, Any] | None] | None,
-    passing: tuple[tuple[bytes, bytes], ...],
+    passing: Sequence[tuple[bytes, bytes]],
     taken: Callable[[str], bool],
 ) -> dict[str, Any]:
     """What a line is to say of the trace. A name that is ``taken`` gets ``meshkit_`` in front of it."""

@@ -43,8 +43,10 @@ UNSAFE_ALONE = re.compile(rb"[^!#-Z^-~]")
 HALF = re.compile(r"\\(x[0-9A-F]?)?$")
 """What is left of an escape that was cut."""
 HIDDEN = re.compile(r"[?#].*", re.DOTALL)
-USER = re.compile(r"^((?:[a-zA-Z][a-zA-Z0-9+.-]*:)?[/\\]+)?[^/\\]*@")
-"""Up to what stands before the host; read leniently, for what is no URL may hold a password as well."""
+BLANKS = "".join(map(chr, range(0x21)))
+NO_BLANKS = dict.fromkeys(range(0x21))
+SLASHES = re.compile(r"([/\\][/\\\x00-\x20]*)")
+"""With what browsers overlook between them."""
 
 
 def escaped(value: bytes | str | None, most: int, *, alone: bool = False) -> str:
@@ -80,10 +82,20 @@ def written(values: Mapping[str, Any]) -> str:
 
 
 def bare(url: bytes | None) -> bytes | None:
-    """A URL without user, query and fragment."""
+    """A URL without user, query and fragment; read leniently, for what is no URL may hold a password as well.
+
+    A user may stand at the beginning, after ``//``, and after a colon and any slash: also of a URL within the URL.
+    """
     if url is None:
         return None
-    return USER.sub(r"\1", HIDDEN.sub("", url.decode("latin-1"))).encode("latin-1")
+    parts = SLASHES.split(HIDDEN.sub("", url.decode("latin-1")))
+    before, slashes = ":", ""
+    for place in range(0, len(parts), 2):
+        part = parts[place]
+        if before.rstrip(BLANKS).endswith(":") or len(slashes.translate(NO_BLANKS)) > 1:
+            parts[place] = part.rpartition("@")[2]
+        before, slashes = part, parts[place + 1] if place + 1 < len(parts) else ""
+    return "".join(parts).encode("latin-1")
 
 
 def authority(about: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigError
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Log"]
 
-Passing = tuple[tuple[bytes, bytes], ...]
+Passing = Sequence[tuple[bytes, bytes]]
 
 STATES = {
     "open": ("circuit opened", logging.WARNING),
@@ -117,7 +117,7 @@ class Log:
         """A state has changed."""
         level = STATES.get(event.after, ("", 0))[1]
         if level and self._takes(level):
-            hidden = self._sparing.allowed((id(pipeline), event.policy, str(event.endpoint)), event)
+            hidden = self._sparing.allowed(pipeline, ("state", event.policy, str(event.endpoint)), event)
             if hidden is not None:
                 self._tell_state(pipeline, event, hidden, passing)
 
@@ -126,7 +126,7 @@ class Log:
         end = LATE if of.around.late(event) else event.outcome
         if self._calls == "all" or (end in FAILED and self._calls != "none"):
             self._tell(pipeline, event, of, end)
-        due = self._sparing.due(id(pipeline), event.at)
+        due = self._sparing.due(pipeline, event.at)
         if due is not None:
             self._tell_state(pipeline, *due, ())  # it is of a call that was before this one
 
@@ -154,8 +154,8 @@ class Log:
         hidden: int | None = 0
         if self._calls != "all":
             target = known.get("host") or known.get("name") or known.get("route")
-            key = (id(pipeline), end, target, error or said.get("status"), policy, there)
-            hidden = self._sparing.allowed(key, event)
+            key = (end, target, error or said.get("status"), policy, there)
+            hidden = self._sparing.allowed(pipeline, key, event)
             if hidden is None:
                 return
         endpoint = there if event.own and there is not None else of.endpoint

@@ -7,22 +7,24 @@ OpenTelemetry, as there are such spans with it only; see `serving`.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind
 
-from .serving import SERVING
-
 __all__ = ["Below"]
 
 
 class Below(SpanProcessor):
-    """Makes it an INTERNAL span before anybody has seen it end."""
+    """Makes it an INTERNAL span before anybody has seen it end. ``serving`` is our span of the request."""
+
+    def __init__(self, serving: ContextVar[Any]) -> None:
+        self._serving = serving
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         if span.kind is not SpanKind.SERVER or span.instrumentation_scope.name == "meshkit":
             return
-        ours, parent = SERVING.get(), span.parent
+        ours, parent = self._serving.get(), span.parent
         if ours is not None and parent is not None and parent.span_id == ours.get_span_context().span_id:
             span._kind = SpanKind.INTERNAL  # there is no public way

@@ -52,7 +52,7 @@ def watch(provider: Any) -> None:
         if callable(getattr(provider, "add_span_processor", None)) and provider not in _watched:
             from .below import Below
 
-            provider.add_span_processor(Below())
+            provider.add_span_processor(Below(SERVING))
             _watched.add(provider)
 
 
