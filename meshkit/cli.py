@@ -91,7 +91,7 @@ def why(
         what = "recorded" if every else "failed"
         stop(f"no {what} call in {shown}: {nothing(pipelines, of_it, pipeline, lines.skipped)}")
     if as_json:
-        texts = [json.dumps(data).replace("\x7f", "\\u007f") for data in kept]
+        texts = [json.dumps(data, allow_nan=False).replace("\x7f", "\\u007f") for data in kept]
     else:
         known = [each for each in others if not any(each is data for data in kept)]
         texts = ["\n".join(story(data, known if pipeline is None else ())) for data in kept]

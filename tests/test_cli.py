@@ -113,6 +113,26 @@ def test_as_json_it_is_the_record_itself(journal):
     assert all(line.isascii() and line.isprintable() for line in lines)
 
 
+def test_what_is_printed_as_json_is_json(journal):
+    journal('{"meshkit": 1, "outcome": "failure", "duration": NaN, "attempts": -Infinity, "at": 1e999}')
+    assert why("--json").stdout == (
+        '{"meshkit": 1, "outcome": "failure", "duration": null, "attempts": null, "at": null}\n'
+    )
+
+
+@pytest.mark.parametrize("duration", [10**400, 1e308], ids=["whole", "float"])
+def test_numbers_beyond_all_bounds(journal, duration):
+    journal(failed(1, trace="t", duration=duration), failed(2, trace="t", duration=duration))
+    assert why().stdout.startswith("charge2() failed")
+    assert why("--json", "--count", 2).stdout.count("charge") == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="named pipes in the file system are of POSIX")
+def test_a_pipe_is_not_waited_for(journal, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert why("--file", "pipe", status=1).stderr == "pipe cannot be read: no regular file\n"
+
+
 def test_where_the_journal_is(journal, monkeypatch):
     journal(record(1), path=Path("other.jsonl"))
     assert told("--file", "other.jsonl") == ["charge1()"]

@@ -28,6 +28,7 @@ from contextlib import suppress
 from enum import Enum
 from errno import EHOSTDOWN, EHOSTUNREACH, ENETDOWN, ENETUNREACH, errorcode
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from ..call import Failure
@@ -52,6 +53,8 @@ _AT = re.compile("@|%(?:25)*40")
 _CONSTANT = re.compile(r"[A-Z0-9_]{1,60}")
 OURS = (Rejected, TimedOut)
 _ROOMS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "meshkit", "socket", "ssl"})
+_MISTAKES = frozenset({"InvalidURL", "LocalProtocolError", "Misused", "UnsupportedProtocol"})
+"""Errors of the caller's, though some are transport errors of httpx: there was no connection to fail."""
 _UNREACHABLE = frozenset({EHOSTDOWN, EHOSTUNREACH, ENETDOWN, ENETUNREACH})
 _NO_CONNECTION = "no connection could be made"
 _SAID = {
@@ -136,6 +139,8 @@ def _kind(error: BaseException, kind: type[Exception] | None) -> str:
     if not isinstance(error, Exception):
         return "cancelled"
     names = _ancestry(error)
+    if not _MISTAKES.isdisjoint(names):
+        return "error"
     if isinstance(error, TimeoutError) or kind is TimeoutError or "TimeoutException" in names:
         return "timeout"
     if isinstance(error, ConnectionError) or kind is ConnectionError or "TransportError" in names:
@@ -227,8 +232,13 @@ def _segment(segment: str) -> str:
 
 
 def text(value: object) -> str:
-    """One line of at most 200 characters; what cannot be printed is escaped."""
-    line = str(value)
+    """One line of at most 200 characters; what cannot be printed is escaped. What has no text, because its ``str``
+    raises, is called by its class.
+    """
+    try:
+        line = str(value)
+    except Exception:  # it is anybody's
+        line = type(value).__name__
     if len(line) > LONGEST:
         line = line[: LONGEST - 3] + "..."
     if not line.isprintable():
@@ -239,7 +249,14 @@ def text(value: object) -> str:
 
 
 def scalar(value: object) -> bool | int | float | str | None:
-    """The value as JSON has it; ``None`` for infinities, NaN and whatever is neither number nor text."""
+    """The value as JSON has it; ``None`` for infinities, NaN and whatever is neither number nor text, or raises."""
+    try:
+        return _scalar(value)
+    except Exception:  # somebody's own kind of number
+        return None
+
+
+def _scalar(value: object) -> bool | int | float | str | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Enum):
@@ -252,5 +269,9 @@ def scalar(value: object) -> bool | int | float | str | None:
 
 
 def numbers(mapping: Mapping[Any, Any] | None) -> dict[str, bool | int | float | str | None]:
-    """What a policy knew, as plain data: the first 16."""
-    return {text(name): scalar(value) for name, value in [*(mapping or {}).items()][:MANY]}
+    """What a policy knew, as plain data: the first 16. Never raises."""
+    known: dict[str, bool | int | float | str | None] = {}
+    with suppress(Exception):  # it may be anybody's
+        for name, value in islice((mapping or {}).items(), MANY):
+            known[text(name)] = scalar(value)
+    return known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import re
 import weakref
@@ -16,7 +17,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from meshkit import CircuitOpen, Endpoint, Pipeline, RateLimited, Retry, Timeout, Verdict
+from meshkit import CircuitOpen, Endpoint, Fallback, Pipeline, RateLimited, Retry, StaleIfError, Timeout, Verdict
 from meshkit.call import Call, Failure
 from meshkit.deadline import CURRENT, Scope, opened, spend
 from meshkit.observe.events import (
@@ -212,6 +213,28 @@ def test_an_attempts_timeout_is_none() -> None:
     assert recorded(Bounded(100.0, "Timeout", 100.5), pipeline=within).data()["deadline"] is None
 
 
+@pytest.mark.parametrize(
+    ("around", "seconds"),
+    [([], None), ([Timeout(2.0)], 2.0)],
+    ids=["none", "around"],
+)
+def test_what_stands_instead_has_its_own_time(around: list[Any], seconds: float | None) -> None:
+    pipeline = Pipeline(*around, Fallback(value="none"), Timeout(0.3))
+    bounds = [Bounded(100.0, "Timeout", 102.0)] if around else []
+    record = recorded(*bounds, Bounded(100.0, "Timeout", 100.3), pipeline=pipeline)
+    deadline = record.data()["deadline"]
+    assert (deadline and deadline["seconds"]) == seconds
+
+
+def test_who_had_another_answer_has_its_own_time() -> None:
+    pipeline = Pipeline(Timeout(2.0), StaleIfError(60), Timeout(0.3))
+    bounds = Bounded(100.0, "Timeout", 102.0), Bounded(100.0, "Timeout", 100.3)
+    record = recorded(*bounds, pipeline=pipeline)
+    assert record.data()["deadline"]["seconds"] == 0.3
+    record(FellBack(100.3, "StaleIfError", refused()))
+    assert record.data()["deadline"]["seconds"] == 2.0
+
+
 def test_a_deadline_that_came_with_the_call() -> None:
     clock: Callable[[], float] = lambda: 100.0  # noqa: E731
     pipeline = Pipeline(Timeout(2.0), clock=clock)
@@ -364,6 +387,31 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+class Mute:
+    def __str__(self) -> str:
+        raise RuntimeError("of somebody's own")
+
+    __repr__ = __str__
+
+
+def test_what_has_no_text_harms_no_record() -> None:
+    mute, odd = Mute(), {Mute(): 1, "cost": Mute(), 3: math.nan, "left": 2}
+    record = recorded(
+        Picked(100.0, "orders", mute, ((mute, odd),), 1),
+        Passed(100.0, "Limit", mute, odd),
+        AttemptBegan(100.0, 1, 1, mute, "orders"),
+        Retried(100.0, "Retry", 1, 0.1, None, odd),
+        GaveUp(100.0, "Retry", 1, "budget", None, odd),
+        RejectedCall(100.1, "Limit", mute, RateLimited("Limit"), odd),
+        StateChanged(100.1, "Breaker", mute, mute, mute),  # type: ignore[arg-type]
+    )
+    record.trace = {mute: mute}
+    assert json.loads(record.json()) == record.data()
+    assert [step["endpoint"] for step in record.data()["steps"] if "endpoint" in step] == ["Mute"] * 5
+    assert "Limit on Mute lets it go (Mute 1, left 2)" in record.text
+    assert record.summary
 
 
 def test_no_text_of_others_is_in_it() -> None:

@@ -376,15 +376,60 @@ def test_a_429_that_is_a_failure_has_one() -> None:
         assert client.get("http://orders/").extensions["meshkit"] is recorder.last
 
 
-def test_a_5xx_that_is_no_failure_has_one_as_well() -> None:
-    """It is given with the response, before anybody knows the outcome of its body; then it is kept, too."""
-    pipeline = Pipeline(name="orders")
+@pytest.mark.parametrize("policies", [[], [Retry(on=503, attempts=2)]], ids=["none", "retry"])
+def test_a_5xx_that_is_judged_a_success_has_none(policies: list[Any]) -> None:
+    """What was answered counts, and not its status."""
+    pipeline = Pipeline(*policies, name="orders", seed=1, clock=ManualClock())
     pipeline.listen(recorder := Recorder())
-    inner = httpx.MockTransport(lambda request: httpx.Response(501))
-    with httpx.Client(transport=MeshTransport(pipeline, inner, judge=lambda response, error: SUCCESS)) as client:
-        record = client.get("http://orders/").extensions["meshkit"]
-    assert recorder.records == (record,)
-    assert (record.outcome, record.because) == ("success", "error")
+    answers = iter([503, 501] if policies else [501])
+    inner = httpx.MockTransport(lambda request: httpx.Response(next(answers), content=iter([b"not yet"])))
+
+    def judge(response: Any, error: Any) -> Verdict | None:
+        return SUCCESS if response is not None and response.status_code == 501 else None
+
+    with httpx.Client(transport=MeshTransport(pipeline, inner, judge=judge)) as client:
+        response = client.get("http://orders/")
+    assert response.status_code == 501
+    assert "meshkit" not in response.extensions
+    assert (recorder.records, last_call()) == ((), None)
+
+
+async def test_a_5xx_of_an_app_that_is_judged_a_success_has_none() -> None:
+    pipeline = Pipeline(name="front", clock=ManualClock())
+    pipeline.listen(recorder := Recorder())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 501, "headers": []})
+        await send({"type": "http.response.body", "body": b"not yet"})
+
+    judged = MeshMiddleware(app, pipeline, judge=lambda exchange, error: SUCCESS)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(judged), base_url="http://shop") as client:
+        assert (await client.get("/")).status_code == 501
+    assert (recorder.records, last_call()) == ((), None)
+    assert (await served(pipeline, app)).status_code == 501
+    assert [record.because for record in recorder.records] == ["error"]
+
+
+@pytest.mark.parametrize("slow", [None, 0.5])
+def test_a_success_that_fails_in_the_end_has_failed(slow: float | None) -> None:
+    """It was slow when it was answered; then its body broke off."""
+    clock = ManualClock()
+    pipeline = Pipeline(name="orders", clock=clock)
+    pipeline.listen(recorder := Recorder(slow=slow))
+
+    def body() -> Iterator[bytes]:
+        yield b"a"
+        raise httpx.ReadError(CANARY)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        clock.advance(0.7)
+        return httpx.Response(200, content=body())
+
+    client = httpx.Client(transport=MeshTransport(pipeline, httpx.MockTransport(answer)))
+    with client, pytest.raises(httpx.ReadError):
+        client.get("http://orders/")
+    assert recorder.last is not None
+    assert (recorder.last.outcome, recorder.last.because) == ("failure", "error")
 
 
 async def test_a_stream_has_a_live_record() -> None:

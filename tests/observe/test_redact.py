@@ -6,6 +6,7 @@ import errno
 import json
 import socket
 import ssl
+from typing import Any
 
 import httpcore
 import httpx
@@ -200,3 +201,54 @@ def test_scalars() -> None:
     assert numbers(None) == {}
     assert numbers({"a": 1, 2: float("inf"), "c": CANARY.encode()}) == {"a": 1, "2": None, "c": None}
     assert len(numbers({k: k for k in range(100)})) == 16
+
+
+class Mute:
+    """Of which nothing can be said."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __str__(self) -> str:
+        raise RuntimeError(CANARY)
+
+    __repr__ = __format__ = __bool__ = __int__ = __str__  # type: ignore[assignment]
+
+
+class Odd(int):
+    def __le__(self, other: object) -> bool:
+        raise RuntimeError(CANARY)
+
+    __ge__ = __lt__ = __gt__ = __le__  # type: ignore[assignment]
+
+
+class Torn(dict[Any, Any]):
+    def items(self) -> Any:
+        yield "first", 1
+        raise RuntimeError(CANARY)
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        ({Mute(): 1, "value": Mute(), Mute(1): Mute(2)}, {"Mute": None, "value": None}),
+        ({1: 2, None: 3, ("a", 1): 4.5, b"x": b"y"}, {"1": 2, "None": 3, "('a', 1)": 4.5, "b'x'": None}),
+        ({"number": Odd(3), "word": "\x1b[31m\ud800"}, {"number": None, "word": "\\x1b[31m\\ud800"}),
+        (Torn(first=1), {"first": 1}),
+        (Mute(), {}),
+        (7, {}),
+    ],
+    ids=["mute", "keys", "values", "torn", "no mapping", "a number"],
+)
+def test_numbers_of_whatever_kind_are_told_or_left_out(known: Any, shown: dict[str, Any]) -> None:
+    assert numbers(known) == shown
+
+
+def test_an_endpoint_without_a_text_is_called_by_its_class() -> None:
+    assert text(Mute()) == "Mute"

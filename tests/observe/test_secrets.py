@@ -300,6 +300,8 @@ EMAIL = f"{canary('e-mail in a path')}@example.com"
 TWICE = f"{canary('e-mail in a path, encoded twice')}%2540a"
 PATH = f"/reset/{EMAIL}/{TWICE}/{hexadecimal('40 hex characters in a path')}/{jwt('JWT in a path')}"
 HANG = object()
+pause = anyio.sleep
+"""In virtual time."""
 """No answer in time."""
 
 
@@ -433,7 +435,7 @@ class Answers:
 
     async def later(self, request):
         step = self.step()
-        await anyio.sleep(0.01)
+        await pause(0.01)
         if step is HANG:
             await anyio.sleep_forever()
         return self.give(step, request)
@@ -668,7 +670,7 @@ def test_a_call_that_is_cancelled(room):
         for policies in ([], [again(ERRORS), hosts()], [Hedge(0.1, non_idempotent=True)], [Timeout(9.0)]):
             transport = later(room.pipeline(*policies), HANG)
             task = asyncio.create_task(transport.handle_async_request(request()))
-            await anyio.sleep(1.0)
+            await pause(1.0)
             task.cancel(said("a cancellation"))
             with room.call():
                 await task
@@ -991,7 +993,7 @@ def test_a_client_that_goes(room):
         for when in (0.0, 1.0):
             asked = request()
             task = asyncio.create_task(httpx.ASGITransport(app).handle_async_request(asked))
-            await anyio.sleep(when)
+            await pause(when)
             task.cancel(said("a cancellation"))
             with room.call():
                 await task
@@ -1035,7 +1037,7 @@ def charged(room, policies, *errors, calls=3, **options):
         return step
 
     async def charge_later(card, *rest, user, **more):
-        await anyio.sleep(0.01)
+        await pause(0.01)
         return charge(card, *rest, user=user, **more)
 
     arguments = [canary("argument"), (canary("argument within"),)]

@@ -375,7 +375,7 @@ def test_line_by_line():
         "  +0.001 s  the first attempt: connect took 1 ms",
         "  +0.100 s  the first attempt, on a, was answered with status 503",
         "  +0.100 s  b on a went from closed to open",
-        "  +0.100 s  trial, on trial, would have refused it on a: trial: limit reached",
+        "  +0.100 s  trial, on trial, would have refused it on a: limit reached",
         '  +0.100 s  the retry "again" tries again at once (the budget has 99 more, after 1 retry for 1 call)',
         "  +0.100 s  b refused it on a: open (streak 5)",
         "  +0.100 s  the retry makes no further attempt: 1 attempt is all it makes",
@@ -406,6 +406,13 @@ def test_a_summary_is_one_line_of_two_hundred_characters():
     long = record("failure", steps, failure=status(503), call={**CLIENT, "path": "/" + "x" * 150})
     assert re.fullmatch(r".{148}\.\.\. The retry made no third: its budget was used up\.", summary(long))
     assert summary(record("success", [], duration=0.1)).endswith("without an attempt of its own.")
+
+
+@pytest.mark.parametrize("kind", ["server", "client", "function"])
+@pytest.mark.parametrize("outcome", [["success"], {}, 7, True, "success", None])
+def test_an_outcome_that_is_no_word(kind, outcome):
+    answer = {"status": 500, "by": "app"}
+    assert tell({"call": {"kind": kind}, "outcome": outcome, "answer": answer, "failure": {"error": "KeyError"}})
 
 
 def test_what_is_hostile_stays_on_its_line():

@@ -21,6 +21,7 @@ from meshkit import (
     Fallback,
     FaultInjection,
     Hedge,
+    LeastRequest,
     PeakEwma,
     Pipeline,
     RateLimit,
@@ -29,6 +30,7 @@ from meshkit import (
     RoundRobin,
     Shared,
     Timeout,
+    Verdict,
 )
 from meshkit.asgi import MeshMiddleware
 from meshkit.cluster import OutlierDetection
@@ -41,6 +43,8 @@ from meshkit.testing import ManualClock, Upstream, Upstreams, after, answer, han
 
 from ..asgi.stand_ins import ask, http
 
+pause = anyio.sleep
+"""In virtual time."""
 REFUSED = partial(ConnectionRefusedError, 111, "hunter2-canary")
 NEVER = "hunter2-canary"
 """In the query, and in the text of exceptions: in no story."""
@@ -105,7 +109,7 @@ async def asked(policies, upstreams, *, method="GET", calls=1):
     for number in range(calls):
         seen = watched(listening) if number == calls - 1 else None
         async with httpx.AsyncClient(transport=AsyncMeshTransport(listening, upstreams.transport())) as client:
-            with suppress(httpx.TransportError, ConnectionRefusedError):
+            with suppress(httpx.TransportError, ConnectionError):
                 await client.request(method, URL)
     return seen
 
@@ -321,6 +325,49 @@ def test_a_fallback_was_taken():
     assert what(data)[-1] == "fell-back"
 
 
+def test_a_fallback_that_takes_longer_than_what_it_is_for():
+    async def instead(card):
+        await pause(0.4)
+        return "instead"
+
+    seen = called(Fallback(instead), Timeout(0.3), script=[hang()])
+    headline, data = told(seen, success=True)
+    assert headline == (
+        "charge() succeeded after 0.7 s, by the fallback: the only attempt had no answer after 0.3 s when its time was "
+        "over."
+    )
+    assert data["deadline"] is None
+    assert "nothing left" not in seen.full.last.text
+
+
+@pytest.mark.parametrize(
+    ("most", "said"),
+    [(0.5, "and had no answer in time either"), (9.0, "and was cut off")],
+    ids=["timeout", "cancelled"],
+)
+def test_a_fallback_that_has_no_time_left(most, said):
+    listening = pipeline(Timeout(most), Fallback(hang_on), Timeout(0.3))
+    seen = watched(listening)
+
+    async def charge():
+        await pause(9.0)
+
+    async def main():
+        with anyio.move_on_after(0.7), suppress(TimeoutError):
+            await listening(charge)()
+
+    run(main)
+    headline, data = told(seen)
+    assert headline.endswith(
+        f"the only attempt had no answer after 0.3 s when its time was over. The fallback was taken, {said}."
+    )
+    assert data["deadline"]["seconds"] == most
+
+
+async def hang_on():
+    await pause(9.0)
+
+
 def test_a_fallback_that_failed_as_well():
     spare = Fallback(Cluster("spare", ["b:80"]), name="spare")
     headline, data = told(over_http(spare, orders("a"), a=[503], b=[500]))
@@ -380,7 +427,8 @@ def test_a_fault_on_purpose(abort):
     seen = over_http(fault, orders(), a=[200], b=[200]) if abort == 503 else called(fault, script=[value(1)])
     headline, data = told(seen)
     assert headline.endswith("FaultInjection injected a fault on purpose.")
-    assert ("status 503" if abort == 503 else "ConnectionError") in headline
+    given = "status 503" if abort == 503 else "ConnectionError"
+    assert f" failed after 0 s: nothing was sent, and the caller was given {given}. " in headline
     assert what(data).count("fault") == 1
 
 
@@ -411,6 +459,79 @@ def test_it_was_cancelled(backoff, said):
     headline, data = told(seen)
     assert headline.startswith(f"{GET} was cancelled after 0.5 s: {said}")
     assert data["outcome"] == "cancelled"
+
+
+def test_a_race_that_was_cancelled():
+    listening = pipeline(Hedge(after=0.2), orders())
+    seen = watched(listening)
+
+    async def main():
+        transport = AsyncMeshTransport(listening, upstreams(a=[hang()], b=[hang()]).transport())
+        with anyio.move_on_after(0.5):
+            async with httpx.AsyncClient(transport=transport) as client:
+                await client.get(URL)
+
+    run(main)
+    assert told(seen)[0].startswith(
+        f"{GET} was cancelled after 0.5 s: the first attempt, on a:80, was cut off after 0.5 s; the second, on b:80, "
+        "was cut off after 0.3 s."
+    )
+
+
+def judged(verdict, status):
+    listening = pipeline(again())
+    seen = watched(listening)
+    inner = httpx.MockTransport(lambda request: httpx.Response(status))
+
+    async def main():
+        transport = AsyncMeshTransport(listening, inner, judge=lambda response, error: verdict)
+        async with httpx.AsyncClient(transport=transport) as client:
+            await client.get(URL)
+
+    run(main)
+    return seen
+
+
+def test_an_answer_that_is_judged_to_say_nothing():
+    headline, data = told(judged(Verdict.IGNORED, 404))
+    assert headline == (
+        f"{GET} ended after 0 s, in a way that counts against nobody: it was answered with status 404 after 0 s."
+    )
+    assert data["outcome"] == "ignored"
+
+
+def test_an_answer_is_what_it_is_judged_to_be():
+    assert told(judged(Verdict.SUCCESS, 501), success=True)[0] == f"{GET} succeeded after 0 s."
+    assert told(judged(Verdict.FAILURE, 404))[0].startswith(f"{GET} failed after 0 s: it was answered with status 404.")
+
+
+def test_a_mistake_is_no_connection_that_failed():
+    seen = over_http(again(), orders("a"), a=[httpx.UnsupportedProtocol(NEVER)])
+    headline, data = told(seen)
+    assert headline.endswith("raised UnsupportedProtocol: the scheme of the URL is not supported.")
+    assert data["failure"]["kind"] == "error"
+
+
+def test_it_waited_before_its_first_attempt():
+    listening = pipeline(Timeout(1.0), ConcurrencyLimit(1, queue=1))
+
+    async def main():
+        async def charge(seconds):
+            await pause(seconds)
+
+        charge.__qualname__ = "charge"
+        async with anyio.create_task_group() as group:
+            group.start_soon(listening(charge), 0.9)
+            await pause(0.1)
+            seen = watched(listening)
+            with suppress(TimeoutError):
+                await listening(charge)(5.0)
+        return seen
+
+    assert told(run(main))[0] == (
+        "charge() ran out of time after 1 s, its deadline of 1 s: it had no answer after 0.2 s when the deadline "
+        "passed. It waited 0.8 s before its first attempt."
+    )
 
 
 def test_it_is_still_under_way_while_its_body_is():
@@ -574,7 +695,7 @@ def test_the_app_answers_so_itself(status):
 
 def test_its_own_deadline():
     async def app(scope, receive, send):
-        await anyio.sleep(9)
+        await pause(9)
 
     headline, data = told(serving(app, Timeout(0.5)))
     assert headline == (
@@ -667,7 +788,7 @@ def test_no_retry_is_told_of_where_there_is_none(policies):
 class BreaksOff(httpx.AsyncByteStream):
     async def __aiter__(self):
         yield b"x"
-        await anyio.sleep(0.5)
+        await pause(0.5)
         raise httpx.ReadError(NEVER)
 
 
@@ -703,11 +824,43 @@ def test_attempts_that_ended_alike_are_told_together():
     )
 
 
-def test_a_load_measure_is_called_what_it_is():
-    cluster = Cluster("orders", ["a:80", "b:80"], balancer=PeakEwma())
-    text = over_http(cluster, a=[503], b=[503]).full.last.text
-    assert "the load measure of the cluster, PeakLatency, counts it on " in text
-    assert "PeakLatency lets it go" not in text
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (partial(httpx.ConnectTimeout, NEVER), "timed out after 0 s, before anything was sent (ConnectTimeout: no "),
+        (partial(ConnectionResetError, 104, NEVER), "had their connection reset. "),
+        (partial(httpx.RemoteProtocolError, NEVER), "had a connection error (RemoteProtocolError: the answer was not "),
+    ],
+    ids=["unsent", "reset", "broken"],
+)
+def test_several_are_told_of_in_the_plural(error, said):
+    headline, _ = told(over_http(again(attempts=2), orders("a"), a=[error()]))
+    assert f"both attempts, on a:80, {said}" in headline
+
+
+def test_brackets_stand_side_by_side_nowhere():
+    stack = Timeout(1.0), again(backoff=Constant(0.8)), CircuitBreaker(failures=9, name="b"), orders("a")
+    text = over_http(*stack, a=[after(0.5, 503)]).full.last.text
+    assert "(0.5 s left; the budget has 100 more, after 0 retries for 1 call)" in text
+    assert ") (" not in text
+
+
+def test_a_refusal_does_not_name_who_refuses_twice():
+    stack = again(attempts=3), CircuitBreaker(failures=1, name="b"), orders("a")
+    text = over_http(*stack, a=[503]).full.last.text
+    assert re.search(r"b refused it[^:]*: open after ", text)
+
+
+@pytest.mark.parametrize("balancer", [PeakEwma(), LeastRequest(), LeastRequest(choices="all")])
+def test_a_load_measure_is_called_what_it_is(balancer):
+    cluster = Cluster("orders", ["a:80", "b:80"], balancer=balancer, pipeline=[ConcurrencyLimit(3)])
+    full = over_http(cluster, a=[503], b=[503]).full.last
+    text = full.text
+    assert "the load measure of the cluster counts it on " in text
+    assert [step["policy"] for step in full.data()["steps"] if step["what"] == "passed" and "load" not in step] == [
+        "ConcurrencyLimit"
+    ]
+    assert text.count(" lets it go") == 1
 
 
 # Where it can be read.

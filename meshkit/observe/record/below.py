@@ -60,6 +60,6 @@ def _span(data: Mapping[str, Any]) -> tuple[float, float] | None:
     took = number(data, "duration")
     try:
         began = datetime.fromisoformat(text(data, "at")).timestamp()
-    except (ValueError, OverflowError, OSError):
+        return None if took is None else (began, began + took)
+    except (ValueError, OverflowError, OSError):  # OverflowError: also of a whole number that no float can be
         return None
-    return None if took is None else (began, began + took)

@@ -53,6 +53,8 @@ def ending(ended: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     given = part(data, "failure")
     if status is not None and given and text(failure, "error") == text(given, "error") != "":
         return _broken(failure, status, number(ended, "duration"))
+    if text(failure, "error") == "DeadlineExceeded" and _replaced(ended, data) and not flag(failure, "own", False):
+        return f"had no answer{after} when its time was over"
     if failure:
         return cause(failure, took, own=not inner(failure, data))
     if verdict == "ignored":
@@ -65,6 +67,16 @@ def inner(failure: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
     given = part(data, "failure")
     alike = all(failure.get(name) == given.get(name) for name in ("error", "policy"))
     return alike and flag(given, "own", False)
+
+
+def _replaced(ended: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Whether a fallback came after it: the time that was over is not the whole call's."""
+    later = False
+    for step in parts(data, "steps"):
+        if later and text(step, "what") == "fell-back":
+            return True
+        later = later or step is ended
+    return False
 
 
 def begun(data: Mapping[str, Any]) -> int | None:
@@ -89,13 +101,16 @@ def _broken(failure: Mapping[str, Any], status: int, took: float | None) -> str:
 
 def _ignored(after: str, data: Mapping[str, Any]) -> str:
     raced = [step for step in parts(data, "steps") if text(step, "what") == "hedged"]
+    won = raced and any(text(step, "verdict") == "success" for step in parts(data, "steps"))
+    if data.get("outcome") == "cancelled" and not won:
+        return f"was cut off{after}"
     if raced:
-        won = any(text(step, "verdict") == "success" for step in parts(data, "steps"))
         return f"was given up{after}{', as another was quicker' if won else ''}"
     failure = part(data, "failure")
-    if data.get("outcome") == "cancelled" or not failure:
-        return f"was cut off{after}"
-    return cause(failure, None, own=not inner(failure, data))
+    if failure:
+        return cause(failure, None, own=not inner(failure, data))
+    status = begun(data)  # that of a judge's own mind
+    return f"came to nothing{after}" if status is None else f"was answered with status {status}{after}"
 
 
 def _served(failure: Mapping[str, Any], status: int | None, after: str, data: Mapping[str, Any]) -> str:

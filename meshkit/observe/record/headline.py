@@ -24,6 +24,7 @@ from .phrases import (
     ordinal,
     part,
     parts,
+    plural,
     policy,
     refusal,
     seconds,
@@ -39,6 +40,8 @@ TOLD = 4
 """Attempts that are told one by one."""
 NEAR = 0.005
 """Seconds: a deadline of which no more is left has struck. Timers are late, and some early."""
+WAITED = 0.01
+"""Seconds before its first attempt from which on they are told, where they are a tenth of all."""
 VERBS = {
     "success": "succeeded",
     "failure": "failed",
@@ -48,6 +51,7 @@ VERBS = {
     "ignored": "ended",
 }
 ALL = {2: "both", 3: "all three", 4: "all four"}
+INSTEAD = {"timeout": ", and had no answer in time either", "cancelled": ", and was cut off"}
 UNSENT = {"function": ", and was not made", "client": ", and nothing was sent", "server": ", before the app was asked"}
 
 
@@ -141,14 +145,17 @@ class Headline:
 
     def _reasons(self, most: int) -> Iterator[str]:
         """Clauses: what the call has come to, where no attempt says it; then the attempts."""
-        if self.outcome == "success" and len(self.attempts) == 1 and not self.attempts[0].instead:
+        if self.outcome == "success" and len(self.attempts) == 1 and not self.fallen:
             return
         if self.outcome == "rejected":
             yield refusal(self.failure)
         elif self.outcome == "cancelled" and not self.attempts:
             yield "nothing had been sent"
         elif self.failure and self.outcome != "cancelled" and not any(map(self._said, self.attempts)):
-            yield f"the caller was given {named(self.failure)}" if self.attempts else f"it {cause(self.failure, None)}"
+            given = f"the caller was given {named(self.failure)}"
+            faults = any(text(step, "what") == "fault" for step in self.steps)
+            unsent = f"nothing was sent, and {given}" if faults else f"it {cause(self.failure, None)}"
+            yield given if self.attempts else unsent
         if alike := self._alike():
             yield alike
         else:
@@ -177,7 +184,7 @@ class Headline:
             return ""
         on = f", on {' and '.join([', '.join(where[:-1]), where[-1]] if where[1:] else where)}," if where[0] else ""
         [end] = ends
-        return f"{ALL.get(count, f'all {count}')} attempts{on} {end.replace('was ', 'were ', 1)}"
+        return f"{ALL.get(count, f'all {count}')} attempts{on} {plural(end)}"
 
     def _said(self, attempt: Attempt) -> bool:
         """Whether it ended in the very thing that the call has come to."""
@@ -201,7 +208,8 @@ class Headline:
 
     def _told(self, attempt: Attempt, *, short: bool = False) -> str:
         if len(self.attempts) == 1 and self.sent <= 1:
-            who = f"the only attempt, on {attempt.endpoint}," if attempt.endpoint else "it"
+            only = "the only attempt" if self.fallen and not attempt.instead else "it"
+            who = f"the only attempt, on {attempt.endpoint}," if attempt.endpoint else only
         else:
             who = f"the {ordinal(attempt.number)}{'' if short else ' attempt'}"
             notes = [f"on {attempt.endpoint}"] if attempt.endpoint else []
@@ -219,6 +227,8 @@ class Headline:
     def _afterwards(self) -> Iterator[str]:
         refused = [step for step in self.after if text(step, "what") == "rejected"]
         stopped = [step for step in self.steps if text(step, "what") in {"gave-up", "retried"}]
+        if waited := self._waited():
+            yield f"it waited {seconds(waited)} before {'the app was asked' if self.serves else 'its first attempt'}"
         if refused and self.attempts and self.outcome not in {"rejected", "success"}:
             yield f"no {ordinal(self.attempts[-1].number + 1)} was made: {refusal(refused[-1])}"
         elif stopped and text(stopped[-1], "what") == "gave-up":
@@ -231,13 +241,22 @@ class Headline:
         for step in self.fallen:
             failure = part(step, "failure")
             because = f" because {refusal(failure)}" if text(failure, "kind") == "rejected" else ""
-            failed = "" if self.outcome in {"success", ""} else ", and failed as well"
+            failed = "" if self.outcome in {"success", ""} else INSTEAD.get(self.outcome, ", and failed as well")
             if because or failed or not self.outcome:
                 yield f"{policy(step, 'fallback', 'Fallback')} was taken{because}{failed}"
         faults = [step for step in self.steps if text(step, "what") == "fault"]
         if faults:
             times = "" if len(faults) == 1 else f", {len(faults)} times"
             yield f"{text(faults[0], 'policy') or 'a policy'} injected a fault on purpose{times}"
+
+    def _waited(self) -> float:
+        """Seconds from its beginning to its first attempt, in a queue or for a limit, if they are worth a sentence."""
+        first = self.steps[self.attempts[0].place] if self.attempts else {}
+        began, took = number(first, "at"), number(self.data, "duration")
+        if text(first, "what") != "attempt-began" or began is None or took is None or began < max(WAITED, took / 10):
+            return 0.0
+        before = self.steps[: self.attempts[0].place]
+        return 0.0 if any(text(step, "what") in {"retried", "fell-back"} for step in before) else began
 
     def _stopped(self, step: Mapping[str, Any]) -> str:
         attempt = whole(step, "attempt") or 0

@@ -5,6 +5,9 @@
     .meshkit/calls.jsonl       the newest, up to `limit` bytes
     .meshkit/calls.jsonl.1     those before, as many again: what was older is gone
 
+Where something is in the way of the second (a folder of that name, or one that may not be changed), the first grows to
+twice the limit, and then begins anew. A symbolic link is followed, and the second file is beside the one it leads to.
+
 A line is added by one ``write`` to a file opened with ``O_APPEND`` (POSIX: no other write comes between), so any number
 of threads and processes may share a journal, also over a ``fork``: nothing is kept open, nobody waits for anybody. Only
 turning over takes a lock, and whoever does not get it goes on writing. On Windows, which has no such locks, one process
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 import sys
@@ -34,8 +38,10 @@ __all__ = ["Journal", "Lines", "default_path", "read"]
 LIMIT = 4 * 2**20
 LINE = 64 * 1024
 """Bytes of a line that is read: a record has half as many at most."""
-FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Not blocking: a pipe in the file's place is found out, and not waited for."""
+FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+NO_FILE = "no regular file"
 
 
 def default_path() -> Path:
@@ -44,8 +50,8 @@ def default_path() -> Path:
 
 
 def before(path: Path) -> Path:
-    """The file of those that came before."""
-    return path.with_name(f"{path.name}.1")
+    """The file of those that came before: beside the journal itself, and not beside a link to it."""
+    return Path(f"{os.path.realpath(path)}.1")
 
 
 class Written(Protocol):
@@ -82,7 +88,7 @@ class Journal:
             file = self._opened()
             try:
                 size = os.fstat(file).st_size
-                if size and size + len(line) > self.limit and self._moved_away(file):
+                if size and size + len(line) > self.limit and self._moved_away(file, len(line)):
                     os.close(file)
                     file = -1
                     file = self._opened()
@@ -107,33 +113,52 @@ class Journal:
             file = os.open(self.path, FLAGS, 0o600)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
-            raise OSError(errno.EINVAL, "no regular file", str(self.path))
+            raise OSError(errno.EINVAL, NO_FILE, str(self.path))
         return file
 
     if sys.platform == "win32":
 
-        def _moved_away(self, file: int) -> bool:
+        def _moved_away(self, file: int, more: int) -> bool:
             """No open file can be renamed: what it holds is copied, and then dropped."""
-            before(self.path).write_bytes(self.path.read_bytes())
+            try:
+                before(self.path).write_bytes(self.path.read_bytes())
+            except OSError:
+                if os.fstat(file).st_size + more <= 2 * self.limit:
+                    return False
             os.ftruncate(file, 0)
             return True
 
     else:
 
-        def _moved_away(self, file: int) -> bool:
-            """Whether the path leads elsewhere now, because this file was moved away: by us, or by others before."""
+        def _moved_away(self, file: int, more: int) -> bool:
+            """Whether the path leads elsewhere now, because this file was moved away: by us, or by others before; or
+            to the same file, which is empty now, as there was no other way. ``more``: bytes that are to come.
+            """
+            path = Path(os.path.realpath(self.path))  # while others need not wait for it
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 return False  # somebody is at it
             try:
-                if os.path.samestat(os.fstat(file), self.path.stat()):
-                    self.path.replace(before(self.path))
+                if os.path.samestat(os.fstat(file), path.stat()):
+                    self._moved(path, file, more)
             except FileNotFoundError:
                 pass  # it was moved, and is not made anew yet
+            except OSError:
+                return False
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do where a fork has it open as well
             return True
+
+        def _moved(self, path: Path, file: int, more: int) -> None:
+            try:
+                path.replace(f"{path}.1")
+            except FileNotFoundError:
+                raise
+            except OSError:
+                if os.fstat(file).st_size + more <= 2 * self.limit:
+                    raise
+                os.ftruncate(file, 0)
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r}, limit={self.limit})"
@@ -147,7 +172,7 @@ def _complete(file: int, size: int) -> bool:
 
 def read(path: str | os.PathLike[str] | None = None) -> Lines:
     """The records of a journal as plain data, the newest last. Read line by line as they are asked for; the first one
-    raises `OSError` where there is no journal, or it cannot be read.
+    raises `OSError` where there is no journal, or it cannot be read, or is no regular file.
     """
     return Lines(default_path() if path is None else Path(path))
 
@@ -190,29 +215,44 @@ class Lines(Iterator[dict[str, Any]]):
 def _files(path: Path) -> list[IO[bytes]]:
     """Both, opened together: while they are read they may be turned over."""
     try:
-        newer: IO[bytes] | None = path.open("rb")
+        newer = _regular(path)
     except FileNotFoundError:
         if not before(path).exists():
             raise
-        newer = None
+        return [_regular(before(path))]
     try:
-        older = before(path).open("rb")
+        older = _regular(before(path))
     except OSError:
-        return [] if newer is None else [newer]
-    if newer is None:
-        return [older]
+        return [newer]
     if os.path.samestat(os.fstat(older.fileno()), os.fstat(newer.fileno())):  # turned over between the two
         older.close()
         try:
-            return [newer, path.open("rb")]
+            return [newer, _regular(path)]
         except FileNotFoundError:
             return [newer]
     return [older, newer]
 
 
+def _regular(path: Path) -> IO[bytes]:
+    """A file to be read. Whatever else stands there is no journal: a pipe would be waited for."""
+    file = os.open(path, READING)
+    mode = os.fstat(file).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(file)
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(number, os.strerror(number) if stat.S_ISDIR(mode) else NO_FILE, str(path))
+    return os.fdopen(file, "rb")
+
+
+def _finite(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
+
+
 def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A record; ``null`` stands in it for what JSON has not, and for what is too large for a float."""
     try:
-        data = json.loads(line)
+        data = json.loads(line, parse_float=_finite, parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return None
     version = data.get("meshkit") if isinstance(data, dict) else None

@@ -29,6 +29,7 @@ __all__ = [
     "part",
     "parts",
     "plain",
+    "plural",
     "policy",
     "refusal",
     "seconds",
@@ -51,6 +52,7 @@ TIMES = frozenset({"baseline", "delay", "full_in", "latency", "more_in", "next_p
 """Numbers that are seconds."""
 LARGEST = 2**53
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+PLURAL = {"was": "were", "has": "have"}
 OF_OURS = frozenset({"AttemptTimedOut", "DeadlineExceeded", "TimedOut"})
 REFUSALS = {
     "CircuitOpen": "the circuit breaker refused it",
@@ -269,3 +271,11 @@ def cause(failure: Mapping[str, Any], took: float | None, *, own: bool = True) -
             return "had its connection reset"
         return f"{'could not connect' if flag(failure, 'sent', False) else 'had a connection error'} ({named(failure)})"
     return f"raised {named(failure)}" if error or says else "failed"
+
+
+def plural(end: str) -> str:
+    """A predicate of one, said of several: not what stands in its brackets."""
+    head, bracket, tail = end.partition(" (")
+    verb, *rest = head.split(" ")
+    several = [PLURAL.get(verb, verb), *("their" if word == "its" else word for word in rest)]
+    return " ".join(several) + bracket + tail

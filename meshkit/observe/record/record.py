@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...deadline import CURRENT, until
 from ...fields.trace_context import ids
-from ...section import within
-from ..events import AttemptBegan, AttemptEnded, Bounded, CallEnded
+from ..events import AttemptBegan, AttemptEnded, Bounded, CallEnded, FellBack, Passed
 from ..passing import PASSING
 from ..redact import cause, path, scalar, text
 from .answer import answer
 from .forms import AS_IT_IS, AT_ONCE, FORMS, seconds
 from .ledger import Ledger
+from .structure import measures, outer, retries
 
 if TYPE_CHECKING:
     from ...call import Call
@@ -72,7 +72,6 @@ class Record:
         "_answer",
         "_at",
         "_began_at",
-        "_bounds",
         "_exchange",
         "_failure",
         "_ledger",
@@ -121,7 +120,6 @@ class Record:
         self._exchange: Any = None
         self._states = pipeline.states
         self._until = math.inf
-        self._bounds = _outer(pipeline) if detailed else 0
         self._ledger: Ledger | None = None
         scope = CURRENT.get()  # the call takes it over only afterwards
         if scope is not None:
@@ -201,24 +199,32 @@ class Record:
             "attempts": self.attempts,
             "failure": self._failure and {**self._failure},
             "answer": self._answer and {**self._answer},
-            "retries": any(hasattr(state, "again") for state in within(self._states)),
+            "retries": retries(self._states),
             "deadline": self._deadline(),
         }
         ledger = self._ledger
         if ledger is not None:
             data["ledger"] = [ledger.told(line) for line in self.spent[:LINES]]
-        steps = [self._step(kept) for kept in tuple(self._steps)]
+        several = tuple(self._steps)
+        at_endpoints = any(kept.__class__ is Passed and kept.endpoint is not None for kept in several)
+        loads = measures(self._states) if at_endpoints else frozenset()
+        steps = [self._step(kept, loads) for kept in several]
         data |= {"steps": steps, "dropped": self.dropped}
         return _fitting(data)
 
-    def _step(self, kept: Any) -> dict[str, Any]:
+    def _step(self, kept: Any, loads: frozenset[str]) -> dict[str, Any]:
         at, kind, said = kept if kept.__class__ is tuple else (kept.at, kept.__class__, None)
         what, form = FORMS[kind]
-        return {"at": seconds(at - self._began_at), "what": what, **(form(kept) if said is None else said)}
+        step = {"at": seconds(at - self._began_at), "what": what, **(form(kept) if said is None else said)}
+        if kind is Passed and kept.endpoint is not None and kept.policy in loads:
+            step["load"] = True
+        return step
 
     def _deadline(self) -> dict[str, Any] | None:
-        bounds = [step.until for step in tuple(self._steps) if step.__class__ is Bounded]  # they come first
-        own = min(bounds[: self._bounds], default=math.inf)
+        several = tuple(self._steps) if self.detailed else ()
+        bounds = [step.until for step in several if step.__class__ is Bounded]  # they come first
+        took_over = (step[2]["policy"] for step in several if step.__class__ is tuple and step[1] is FellBack)
+        own = min(bounds[: outer(self._states, frozenset(took_over))], default=math.inf)
         most = seconds(min(self._until, own) - self._began_at)
         if most is None:
             return None
@@ -248,16 +254,6 @@ class Record:
 
     def __repr__(self) -> str:
         return f"<Record {self.pipeline!r} {self.outcome or 'under way'}, attempts={self.attempts}>"
-
-
-def _outer(pipeline: Pipeline) -> int:
-    """How many bounds are the whole call's: those outside of whatever makes further attempts."""
-    count = 0
-    for state in pipeline.states:
-        if hasattr(state, "again") or hasattr(state, "another"):
-            break
-        count += hasattr(state, "until")
-    return count
 
 
 def _id(number: int) -> str:

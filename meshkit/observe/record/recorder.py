@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ... import options
+from ...call import Verdict
 from ...deadline import CURRENT
 from ...errors import ConfigError
 from ...policy import awaits
@@ -45,6 +46,7 @@ ASKED: ContextVar[object] = ContextVar("meshkit.asked", default=False)
 """Whether calls made here are to be recorded in full: true or false, as truth goes."""
 LAST: ContextVar[Record | None] = ContextVar("meshkit.last_call", default=None)
 
+SUCCESS = Verdict.SUCCESS
 EXTENSION = "meshkit"
 """Of ``response.extensions``."""
 NOTE = "meshkit: "
@@ -191,13 +193,8 @@ class Following:
 
     def _end(self, event: CallEnded) -> None:
         recorder, record = self._recorder, self.record
-        if not record.because:
-            if recorder.errors and record.outcome != "success":
-                record.because = "error"
-            elif recorder.slow is not None and event.duration >= recorder.slow:
-                record.because = "slow"
-            else:
-                return
+        if not self._wanted(record.outcome != "success", event.duration):
+            return
         LAST.set(record)
         if recorder.trace is not None and not record.trace:  # the span was begun only after this one
             record.trace = recorder._traced(recorder.trace)
@@ -205,26 +202,26 @@ class Following:
             _noted(event.failure.error, record)
         recorder._keep(record)
 
-    def _wanted(self, failed: bool) -> bool:
-        """Whether the record is by now certain to be kept."""
+    def _wanted(self, failed: bool, took: float) -> bool:
+        """Whether the record is to be kept, by what is known so far."""
         record, recorder = self.record, self._recorder
-        if not record.because:
-            if recorder.errors and failed:
-                record.because = "error"
-            elif recorder.slow is not None and self._clock() - self._began_at >= recorder.slow:
-                record.because = "slow"
+        if not self.detailed:
+            slow = recorder.slow is not None and took >= recorder.slow
+            record.because = "error" if recorder.errors and failed else "slow" if slow else ""
         return record.because != ""
 
     def answered(self, call: Call, result: Any, /) -> None:
-        status, failure = result.status_code, call.failure
+        failure = call.failure  # what the door has judged to be one
         self.record.answered(call, result)
-        if self._wanted(status >= 500 or (failure is not None and failure.status == status)):
+        failed = failure is not None and failure.status == result.status_code
+        if self._wanted(failed, self._clock() - self._began_at):
             result.extensions[EXTENSION] = self.record
 
     def answering(self, call: Call, status: int, /) -> list[tuple[bytes, bytes]]:
         record = self.record
         record.answering(call, status)
-        self._wanted(status >= 500)
+        if record.outcome is None:  # else it is a refusal, of a call that has ended
+            self._wanted(call.request.verdict is not SUCCESS, self._clock() - self._began_at)
         if not self._recorder.server_timing and record.because != "asked":
             return []
         return [(b"server-timing", server_timing(self._clock() - self._began_at, record.spent))]

@@ -39,8 +39,6 @@ __all__ = ["line"]
 
 CANDIDATES = 12
 """Endpoints of a pick that are told."""
-MEASURES = frozenset({"Biased", "InFlight", "PeakLatency", "Probed", "Reported", "ResponseTime", "Watched"})
-"""Of load, that stand as gates within a cluster."""
 
 
 def line(step: Mapping[str, Any], data: Mapping[str, Any]) -> str:
@@ -84,9 +82,15 @@ def _serves(data: Mapping[str, Any]) -> bool:
 
 
 def _rejected(step: Mapping[str, Any]) -> str:
-    who, endpoint, says = (text(step, name) for name in ("policy", "endpoint", "says"))
-    because = says.removeprefix(f"{who}/{endpoint}: ").removeprefix(f"{who}: ") or refusal(step)
+    who, says = text(step, "policy"), text(step, "says")
+    because = _without(says, who) or refusal(step)
     return f"{who or 'a policy'} refused it{on(step)}: {because}{_shown(numbers(part(step, 'numbers')))}"
+
+
+def _without(says: str, who: str) -> str:
+    """What an error says, without the policy that says it, and where."""
+    begins, colon, rest = says.partition(": ")
+    return rest if colon and (begins == who or begins.startswith(f"{who}/")) else says
 
 
 def _retried(step: Mapping[str, Any]) -> str:
@@ -97,7 +101,10 @@ def _retried(step: Mapping[str, Any]) -> str:
 
 def _gave_up(step: Mapping[str, Any]) -> str:
     known = "" if text(step, "reason") == "budget" else budget(part(step, "numbers"))
-    return f"{policy(step, 'retry', 'Retry')} makes no further attempt: {why(step, {})}{_shown(known)}"
+    because = why(step, {})
+    if known and because.endswith(")"):
+        because, known = f"{because[:-1]}; {known})", ""
+    return f"{policy(step, 'retry', 'Retry')} makes no further attempt: {because}{_shown(known)}"
 
 
 def _fell_back(step: Mapping[str, Any]) -> str:
@@ -116,7 +123,7 @@ def _fault(step: Mapping[str, Any]) -> str:
 
 
 def _would_reject(step: Mapping[str, Any]) -> str:
-    who, says = text(step, "policy") or "a policy", text(step, "says")
+    who, says = text(step, "policy") or "a policy", _without(text(step, "says"), text(step, "policy"))
     return f"{who}, on trial, would have refused it{on(step)}{f': {says}' if says else ''}"
 
 
@@ -129,8 +136,8 @@ def _passed(step: Mapping[str, Any]) -> str:
     who = text(step, "policy") or "a policy"
     shown = numbers(part(step, "numbers"))
     wait = number(step, "wait")
-    if who in MEASURES:
-        return f"the load measure of the cluster, {who}, counts it{on(step)}{_shown(shown)}"
+    if flag(step, "load", True):
+        return f"the load measure of the cluster counts it{on(step)}{_shown(shown)}"
     if "balance" in part(step, "numbers"):
         return f"{who} counts it in its budget{_shown(budget(part(step, 'numbers')))}"
     if flag(step, "queued", True):

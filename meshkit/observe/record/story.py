@@ -28,6 +28,8 @@ __all__ = ["summary", "tell"]
 
 LONGEST = 200
 """Characters of a summary."""
+NEAR = 24
+"""Characters that may be missing for a whole word."""
 LEAST = 60
 """Characters of its first sentence."""
 NOTED = re.compile(r" \([^()]*\)")
@@ -66,12 +68,23 @@ def summary(data: Mapping[str, Any]) -> str:
         if len(told) <= LONGEST:
             return told
     room = LONGEST - len(short) - 3
-    return f"{first[:room]}...{short}" if room >= LEAST else f"{first[: LONGEST - 3]}..."
+    told = _cut(first, room) + short if room >= LEAST else ""
+    return told or _cut(f"{first}{rest}", LONGEST - 3)
+
+
+def _cut(words: str, room: int) -> str:
+    """The beginning, to the end of a word where there is one near."""
+    whole = words[: room + 1].rpartition(" ")[0].rstrip(",;:")
+    return f"{whole if len(whole) > room - NEAR else words[:room]}..."
 
 
 def _known(data: Any) -> dict[str, Any]:
     known = plain(data)
-    return known if isinstance(known, dict) else {}
+    if not isinstance(known, dict):
+        return {}
+    if known.get("outcome") is not None:
+        known["outcome"] = text(known, "outcome")  # it is looked up
+    return known
 
 
 def _lines(data: dict[str, Any]) -> Iterator[str]:
