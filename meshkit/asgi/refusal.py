@@ -27,7 +27,7 @@ from ..errors import ConfigError, Overloaded, RateLimited, Rejected, TimedOut, T
 from ..fields.problem import MEDIA_TYPE, problem, proxy_status
 from ..fields.rate_limit import QUOTA_EXCEEDED
 
-__all__ = ["Refusals", "refusal"]
+__all__ = ["Refusals", "foretold", "refusal"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -37,6 +37,9 @@ SOON = 1.0
 """Seconds, where nobody knows when there will be room: without the field clients take a refusal for a failure."""
 MANY = 1000
 """Bodies that are kept; names of policies are few."""
+
+DENIED = 403
+"""Of a handshake for which the server knows no better."""
 
 LIMITED = (429, "The limit for requests like this one is used up.", b"http_request_denied")
 BUSY = (503, "As much as can be served at once is being served.", b"connection_limit_reached")
@@ -105,6 +108,22 @@ def refusal(
     status, headers, body = _refusals(via).of(error, ours=ours)
     fields = {name.decode("ascii"): value.decode("ascii") for name, value in headers if name != b"content-length"}
     return status, fields, body
+
+
+def foretold(exchange: Any, error: BaseException | None) -> tuple[int, int | None] | None:
+    """The status with which the middleware is about to answer an exchange whose call has ended with this error, and the
+    bytes of the body; ``None``: it leaves that to the server, or there is an answer already.
+    """
+    if exchange.status is not None or not isinstance(error, Rejected | TimedOut):
+        return None
+    ours = error is not exchange.error
+    if not ours and not getattr(exchange.door, "translates", False):
+        return None
+    scope = exchange.scope
+    if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or ()):
+        return DENIED, None
+    status, _, body = refusal(error, ours=ours)
+    return status, len(body)
 
 
 _refusals = lru_cache(16)(Refusals)

@@ -19,11 +19,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...call import Failure
-from ...errors import Rejected, TimedOut
 
 __all__ = ["GONE", "answer"]
 
-GONE, BROKE, DENIED = 499, 500, 403
+GONE, BROKE = 499, 500
 BODILESS = (204, 304)
 
 
@@ -37,15 +36,11 @@ def answer(exchange: Any, failure: Failure | None, *, gone: bool = False) -> tup
     error = None if failure is None else failure.error
     if exchange.gone or (error is not None and not isinstance(error, Exception)):
         return GONE, size
-    ours = error is not exchange.error
-    if isinstance(error, Rejected | TimedOut) and (ours or getattr(exchange.door, "translates", False)):
-        scope = exchange.scope
-        if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or ()):
-            return DENIED, size
-        from ...asgi.refusal import refusal  # whoever is served has loaded it
+    from ...asgi.refusal import foretold  # whoever is served has loaded it
 
-        status, _, body = refusal(error, ours=ours)
-        return status, len(body)
+    refusal = foretold(exchange, error)
+    if refusal is not None:
+        return refusal[0], size if refusal[1] is None else refusal[1]
     return BROKE, size
 
 

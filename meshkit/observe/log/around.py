@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...deadline import CURRENT, EARLY, Spent, until
 from ...fields.trace_context import ids
+from ..ledger import Ledger
 from ..passing import PASSING
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ __all__ = ["Around", "traced"]
 class Around:
     """Of one call, looked at as it begins. Keeps neither the call nor the one around it."""
 
-    __slots__ = ("_depth", "_lines", "_skipped", "_until", "passing")
+    __slots__ = ("_ledger", "_until", "passing")
 
     def __init__(self, pipeline: Pipeline, call: Call, *, serves: bool = False) -> None:
         self.passing = PASSING.get()
@@ -37,18 +38,7 @@ class Around:
         if scope is not None:
             at = until(scope, pipeline.clock, call.began_at)
             self._until = inf if at is None else at
-        self._depth = 0
-        self._lines: list[Spent] = []
-        self._skipped = 0
-        if serves:
-            outer: Any = call
-            while scope is not None:
-                outer, scope = scope, scope.scope
-                self._depth += 1
-            if outer.lines is None:
-                outer.lines = []  # whoever is the first to write finds it there
-            self._lines = outer.lines
-            self._skipped = len(outer.lines)
+        self._ledger = Ledger(call, scope) if serves else None
 
     def late(self, event: CallEnded) -> bool:
         """Whether it was cancelled because the deadline of whoever waited for it had passed."""
@@ -56,7 +46,7 @@ class Around:
 
     def below(self) -> list[Spent]:
         """The calls made by the one served, without those that they have made themselves."""
-        return [line for line in self._lines[self._skipped :] if line.depth == self._depth]
+        return [] if self._ledger is None else self._ledger.made
 
 
 def traced(

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any
 from ...deadline import CURRENT, until
 from ...fields.trace_context import ids
 from ..events import AttemptBegan, AttemptEnded, Bounded, CallEnded, FellBack, Passed
+from ..ledger import Ledger
 from ..passing import PASSING
 from ..redact import cause, path, scalar, text
 from .answer import answer
 from .forms import AS_IT_IS, AT_ONCE, FORMS, seconds
-from .ledger import Ledger
 from .structure import measures, outer, retries
 
 if TYPE_CHECKING:

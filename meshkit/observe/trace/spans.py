@@ -17,7 +17,6 @@ from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode
 
-from ...errors import Rejected, TimedOut
 from ..events import CallEnded
 from ..trail import Fields
 from . import conventions
@@ -120,11 +119,12 @@ class WholeSpan:
             span.update_name(conventions.titled(about, route, self._known))
             span.set_attribute("http.route", route)
         error = None if event.failure is None else event.failure.error
-        ours = error is not self.request.error
-        if status is None and isinstance(error, Rejected | TimedOut) and (ours or self._door.translates):
-            from ...asgi.refusal import refusal
+        if status is None:
+            from ...asgi.refusal import foretold  # whoever is served has loaded it
 
-            status, error = refusal(error, ours=ours)[0], None  # which is what the middleware is about to answer
+            refusal = foretold(self.request, error)
+            if refusal is not None:
+                status, error = refusal[0], None
         if status is not None:
             span.set_attribute("http.response.status_code", status)
             if status >= 500:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..redact import text, who
-from .forms import seconds
+from .record.forms import seconds
+from .redact import text, who
 
 if TYPE_CHECKING:
-    from ...call import Call
+    from ..call import Call
 
 __all__ = ["Ledger"]
 
@@ -42,6 +42,11 @@ class Ledger:
         """The lines so far (`meshkit.deadline.Spent`); its own, and what is made beside it, is less deep."""
         owed = self._owed
         return [line for line in self._lines[self._skipped :] if line.depth >= owed]
+
+    @property
+    def made(self) -> list[Any]:
+        """Of these the calls made by the one served, without those that they have made themselves."""
+        return [line for line in self.spent if line.depth == self._owed]
 
     def told(self, line: Any) -> dict[str, Any]:
         return {
