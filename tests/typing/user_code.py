@@ -46,6 +46,19 @@ from meshkit import (
     Timeout,
     Verdict,
 )
+from meshkit.observe import (
+    AccessLog,
+    Graph,
+    Journal,
+    Log,
+    Meters,
+    Metrics,
+    Record,
+    Recorder,
+    Tracing,
+    explaining,
+    last_call,
+)
 from meshkit.policy import CallNext, Middleware, Waiter
 from meshkit.testing import ManualClock, VirtualLoop, check, run, virtual_clock
 
@@ -163,6 +176,30 @@ def listener(event: Any) -> None:
 stop = pipeline.listen(listener)
 assert_type(stop, Callable[[], None])
 pipeline.listen(lambda: None)  # type: ignore[misc, arg-type]
+assert_type(pipeline.listen(listener, direct=True), Callable[[], None])
+assert_type(pipeline.dropped_events, int)
+assert_type(Pipeline(name="shop").name, str)
+
+
+# Whatever listens.
+
+recorder = Recorder(sample=0.01, slow=1.0, to=Journal("calls.jsonl").write)
+assert_type(pipeline.listen(recorder), Callable[[], None])
+assert_type(recorder.last, Record | None)
+assert_type(last_call(), Record | None)
+record = recorder.records[-1]
+assert_type(record.text, str)
+assert_type(record.summary, str)
+assert_type(record.data(), dict[str, Any])
+with explaining():
+    pass
+metrics = Metrics(endpoints=10)
+assert_type(metrics.watch(pipeline, "shop"), Callable[[], None])
+assert_type(Graph("shop").watch(pipeline), Callable[[], None])
+assert_type(Meters(metrics).watch(pipeline), Callable[[], None])
+pipeline.listen(Tracing())
+pipeline.listen(Log(calls="all"))
+pipeline.listen(AccessLog(print, format="json"))
 
 # Middleware, and policies of one's own.
 
