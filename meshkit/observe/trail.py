@@ -11,7 +11,7 @@ is told is written into the call's `Trail` under the lock, and delivered outside
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -27,28 +27,36 @@ Fields = Iterable[tuple[bytes, bytes]]
 
 class Follower(Protocol):
     """Somebody who goes along with one call. All methods run outside the lock, in the caller's task or thread, and must
-    not wait; what they raise is counted and harms no call. A hook that is not wanted is ``None`` on the class.
+    not wait; what they raise is counted and harms no call. A hook is a method, or ``None`` where it is not wanted.
     """
-
-    detailed: bool
-    """Whether the call is wanted in full: with `Passed`, `Bounded`, `Picked` and `Step`, and numbers in refusals."""
 
     def __call__(self, event: Event, /) -> None:
         """Each event of this call, in order. The last is `CallEnded`; a stream's comes when its body is closed."""
 
-    def sending(self, call: Call, number: int, /) -> Fields:
-        """An attempt is about to be sent, the ``number``-th: fields to be sent with it. HTTP only. In a race (a hedge)
-        it runs in that attempt's own task, and ``call`` is a fork of the one followed.
+    @property
+    def detailed(self) -> bool:
+        """Whether the call is wanted in full: with `Passed`, `Bounded`, `Picked`, `Step`, and numbers in refusals."""
+
+    @property
+    def sending(self) -> Callable[[Call, int], Fields] | None:
+        """``(call, number)``: an attempt is about to be sent, the ``number``-th; answers fields to be sent with it.
+        HTTP only. In a race (a hedge) it runs in that attempt's own task, and ``call`` is a fork of the one followed.
         """
 
-    def answered(self, call: Call, result: Any, /) -> None:
-        """The caller is about to be given this ``httpx.Response``; its body is not read yet."""
+    @property
+    def answered(self) -> Callable[[Call, Any], None] | None:
+        """``(call, response)``: the caller is about to be given this ``httpx.Response``; its body is not read yet."""
 
-    def answering(self, call: Call, status: int, /) -> Fields:
-        """A server's answer begins: fields to be added to it. Refusals included."""
+    @property
+    def answering(self) -> Callable[[Call, int], Fields] | None:
+        """``(call, status)``: a server's answer begins, refusals included; answers fields to be added to it."""
 
-    def left(self) -> None:
+    @property
+    def left(self) -> Callable[[], None] | None:
         """The caller gets control back, with whatever: in the very context in which ``follow`` was called."""
+
+    # Optional, ``returned(call, number)``: what was sent (HTTP) has come back or has failed, and nothing else has
+    # happened since. More than once, and also where a middleware or a race gets back control that sent nothing.
 
 
 @runtime_checkable
@@ -60,9 +68,7 @@ class Follows(Protocol):
         what may be told of the request). Runs as a `Follower`'s methods do.
         """
 
-    # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand. And of a
-    # follower, ``returned(call, number)``: what was sent (HTTP) has come back or has failed, and nothing else has
-    # happened since. More than once, and also where a middleware or a race gets back control that sent nothing.
+    # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand.
 
 
 class Trail(list[Any]):

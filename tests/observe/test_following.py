@@ -470,7 +470,7 @@ async def test_an_attempt_has_its_own_status_and_its_return_is_told_at_once(kind
     stack.listen(follow)
     if kind == "sync":
         with httpx.Client(transport=MeshTransport(stack, httpx.MockTransport(answer))) as client:
-            client.get("http://stock/")
+            await anyio.to_thread.run_sync(client.get, "http://stock/")
     else:
         async with httpx.AsyncClient(transport=AsyncMeshTransport(stack, httpx.MockTransport(answer))) as client:
             await client.get("http://stock/")

@@ -32,6 +32,7 @@ from meshkit import (
 )
 from meshkit.cluster import Ceilings, OutlierDetection
 from meshkit.httpx import AsyncMeshTransport, PoolTransport
+from meshkit.observe.graph.graph import Graph
 from meshkit.observe.metrics.gauges import GAUGES
 from meshkit.observe.metrics.metrics import Metrics
 from meshkit.runtime.lock import LOCK
@@ -268,6 +269,78 @@ def test_a_policy_that_cannot_be_read_harms_no_scrape():
     assert read(metrics, "meshkit_limit", "policy") == {"limit": 3}
 
 
+def gate(**words):
+    """A policy of somebody's, with these attributes."""
+    words = {"name": "odd", "enter": lambda self, call, now: None, "exit": None, **words}
+    made = type("Odd", (), {**words, "start": lambda self, rng: self})
+    return made()
+
+
+def raises(self, *args):
+    raise LookupError
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        gate(permits=5),
+        gate(in_flight=None, places=None),
+        gate(in_flight=1, places=(), limit="many"),
+        gate(levels=(), snapshot=lambda self, now: {"balance": "plenty"}),
+        gate(levels=(), snapshot=lambda self, now: 7),
+        gate(isolate=raises, state=[]),
+        gate(isolate=raises, state=property(raises)),
+        gate(permits=property(raises)),
+    ],
+    ids=range(8),
+)
+def test_whatever_a_state_looks_like_the_rest_can_be_read(odd):
+    _, metrics = watched(odd, ConcurrencyLimit(3, name="limit"), CircuitBreaker(name="payments"))
+    shown = metrics.snapshot()
+    assert [each["labels"]["policy"] for each in shown["meshkit_limit"]["samples"]] == ["limit"]
+    assert [each["labels"]["policy"] for each in shown["meshkit_in_flight"]["samples"]] == ["limit"]
+    assert states(metrics) == {"closed": 1}
+
+
+def test_pipelines_of_one_name_are_added_up_and_what_they_share_is_read_once():
+    limit = Shared(ConcurrencyLimit(5, name="shared"))
+    metrics = Metrics()
+    pipelines = [Pipeline(limit, CircuitBreaker(name="payments"), name="shop") for _ in range(3)]
+    for pipeline in pipelines:
+        metrics.watch(pipeline)
+    pipelines[0].control("payments").isolate()
+    assert states(metrics) == {"closed": 2, "isolated": 1}
+    assert read(metrics, "meshkit_limit", "policy") == {"shared": 5}
+    other = Pipeline(limit, name="front")
+    metrics.watch(other)
+    assert read(metrics, "meshkit_limit", "pipeline") == {"shop": 5, "front": 5}
+
+
+def test_what_was_lost_does_not_fall_where_there_are_many_pipelines():
+    metrics = Metrics(series=10)
+    pipelines = [Pipeline(name=f"pipeline-{number}") for number in range(15)]
+    stops = [metrics.watch(pipeline) for pipeline in pipelines]
+    for pipeline in pipelines:
+        pipeline.dropped_events += 1
+    before = read(metrics, "meshkit_events_dropped_total", "pipeline")
+    assert before == {**{f"pipeline-{number}": 1 for number in range(9)}, "_OTHER": 6}
+    for stop in stops:
+        stop()
+        assert read(metrics, "meshkit_events_dropped_total", "pipeline") == before
+    metrics.watch(pipelines[0])  # what it had lost is counted already
+    assert read(metrics, "meshkit_events_dropped_total", "pipeline") == before
+
+
+def test_to_watch_looks_at_no_other_pipeline_and_what_is_gone_leaves_nothing():
+    metrics = Metrics()
+    for number in range(100):
+        metrics.watch(Pipeline(name=f"pipeline-{number}"))
+    gc.collect()
+    kept = Pipeline(name="kept")
+    metrics.watch(kept)  # without a scrape in between
+    assert len(metrics._readings._watched) == len(metrics._readings._lost) == 1
+
+
 def test_gauges_are_bounded():
     metrics = Metrics(series=10)
     pipelines = [Pipeline(ConcurrencyLimit(1), name=f"pipeline-{number}") for number in range(30)]
@@ -290,7 +363,7 @@ def test_pools():
         ("stock", "idle"): 2,
     }
     with pytest.raises(ConfigError, match="another pool of that name"):
-        metrics.watch_pool(SimpleNamespace(snapshot=dict), "stock")
+        metrics.watch_pool(SimpleNamespace(snapshot=pool.snapshot), "stock")
     stop()
     stop()
     assert read(metrics, "http_client_open_connections", "meshkit_pool") == {}
@@ -303,7 +376,30 @@ def test_what_has_a_pool(make):
     assert read(metrics, "http_client_open_connections", "http_connection_state") == {"active": 0, "idle": 0}
 
 
-@pytest.mark.parametrize("pool", [None, Pipeline(), object()])
+def test_what_stops_one_pool_leaves_the_next():
+    metrics = Metrics()
+    stop = metrics.watch_pool(Pool(), "stock")
+    stop()
+    metrics.watch_pool(Pool(), "stock")
+    stop()
+    assert read(metrics, "http_client_open_connections", "meshkit_pool") == {"stock": 0}
+
+
+def test_a_pool_that_cannot_tell_harms_no_scrape():
+    shown = {"busy": 3, "idle": 2}
+    metrics = Metrics()
+    metrics.watch_pool(SimpleNamespace(snapshot=lambda: {**shown}), "odd")
+    metrics.watch_pool(Pool(), "stock")
+    for wrong in ("many", None, []):
+        shown["busy"] = wrong
+        assert read(metrics, "http_client_open_connections", "meshkit_pool") == {"stock": 0}
+    shown.clear()
+    assert read(metrics, "http_client_open_connections", "meshkit_pool") == {"stock": 0}
+
+
+@pytest.mark.parametrize(
+    "pool", [None, Pipeline(), object(), Graph("shop"), Metrics(), Pool, SimpleNamespace(snapshot=7)]
+)
 def test_what_has_none(pool):
     with pytest.raises(ConfigError, match="give a Pool"):
         Metrics().watch_pool(pool, "stock")

@@ -9,6 +9,7 @@ import re
 import threading
 import tracemalloc
 import weakref
+from collections.abc import Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -35,6 +36,7 @@ from meshkit.observe.events import AttemptBegan, AttemptEnded, CallEnded, Retrie
 from meshkit.observe.graph.edge import Edge, node
 from meshkit.observe.graph.followed import CURRENT
 from meshkit.observe.graph.graph import Graph
+from meshkit.runtime.guard import guards
 from meshkit.testing import ManualClock
 
 from ..scripted import Gate
@@ -353,7 +355,7 @@ def test_an_answer_that_is_an_error_and_a_task_that_goes_on_without_its_request(
 
         async def later():
             await over.wait()
-            assert CURRENT.get().request is None
+            assert CURRENT.get()[graph].request is None
             stock.call(asked(clock))
 
         app, left = shop(clock, graph=graph, status=500, then=later)
@@ -697,6 +699,177 @@ def test_a_name_cannot_write_into_the_drawing(clock):
     told(graph, stock, clock, '"] --> <b>&#59;')
     for line in graph.mermaid().splitlines()[1:]:
         assert re.fullmatch(r'    (linkStyle .*|n\d+[\[(]*"[\w /.,:{}()*%#;-]*"[\])]*|n\d+ -->\|"[^"]*"\| n\d+)', line)
+
+
+def test_no_name_begins_a_directive_or_a_comment(clock):
+    graph = Graph("100% %%{wrap}%% %%%c")
+    stock = clustered("stock", clock)
+    graph.watch(stock)
+    told(graph, stock, clock, "%%{init: {}}%%")
+    drawn = graph.mermaid()
+    assert "%%" not in drawn
+    assert 'n0[["100% #37;#37;{wrap}#37;#37; #37;#37;#37;c"]]' in drawn
+
+
+def test_a_child_process_waits_for_no_thread_that_was_left_behind(clock):
+    graph = Graph()
+    stock = clustered("stock", clock)
+    graph.watch(stock)
+    told(graph, stock, clock, "a")
+    assert {graph.lock, *(edge._lock for edge in graph.round)} <= {*guards}
+
+
+def test_a_job_that_arms_itself_again_keeps_no_past():
+    graph = Graph()
+    jobs = Pipeline(name="jobs")
+    graph.watch(jobs)
+    another = Graph()
+    another.watch(jobs)
+    chains = []
+
+    def held(within):
+        """How many others the current ones hold."""
+        found, left = set(), [within]
+        while left:
+            one = left.pop()
+            found.add(one)
+            before = one.token.old_value if one.token is not None else {}
+            left += {one.outer, *(before if isinstance(before, Mapping) else {}).values()} - found - {None}
+        return len(found) - 1
+
+    async def main():
+        done = asyncio.Event()
+
+        @jobs
+        async def poll():
+            chains.append(held(CURRENT.get()[graph]))
+            if len(chains) < 20:
+                asyncio.get_running_loop().call_soon(lambda: tasks.append(asyncio.create_task(poll())))
+            else:
+                done.set()
+
+        tasks = []
+        await poll()
+        await done.wait()
+
+    asyncio.run(main())
+    assert max(chains) <= 3
+
+
+def test_what_a_call_leaves_behind_is_still_on_behalf_of_it_by_each_graph(clock):
+    """Also where it was itself made on behalf of another."""
+    graphs = Graph("one"), Graph("two")
+    stock = clustered("stock", clock, endpoints=["10.0.0.7:80"])
+    inner, outer = Pipeline(name="inner", clock=clock), Pipeline(name="outer", clock=clock)
+    for graph in graphs:
+        graph.watch(stock)
+    graphs[0].watch(outer)
+    graphs[1].watch(inner)
+
+    async def main():
+        over = asyncio.Event()
+        left = []
+
+        async def later():
+            await over.wait()
+            stock.call(asked(clock))
+
+        @inner
+        async def leaves():
+            left.append(asyncio.create_task(later()))
+
+        @outer
+        async def calls():
+            await leaves()
+
+        await calls()
+        over.set()
+        await asyncio.gather(*left)
+
+    asyncio.run(main())
+    for graph, who in zip(graphs, ("calls", "leaves"), strict=True):
+        name = f"function:{main.__qualname__}.<locals>.{who}".replace(".<locals>", "")
+        assert (name, "cluster:stock") in {(edge["from"], edge["to"]) for edge in graph.snapshot()["edges"]}
+
+
+def test_a_graph_keeps_no_pipeline_alive(clock):
+    graph = Graph()
+    gone = []
+    for _ in range(3):
+        pipeline = Pipeline(name="short", clock=clock)
+        graph.watch(pipeline)
+        pipeline.call(asked(clock))
+        gone.append(weakref.ref(pipeline))
+        del pipeline
+    gc.collect()
+    assert [each() for each in gone] == [None] * 3
+    assert graph.snapshot()["edges"] == []
+    assert (graph.held(), graph._watched) == (0, {})
+
+
+def test_the_silent_edges_of_one_pipeline_take_no_room_from_another(clock):
+    graph = Graph(window=10.0, edges=20)
+    crowd, stock = clustered("crowd", clock), clustered("stock", clock)
+    graph.watch(crowd)
+    graph.watch(stock)
+    told(graph, crowd, clock, *(f"10.1.0.{number}:80" for number in range(30)))
+    told(graph, stock, clock, "10.0.0.7:80")
+    assert edges(graph.snapshot())["cluster:_OTHER", "endpoint:_OTHER/_OTHER"]
+    clock.advance(1000.0)
+    told(graph, stock, clock, "10.0.0.7:80", "10.0.0.7:80")
+    found = edges(graph.snapshot())
+    assert found.keys() == {("service:shop", "cluster:stock"), ("cluster:stock", "endpoint:stock/10.0.0.7:80")}
+    assert graph.held() < 20
+
+
+def test_who_finds_no_room_looks_at_a_few_edges_and_asks_no_pipeline(clock, monkeypatch):
+    graph = Graph(edges=500, endpoints=400)
+    pipelines = [clustered(f"stock-{number}", clock) for number in range(100)]
+    for pipeline in pipelines:
+        graph.watch(pipeline)
+        told(graph, pipeline, clock, *(f"10.0.0.{number}:80" for number in range(10)), cluster=pipeline.name)
+    assert graph.held() >= 500
+    looked = []
+    monkeypatch.setattr(Edge, "latest", lambda self: looked.append(self) or clock())
+    told(graph, pipelines[0], clock, "10.0.9.9:80", cluster="stock-0")
+    assert len(looked) == 8
+    told(graph, pipelines[0], clock, "10.0.9.9:80", cluster="stock-0")
+    assert len({*looked}) == 16  # others
+
+
+def test_a_clock_that_cannot_tell_forgets_nothing(clock):
+    told_by = [clock]
+    graph = Graph(edges=2)
+
+    def tells():
+        return told_by[0]()
+
+    odd = clustered("odd", tells)
+    graph.watch(odd)
+    told(graph, odd, clock, "a")
+    told_by[0] = lambda: {}[1]
+    stock = clustered("stock", clock)
+    graph.watch(stock)
+    clock.advance(10_000.0)
+    told(graph, stock, clock, "b")
+    told_by[0] = lambda: 1000.0
+    assert ("cluster:stock", "endpoint:stock/a") in edges(graph.snapshot(1000.0))
+
+
+def test_stopped_twice_the_next_watch_goes_on_and_a_call_under_way_holds_nothing(clock):
+    graph = Graph()
+    stock = clustered("stock", clock, endpoints=["10.0.0.7:80"])
+    stop = graph.watch(stock)
+
+    def stops(endpoint=None):
+        stop()
+
+    stock.call(stops)
+    assert graph.held() == 0
+    graph.watch(stock)
+    stop()
+    stock.call(asked(clock))
+    assert len(graph.snapshot()["edges"]) == graph.held() == 2
 
 
 def test_watched_once_and_no_more(clock):

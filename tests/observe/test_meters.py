@@ -22,6 +22,7 @@ from meshkit.observe.metrics.gauges import GAUGES
 from meshkit.observe.metrics.meters import ATTRIBUTES, HISTOGRAMS, NAMES, Meters
 from meshkit.observe.metrics.metrics import FAMILIES, Metrics
 from meshkit.observe.metrics.series import BOUNDS
+from meshkit.runtime.guard import guards
 from meshkit.testing import ManualClock
 
 
@@ -337,6 +338,22 @@ def test_an_app_that_raises_is_a_500_and_watched_twice_is_said_shortly(told, clo
     [attributes] = told.values("http.server.request.duration")
     assert dict(attributes)["http.response.status_code"] == 500
     assert dict(attributes)["error.type"] == "ValueError"
+
+
+def test_what_stops_it_stops_that_watch_only(told, clock):
+    pipeline = Pipeline(clock=clock)
+    stop = told.meters.watch(pipeline)
+    stop()
+    told.meters.watch(pipeline)
+    stop()
+    with pytest.raises(ConfigError, match="watched already"):
+        told.meters.watch(pipeline)
+    pipeline.call(lambda: None)
+    assert [many for many, _ in told.values("meshkit.call.duration").values()] == [1]
+
+
+def test_a_child_process_waits_for_no_thread_that_was_left_behind(told):
+    assert {told.meters._lock, told.meters._reading, told.meters._calls._lock} <= {*guards}
 
 
 def test_what_it_cannot_be_made_of(told):

@@ -14,6 +14,9 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 
 from meshkit import (
     CircuitBreaker,
@@ -40,6 +43,7 @@ from meshkit.observe.metrics import series
 from meshkit.observe.metrics.exchanges import Exchanges
 from meshkit.observe.metrics.metrics import CLIENT, FAMILIES, SERVER, Metrics
 from meshkit.observe.metrics.series import OTHER, Family, Table
+from meshkit.runtime.guard import guards
 from meshkit.testing import ManualClock, run, virtual_clock
 
 from ..asgi.stand_ins import LAST, START, ask, http, websocket
@@ -247,6 +251,36 @@ async def test_an_async_client(anyio_backend):
     }
 
 
+async def test_each_attempt_has_the_status_it_was_answered_with(anyio_backend):
+    """Also where a middleware asks twice, and nothing of it is a failure."""
+
+    async def asks_again(call, call_next):
+        response = await call_next()
+        if response.status_code == 401:
+            await response.aclose()
+            response = await call_next()
+        return response
+
+    pipeline, metrics = watched(asks_again)
+    async with httpx.AsyncClient(transport=AsyncMeshTransport(pipeline, answers(401, 200))) as client:
+        assert (await client.get("http://shop.example/")).status_code == 200
+    assert counted(metrics, CLIENT, *HTTP) == {("GET", "401", "401"): 1, ("GET", "200", ""): 1}
+
+
+async def test_a_call_that_is_given_up_is_cancelled(anyio_backend):
+    class Never(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            await anyio.sleep_forever()
+
+    pipeline, metrics = watched()
+    transport = AsyncMeshTransport(pipeline, Never())
+    async with httpx.AsyncClient(transport=transport) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(client.get, "http://shop.example/")
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert counted(metrics, CLIENT, *HTTP) == {("GET", "", "cancelled"): 1}
+
+
 def test_a_body_that_breaks_off():
     class Broken(httpx.SyncByteStream):
         def __iter__(self):
@@ -262,11 +296,10 @@ def test_a_body_that_breaks_off():
 
 async def test_a_client_whose_hedge_wins():
     metrics = Metrics()
-    sent = Exchanges(*tables(metrics), note=metrics_note(metrics)).follow(None, call_of("client"))
-    sent.answered(None, httpx.Response(200))
+    sent = Exchanges(*tables(metrics), metrics_note(metrics)).follow(None, call_of("client"))
     for event in (
         attempt(IGNORED, number=1),
-        attempt(SUCCESS, number=2),
+        attempt(SUCCESS, number=2, status=200),
         CallEnded(2.0, 0.0, SUCCESS, 2, None),
     ):
         sent(event)
@@ -278,15 +311,15 @@ async def test_a_client_whose_hedge_wins():
     [
         (Failure(httpx.InvalidURL("no such thing")), ("GET", "", "InvalidURL")),
         (Failure(status=418), ("GET", "418", "418")),
+        (Failure(anyio.BrokenResourceError()), ("GET", "", "BrokenResourceError")),
+        (Failure(KeyboardInterrupt()), ("GET", "", "cancelled")),
         (None, ("GET", "418", "418")),
     ],
 )
 def test_an_attempt_of_which_nothing_is_learnt(failure, found):
     metrics = Metrics()
-    sent = Exchanges(*tables(metrics), note=metrics_note(metrics)).follow(None, call_of("client"))
-    if failure is None or failure.error is None:
-        sent.answered(None, httpx.Response(418))
-    sent(attempt(IGNORED))
+    sent = Exchanges(*tables(metrics), metrics_note(metrics)).follow(None, call_of("client"))
+    sent(attempt(IGNORED, status=418 if failure is None or failure.error is None else None))
     sent(CallEnded(2.0, 0.0, IGNORED, 1, failure))
     assert counted(metrics, CLIENT, *HTTP) == {found: 1}
 
@@ -347,6 +380,15 @@ async def test_each_request_to_an_app(served, found, anyio_backend):
     assert sample["labels"]["url_scheme"] == "http"
 
 
+async def test_the_route_of_an_app_that_is_mounted(anyio_backend):
+    pipeline, metrics = watched()
+    shop = Starlette(routes=[Route("/orders/{id}", lambda request: Response())])
+    app = Starlette(routes=[Mount("/shop/{tenant}", app=shop)])
+    served = await ask(MeshMiddleware(app, pipeline), http("/shop/acme/orders/17"))
+    assert served.status == 200
+    assert counted(metrics, SERVER, *SERVED) == {("/shop/{tenant}/orders/{id}", "200", ""): 1}
+
+
 async def test_a_request_that_is_refused(anyio_backend):
     pipeline, metrics = watched(RateLimit("1/hour", burst=1))
     middle = MeshMiddleware(app(), pipeline)
@@ -372,7 +414,7 @@ async def test_nobody_is_answered_who_has_gone_nor_who_is_interrupted(raises, an
     pipeline, metrics = watched()
     with suppress(ValueError, KeyboardInterrupt):
         await ask(MeshMiddleware(notices, pipeline), http(), {"type": "http.disconnect"})
-    error = type(raises).__name__ if raises is not None else "cancelled"
+    error = "ValueError" if isinstance(raises, ValueError) else "cancelled"
     assert counted(metrics, SERVER, *SERVED) == {("", "", error): 1}
 
 
@@ -421,7 +463,7 @@ def test_ten_thousand_endpoints_have_a_hundred_label_sets():
 
 
 def listening(metrics):
-    """The listener and the follower of a pipeline that is watched."""
+    """What is told of each event of a pipeline that is watched, and who follows its calls."""
     pipeline = Pipeline(name="shop")
     metrics.watch(pipeline)
     return *pipeline.listeners, *pipeline.follows
@@ -451,7 +493,8 @@ def test_hosts_and_routes_are_bounded():
     assert (len(routes), routes[OTHER]) == (46, 955)
 
 
-labels = st.tuples(st.integers(0, 5), st.integers(0, 30), st.integers(0, 3))
+texts = st.integers(0, 30).map(str)
+labels = st.tuples(st.integers(0, 5).map(str), texts, st.integers(0, 3).map(str))
 
 
 @given(st.lists(labels, max_size=300), st.integers(1, 8), st.integers(10, 40))
@@ -472,7 +515,7 @@ def test_there_are_never_more_label_sets_and_nothing_is_lost(keys, endpoints, mo
     naive = {}
     for key in keys:
         naive[key] = naive.get(key, 0) + 1
-    if len(naive) < most * 0.7 and all(len({e for p, e, _ in naive if p == each}) <= endpoints for each in range(6)):
+    if len(naive) < most * 0.7 and all(len({e for p, e, _ in naive if p == each}) <= endpoints for each in "012345"):
         assert {key: row[0] for key, row in table.rows.items()} == naive
 
 
@@ -530,12 +573,90 @@ def test_a_call_that_strikes_while_others_are_counted():
     assert sum(counted(metrics, "meshkit_retries_total", "policy").values()) == 3
 
 
-def test_a_child_process_has_locks_of_its_own():
+def test_a_child_process_waits_for_no_thread_that_was_left_behind():
     metrics = Metrics()
-    owners = metrics._tally, metrics._readings
-    before = [owner.lock for owner in owners]
-    series._after_fork()
-    assert all(owner.lock is not lock for owner, lock in zip(owners, before, strict=True))
+    assert {metrics._tally.lock, metrics._readings._lock} <= {*guards}
+
+
+def test_a_scrape_holds_the_lock_for_one_label_set_at_a_time():
+    """Who calls meanwhile waits for that one at most."""
+    metrics = Metrics()
+    tally = metrics._tally
+    tables = tally.tables
+    for number in range(50):
+        tally.pending.append((tables[SERVER], ("GET", f"/route-{number}", 200, None, "http"), 0.1, None))
+    tally.settle()
+    copied = []
+
+    class Row(series.Durations):
+        __slots__ = ()
+
+        def copy(self):
+            copied.append(lock.taken)
+            return super().copy()
+
+    class Counting:
+        taken = 0
+
+        def __enter__(self):
+            self.taken += 1
+
+        def __exit__(self, *error):
+            pass
+
+    lock = tally.lock = Counting()
+    tables[SERVER].rows.update({texts: Row() for texts in tables[SERVER].rows})
+    metrics.snapshot()
+    assert copied == [*range(copied[0], copied[0] + 50)]
+
+
+def test_what_strikes_within_a_scrape_may_count_and_watch():
+    metrics = Metrics()
+    tally = metrics._tally
+    listener, _ = listening(metrics)
+    others = []
+
+    class Strikes(series.Durations):
+        """As a signal would, that comes while its label set is read."""
+
+        __slots__ = ()
+
+        def copy(self):
+            listener(attempt(endpoint=f"10.0.0.{len(others)}:80", cluster="stock"))
+            listener(CallEnded(2.0, 0.0, FAILURE, 1, None))
+            tally.settle()
+            others.append(Pipeline(name=f"pipeline-{len(others)}"))
+            metrics.watch(others[-1])
+            return super().copy()
+
+    table = tally.tables["meshkit_call_duration_seconds"]
+    for outcome in ("success", "timeout"):
+        table.rows["shop", outcome] = Strikes()
+    found = metrics.snapshot()["meshkit_call_duration_seconds"]["samples"]
+    assert [sample["labels"]["outcome"] for sample in found] == ["success", "timeout"]
+    assert counted(metrics, "meshkit_attempts_total", "endpoint")["10.0.0.1:80"] == 1
+
+
+def test_labels_that_come_to_one_text_are_one_label_set():
+    metrics = Metrics()
+    pipelines = [Pipeline(CircuitBreaker(name="breaker"), name=name) for name in ("a\ud800", "a\ud801", "a?")]
+    for pipeline in pipelines:
+        metrics.watch(pipeline)
+        called(pipeline, lambda: None)
+    for name, found in metrics.snapshot().items():
+        keys = [tuple(sample["labels"].values()) for sample in found["samples"]]
+        assert len(keys) == len({*keys}), name
+    assert counted(metrics, "meshkit_call_duration_seconds", "pipeline") == {"a?": 3}
+    assert counted(metrics, "meshkit_breaker_state", "state")["closed"] == 3
+
+
+def test_a_label_whose_text_cannot_be_had_is_counted_with_the_rest():
+    metrics = Metrics()
+    listener, _ = listening(metrics)
+    for name in (Nameless(), [], "limit"):
+        listener(RejectedCall(1.0, name, None, RateLimited("0 left")))
+    assert counted(metrics, "meshkit_rejections_total", "policy") == {OTHER: 2, "limit": 1}
+    assert not metrics._tally.pending
 
 
 # Exemplars.
@@ -585,6 +706,23 @@ def test_a_call_counts_also_where_its_exemplar_cannot_be_had():
     assert counted(metrics, "meshkit_listener_failures_total", "pipeline") == {"": 1}
 
 
+class Nameless:
+    def __str__(self):
+        raise LookupError
+
+
+@pytest.mark.parametrize("wrong", ["trace-1", 7, ["a"], {"trace_id": Nameless()}, {1: 2}], ids=range(5))
+def test_a_wrong_exemplar_harms_no_scrape_and_nothing_piles_up(wrong):
+    pipeline, metrics, takes = exemplified(lambda: wrong)
+    for _ in range(3 * series.MANY):
+        takes(0.25)
+        assert len(metrics._tally.pending) <= 2 * series.MANY
+    [sample] = samples(metrics, "meshkit_call_duration_seconds")
+    assert sample["count"] == 3 * series.MANY
+    assert "exemplars" not in sample
+    assert pipeline.failed_listeners == (0 if wrong == {1: 2} else 3 * series.MANY)
+
+
 # Watching.
 
 
@@ -602,6 +740,18 @@ def test_what_is_stopped_is_counted_no_more_and_what_was_stays():
     assert counted(metrics, "meshkit_call_duration_seconds", "pipeline") == {"shop": 3}
     assert counted(again, "meshkit_call_duration_seconds", "pipeline") == {"renamed": 1}
     assert len(pipeline.listeners) == len(pipeline.follows) == 1
+
+
+def test_what_stops_it_stops_that_watch_only():
+    pipeline, metrics = Pipeline(name="shop"), Metrics()
+    stop = metrics.watch(pipeline)
+    stop()
+    metrics.watch(pipeline)
+    stop()
+    with pytest.raises(ConfigError, match="watched already"):
+        metrics.watch(pipeline)
+    called(pipeline, lambda: None)
+    assert counted(metrics, "meshkit_call_duration_seconds", "pipeline") == {"shop": 1}
 
 
 def test_a_pipeline_is_watched_once():

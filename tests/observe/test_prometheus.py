@@ -202,6 +202,25 @@ async def test_the_app(metrics, anyio_backend):
     assert gzip.decompress(open_form.body).endswith(b"# EOF\n")
 
 
+@pytest.mark.parametrize(
+    ("accepts", "packs"),
+    [
+        ("gzip", True),
+        ("br;q=1, GZIP ; q=0.5", True),
+        ("gzip;q=0", False),
+        ("deflate, gzip ; q=0.000", False),
+        ("gzip;q=0.001", True),
+        ("identity", False),
+        ("x-gzip;q=0, gzip", True),
+        ("", False),
+    ],
+)
+def test_who_wants_no_gzip_gets_none(accepts, packs):
+    answer = asyncio.run(ask(MetricsApp(Metrics()), http("/metrics", headers=[("accept-encoding", accepts)])))
+    assert (answer.headers.get("content-encoding") == "gzip") is packs
+    assert (gzip.decompress(answer.body) if packs else answer.body).startswith(b"# HELP ")
+
+
 async def test_what_else_is_asked_of_the_app(anyio_backend):
     app = MetricsApp(Metrics())
     head = await ask(app, http("/metrics", method="HEAD"))
