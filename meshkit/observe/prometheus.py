@@ -16,6 +16,7 @@ For `prometheus_client`: ``pip install meshkit[prometheus]``. Raises `ConfigErro
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from math import inf
 from typing import Any
@@ -117,7 +118,7 @@ class MetricsApp:
             if name in asked:
                 asked[name] += "," + value.decode("latin-1")
         encode, content_type = choose_encoder(asked[b"accept"])
-        packs = any(each.partition(";")[0].strip().lower() == "gzip" for each in asked[b"accept-encoding"].split(","))
+        packs = _packs(asked[b"accept-encoding"])
 
         def written() -> bytes:
             text = encode(self._collector)
@@ -133,6 +134,15 @@ class MetricsApp:
 
     def __repr__(self) -> str:
         return "MetricsApp()"
+
+
+def _packs(accept_encoding: str) -> bool:
+    """Whether gzip will do (RFC 9110, 12.5.3): a weight of nothing says it will not."""
+    for each in accept_encoding.lower().split(","):
+        coding, *weights = each.replace(" ", "").replace("\t", "").split(";")
+        if coding == "gzip":
+            return not any(re.fullmatch(r"q=0(\.0*)?", weight) for weight in weights)
+    return False
 
 
 class MetricsMiddleware:

@@ -341,6 +341,32 @@ def test_to_watch_looks_at_no_other_pipeline_and_what_is_gone_leaves_nothing():
     assert len(metrics._readings._watched) == len(metrics._readings._lost) == 1
 
 
+def test_what_strikes_while_pipelines_are_read_may_watch_another():
+    metrics = Metrics()
+    others = []
+
+    class Strikes(Pipeline):
+        """As a signal would, that comes while this one is read."""
+
+        @property
+        def failed_listeners(self):
+            if metrics._readings._watched:
+                others.append(Pipeline(name=f"pipeline-{len(others)}"))
+                metrics.watch(others[-1])
+            return 0
+
+        @failed_listeners.setter
+        def failed_listeners(self, value):
+            pass
+
+    pipelines = [Strikes(name="one"), Pipeline(name="two")]
+    for pipeline in pipelines:
+        metrics.watch(pipeline)
+    metrics.snapshot()
+    assert len(others) == 1
+    assert read(metrics, "meshkit_listener_failures_total", "pipeline").keys() >= {"one", "two", "pipeline-0"}
+
+
 def test_gauges_are_bounded():
     metrics = Metrics(series=10)
     pipelines = [Pipeline(ConcurrencyLimit(1), name=f"pipeline-{number}") for number in range(30)]

@@ -1,7 +1,8 @@
 """How is a graph of who calls whom drawn? As text: a flowchart for Mermaid, or a digraph for Graphviz.
 
 Each name is put where it can only be text: in Mermaid what is neither letter, digit nor harmless sign stands as the
-code of its character (``#60;``), in DOT quotes and backslashes are escaped.
+code of its character (``#60;``), and so does a ``%`` beside another, which would begin a comment or a directive; in DOT
+quotes and backslashes are escaped.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _label(edge: Mapping[str, Any]) -> str:
 
 
 def _coded(label: str) -> str:
-    return '"' + re.sub(r"[^\w /.,:{}()*%-]", lambda found: f"#{ord(found[0])};", label) + '"'
+    return '"' + re.sub(r"[^\w /.,:{}()*%-]|%(?=%)|(?<=%)%", lambda found: f"#{ord(found[0])};", label) + '"'
 
 
 def _quoted(label: str) -> str:

@@ -95,11 +95,19 @@ class Edge:
             with self._lock:
                 self.settle()
 
+    def latest(self) -> float:
+        """When something passed here last."""
+        line = self._line
+        return max(self.last_at, line[-1][0]) if line else self.last_at
+
     def settle(self) -> None:
         """Count those in the line."""
         line, add, turns_at, number, at = self._line, self._latencies.add, self._turns_at, 0, -inf
         while line:
-            at, seconds = line.popleft()
+            try:
+                at, seconds = line.popleft()
+            except IndexError:  # counted by what struck in between
+                break
             if at >= turns_at:
                 self._several(number)
                 number = 0

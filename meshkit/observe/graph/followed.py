@@ -14,8 +14,10 @@ what comes after counts as a call of its own, if anybody is asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar, Token
+from types import MappingProxyType
 from typing import Any
 
 from ...call import Failure, Verdict
@@ -32,8 +34,8 @@ ENDS = {"failure": ERROR, "timeout": ERROR, "overloaded": ERROR, "rejected": REJ
 OTHER = "_OTHER"
 CALLERS = Node("callers", "callers")
 
-CURRENT: ContextVar[Within | None] = ContextVar("meshkit.graph", default=None)
-"""What runs here is on behalf of this."""
+CURRENT: ContextVar[Mapping[Any, Within]] = ContextVar("meshkit.graph", default=MappingProxyType({}))
+"""By graph: what runs here is on behalf of this."""
 
 
 class Followed:
@@ -156,7 +158,7 @@ class Within(Followed):
         super().__init__(watch, began_at, outer, target)
         self.request: Asked | None = request
         """Until its route is known."""
-        self.token: Token[Within | None] = CURRENT.set(self)
+        self.token: Token[Mapping[Any, Within]] | None = CURRENT.set({**CURRENT.get(), watch.graph: self})
 
     def node(self) -> Node:
         """What this is. The route of a request is found while it is served."""
@@ -173,12 +175,16 @@ class Within(Followed):
 
     def __call__(self, event: Any) -> None:
         super().__call__(event)
-        if event.__class__ is CallEnded and self.request is not None:  # a task left behind goes on in this context
-            self.target, self.request = self.node(), None
+        if event.__class__ is CallEnded:  # a task left behind goes on in this context, and keeps this: but no others
+            self.outer = None
+            if self.request is not None:
+                self.target, self.request = self.node(), None
 
     def left(self) -> None:
-        with suppress(ValueError):  # the collector closes a coroutine in another context
-            CURRENT.reset(self.token)
+        token, self.token = self.token, None  # it has what was current before, and would keep that
+        if token is not None:
+            with suppress(ValueError):  # the collector closes a coroutine in another context
+                CURRENT.reset(token)
 
 
 class Asked:

@@ -6,12 +6,13 @@ label                           value
 ``http_request_method``         one of RFC 9110 or PATCH (`conventions.known_methods`); any other is ``_OTHER``
 ``server_address``              the host of the URL as the caller wrote it
 ``server_port``                 its port, or the scheme's own
-``http_route``                  the template of the route (``/orders/{id}``), where the framework tells it
+``http_route``                  the template of the route (``/orders/{id}``), where the framework tells it, with what
+                                it is mounted below
 ``http_response_status_code``   empty where no answer came. Of a server ``500`` where the app has raised before it
                                 answered, or never did: that is what the server answers then
 ``error_type``                  the status, of a client from 400 on, of a server from 500 on; where the app or whoever
                                 was asked gave no answer, or not the whole of one, the class of the error, or
-                                ``cancelled`` where it was given up; else empty
+                                ``cancelled`` where it was given up or interrupted; else empty
 ==============================  =====================================================================================
 
 Each attempt of a client is a request of its own, as it is to the conventions. Of a server, websockets are left out:
@@ -26,6 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...call import Failure, Verdict
+from ...engine.back import survive
 from ...errors import Rejected, TimedOut
 from ..events import AttemptEnded, CallEnded
 from ..trace.conventions import known_methods
@@ -44,7 +46,7 @@ Note = Callable[[Table, Key, float], None]
 class Exchanges:
     """A `Follows`: goes along with each call of an httpx client and each request to an ASGI app."""
 
-    __slots__ = ("_kinds", "client", "methods", "note", "server")
+    __slots__ = ("_functions", "_kinds", "client", "methods", "note", "server")
 
     def __init__(self, client: Table, server: Table, note: Note) -> None:
         self.client = client
@@ -53,65 +55,63 @@ class Exchanges:
         self.methods = known_methods()
         self._kinds: dict[type, str] = {}
         """Of doors."""
+        self._functions: set[type] = set()
+        """Doors whose calls are no exchanges: they are done with soonest."""
 
     def follow(self, pipeline: Any, call: Any, /) -> Any:
         door = call.door.__class__
+        if door in self._functions:
+            return None
         kind = self._kinds.get(door)
         if kind is None:
             kind = self._kinds[door] = call.door.about(call)["kind"]
         if kind == "client":
             return Sent(self, call.request)
-        if kind == "server" and call.request.scope["type"] == "http":
-            return Answered(self, call.request)
+        if kind == "server":
+            return Answered(self, call.request) if call.request.scope["type"] == "http" else None
+        self._functions.add(door)
         return None
 
 
 class Sent:
     """Goes along with a call of a client."""
 
-    __slots__ = ("_exchanges", "_request", "_status", "_unclear")
+    __slots__ = ("_exchanges", "_request", "_unclear")
 
     detailed = False
-    sending = answering = left = None
+    sending = returned = answered = answering = left = None
 
     def __init__(self, exchanges: Exchanges, request: Any) -> None:
         self._exchanges = exchanges
         self._request = request
-        self._status: int | None = None
         self._unclear: list[AttemptEnded] | None = None
-        """Attempts of which nothing was learnt, or that failed although there was an answer: a later one's, perhaps."""
-
-    def answered(self, call: Any, response: Any, /) -> None:
-        self._status = response.status_code
+        """Attempts of which nothing was learnt: what the last of them came to, the call may know."""
 
     def __call__(self, event: Any, /) -> None:
         kind = event.__class__
         if kind is AttemptEnded:
-            failure = event.failure
-            if event.verdict is SUCCESS:
-                self._observe(event, self._status, None)
-            elif failure is not None and (failure.status is not None or self._status is None):
-                self._observe(event, failure.status, failure)
-            else:
+            if event.verdict is IGNORED:
                 self._unclear = [*(self._unclear or ()), event]
+            else:
+                self._observe(event, event.failure)
         elif kind is CallEnded and self._unclear is not None:
-            for attempt in self._unclear:
+            unclear, self._unclear = self._unclear, None
+            for attempt in unclear:
                 last = attempt.number == event.attempts and event.verdict is not SUCCESS
-                self._observe(
-                    attempt, self._status if last else None, attempt.failure or (event.failure if last else None)
-                )
-            self._unclear = None
+                self._observe(attempt, event.failure if last else None)
 
-    def _observe(self, attempt: AttemptEnded, status: int | None, failure: Failure | None) -> None:
+    def _observe(self, attempt: AttemptEnded, failure: Failure | None) -> None:
         exchanges, request = self._exchanges, self._request
         url = request.url
         scheme = url.scheme
         method = request.method
-        error = _class_of(failure)
-        if error is None and status is None:
-            error = CANCELLED if attempt.verdict is IGNORED else None
-        elif error is None and status is not None and status >= 400:
-            error = str(status)
+        status = attempt.status
+        error = None if failure is None else _class_of(failure)
+        if error is None:
+            if status is None:
+                error = CANCELLED if attempt.verdict is IGNORED else None
+            elif status >= 400:
+                error = str(status)
         key = (
             url.host,
             url.port or PORTS.get(scheme),
@@ -129,7 +129,7 @@ class Answered:
     __slots__ = ("_answered_later", "_ended", "_exchange", "_exchanges", "_status")
 
     detailed = False
-    sending = answered = None
+    sending = returned = answered = None
 
     def __init__(self, exchanges: Exchanges, exchange: Any) -> None:
         self._exchanges = exchanges
@@ -162,23 +162,27 @@ class Answered:
             self._settle()
 
     def __del__(self) -> None:
-        self._settle()  # it was not answered
+        try:
+            self._settle()  # it was not answered
+        except Exception as error:  # of an exemplar
+            survive(error)
 
     def _settle(self) -> None:
         if self._ended is None:
             return
         seconds, error, fails = self._ended
         self._ended = None
-        exchanges, scope, status = self._exchanges, self._exchange.scope, self._status
+        exchanges, exchange, status = self._exchanges, self._exchange, self._status
         if status is None:
             status = 500 if fails else None
             error = error or ("500" if fails else CANCELLED)
         elif status >= 400:
             error = str(status) if status >= 500 else None
+        scope = exchange.scope
         method = scope["method"]
         key = (
             method if method in exchanges.methods else OTHER,
-            getattr(scope.get("route"), "path", None),
+            exchange.route,
             status,
             error,
             scope.get("scheme", "http"),
@@ -187,4 +191,7 @@ class Answered:
 
 
 def _class_of(failure: Failure | None) -> str | None:
-    return None if failure is None or failure.error is None else type(failure.error).__name__
+    error = None if failure is None else failure.error
+    if error is None:
+        return None
+    return type(error).__name__ if isinstance(error, Exception) else CANCELLED

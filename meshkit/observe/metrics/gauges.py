@@ -12,7 +12,9 @@ metric                         read from
 ``http_client_open_…``         the pools that were given to be watched
 =============================  ========================================================================================
 
-Policies of the same name in one pipeline, those of a cluster's endpoints above all, are added up.
+Policies of the same name in one pipeline, those of a cluster's endpoints above all, are added up; so are pipelines that
+go by one name. A state that several of these share is read once. What cannot be read, of a policy of somebody's, is
+left out: the rest is told all the same.
 
 The states of ten thousand endpoints are gone through outside the lock, a microsecond or so for each: what is read are
 single attributes. Two of them may be of different instants; a gauge is late by a scrape interval anyhow.
@@ -21,17 +23,18 @@ single attributes. Two of them may be of different instants; a gauge is late by 
 from __future__ import annotations
 
 import weakref
-from collections import defaultdict
-from collections.abc import Mapping
-from threading import RLock
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ...engine.back import survive
+from ...runtime.guard import guard
 from ...runtime.lock import LOCK
 from ...section import named
-from .series import OTHER, Family, locked
+from .series import OTHER, Family, Texts, written
 
-__all__ = ["GAUGES", "Readings"]
+__all__ = ["GAUGES", "Readings", "connections"]
 
 BREAKERS, BUDGETS = "meshkit_breaker_state", "meshkit_retry_budget_balance"
 IN_FLIGHT, LIMITS, QUEUES = "meshkit_in_flight", "meshkit_limit", "meshkit_queue_waiting"
@@ -55,140 +58,171 @@ GAUGES: Mapping[str, Family] = {
 """What is read when somebody asks."""
 
 STATES = ("closed", "open", "half-open", "isolated")
-NOTHING, BREAKER, PERMITS, ADAPTIVE, CLUSTER, AROUND, SHOWN = range(7)
-LIMITING = (PERMITS, ADAPTIVE)
+NOTHING, BREAKER, PERMITS, CLUSTER, AROUND, SHOWN = range(6)
 
-Values = dict[str, defaultdict[tuple[str, ...], float]]
+Values = dict[str, defaultdict[Texts, float]]
+
+
+class Lost:
+    """What the listeners of pipelines of one label have lost, as far as these are watched no more: it must not fall."""
+
+    __slots__ = ("dropped", "failed", "live")
+
+    def __init__(self) -> None:
+        self.dropped = self.failed = 0
+        self.live = 0
+        """How many of them are watched."""
 
 
 class Watched:
-    """A pipeline, and what its counters were when they were last read."""
+    """A pipeline, what its counters were when it began, and what they were when they were last read."""
 
-    __slots__ = ("dropped", "failed", "label", "pipeline")
+    __slots__ = ("_before", "dropped", "failed", "label", "lost", "pipeline")
 
-    def __init__(self, label: str, pipeline: Any) -> None:
+    def __init__(self, label: str, pipeline: Any, gone: Callable[[Any], None]) -> None:
         self.label = label
-        self.pipeline = weakref.ref(pipeline)
+        self.lost = label
+        """Under which label its losses are counted."""
+        self.pipeline = weakref.ref(pipeline, gone)
+        self._before = pipeline.failed_listeners, pipeline.dropped_events
         self.failed = self.dropped = 0
-        self.read()
 
     def read(self) -> Any:
         """The pipeline, unless it is gone."""
         pipeline = self.pipeline()
         if pipeline is not None:
-            self.failed, self.dropped = pipeline.failed_listeners, pipeline.dropped_events
+            failed, dropped = self._before
+            self.failed, self.dropped = pipeline.failed_listeners - failed, pipeline.dropped_events - dropped
         return pipeline
 
 
 class Readings:
     """The pipelines and pools to be read."""
 
-    __slots__ = ("__weakref__", "_past", "_series", "_watched", "lock", "pools")
+    __slots__ = ("_gone", "_lock", "_lost", "_series", "_watched", "pools")
 
     def __init__(self, series: int) -> None:
-        self.lock = RLock()
+        self._lock = guard()
         self._series = series
-        self._watched: list[Watched] = []
-        self._past: dict[str, list[int]] = {}
-        """The counters of pipelines that are not watched any more: they must not fall."""
+        self._watched: dict[Any, Watched] = {}
+        """By a weak reference to the pipeline."""
+        self._gone: deque[Any] = deque()
+        """Such references to pipelines that are no more. Whoever collects garbage appends here, and takes no lock."""
+        self._lost: dict[str, Lost] = {}
         self.pools: dict[str, Any] = {}
-        locked.add(self)
 
-    def begin(self, label: str, pipeline: Any) -> bool:
-        """Whether it was not watched before."""
-        with self.lock:
-            if any(each.pipeline() is pipeline for each in self._watched):
-                return False
-            self._watched.append(Watched(label, pipeline))
-            return True
+    def begin(self, label: str, pipeline: Any) -> Watched | None:
+        """``None``: it is watched already."""
+        watched = Watched(written(label), pipeline, self._gone.append)
+        with self._lock:
+            self._bury()
+            if watched.pipeline in self._watched:
+                return None
+            if watched.lost not in self._lost and len(self._lost) >= self._series - 1:
+                watched.lost = OTHER
+            self._lost.setdefault(watched.lost, Lost()).live += 1
+            self._watched[watched.pipeline] = watched
+            return watched
 
-    def end(self, pipeline: Any) -> None:
-        """It is watched no more; nor are those that are gone."""
-        with self.lock:
-            watched, self._watched = self._watched, []
-            for each in watched:
-                found = each.read()
-                if found is not None and found is not pipeline:
-                    self._watched.append(each)
-                elif each.failed or each.dropped:
-                    past = self._past.setdefault(each.label if len(self._past) < self._series else OTHER, [0, 0])
-                    past[0] += each.failed
-                    past[1] += each.dropped
+    def end(self, watched: Watched) -> None:
+        """It is watched no more, if it is."""
+        with self._lock:
+            if self._watched.get(watched.pipeline) is watched:
+                self._end(watched)
+
+    def _end(self, watched: Watched) -> None:
+        if self._watched.pop(watched.pipeline, None) is None:
+            return
+        watched.read()
+        lost = self._lost[watched.lost]
+        lost.live -= 1
+        lost.failed += watched.failed
+        lost.dropped += watched.dropped
+        if not (lost.live or lost.failed or lost.dropped):
+            del self._lost[watched.lost]
+
+    def _bury(self) -> None:
+        """Those that are gone are watched no more."""
+        while self._gone:
+            with suppress(IndexError):  # what strikes here was sooner
+                watched = self._watched.get(self._gone.popleft())
+                if watched is not None:
+                    self._end(watched)
 
     def read(self) -> Values:
-        """By metric, then by the values of its labels."""
+        """By metric, then by the texts of its labels."""
         values: Values = {name: defaultdict(float) for name in GAUGES}
-        with self.lock:
-            self.end(None)
-            watched, pools = [*self._watched], dict(self.pools)
-            for label, (failed, dropped) in self._past.items():
-                values[FAILURES][label,] += failed
-                values[DROPPED][label,] += dropped
-        for each in watched:
-            pipeline = each.read()
+        with self._lock:
+            self._bury()
+            for label, lost in self._lost.copy().items():  # what strikes here may watch another
+                values[FAILURES][label,] += lost.failed
+                values[DROPPED][label,] += lost.dropped
+            watching = [(watched, watched.read()) for watched in self._watched.copy().values()]
+            for watched, _ in watching:
+                values[FAILURES][watched.lost,] += watched.failed
+                values[DROPPED][watched.lost,] += watched.dropped
+        seen: dict[tuple[str, int], Any] = {}
+        for watched, pipeline in watching:
             if pipeline is not None:
-                values[FAILURES][each.label,] += each.failed
-                values[DROPPED][each.label,] += each.dropped
-                _read(values, each.label, pipeline)
-        for name, pool in pools.items():
-            shown = pool.snapshot()
-            values[CONNECTIONS]["active", name] = shown["busy"]
-            values[CONNECTIONS]["idle", name] = shown["idle"]
+                _read(values, watched.label, pipeline, seen)
+        for name, pool in self.pools.copy().items():
+            try:
+                active, idle = connections(pool)
+            except Exception as error:
+                survive(error)
+            else:
+                values[CONNECTIONS]["active", written(name)] += active
+                values[CONNECTIONS]["idle", written(name)] += idle
         for found in values.values():
             self._bound(found)
         return values
 
-    def _bound(self, values: defaultdict[tuple[str, ...], float]) -> None:
+    def _bound(self, values: defaultdict[Texts, float]) -> None:
         """No more label sets than there may be; the rest are one."""
         for key in [*values][self._series - 1 :] if len(values) > self._series else ():
             values[(OTHER,) * len(key)] += values.pop(key)
 
 
-def _read(values: Values, label: str, pipeline: Any) -> None:
+def connections(pool: Any) -> tuple[float, float]:
+    """How many of them are active, and how many idle. Raises where it cannot tell."""
+    shown = pool.snapshot()
+    return 0 + shown["busy"], 0 + shown["idle"]
+
+
+def _read(values: Values, label: str, pipeline: Any, seen: dict[tuple[str, int], Any]) -> None:
     """One pipeline's states, by what their class has: also those of endpoints, and of what stands instead."""
     kinds: dict[type, int] = {}
-    breakers: dict[str, dict[str, int]] = {}
-    seen: set[int] = set()
+    breakers: dict[tuple[str, str], int] = {}
     left = [*pipeline.states]
     while left:
         state = left.pop()
-        which = state.__class__
-        kind = kinds.get(which)
-        if kind is None:
-            kind = kinds[which] = _kind(state)
-        if kind == NOTHING or id(state) in seen:
+        if (label, id(state)) in seen:
             continue
-        seen.add(id(state))
-        if kind == BREAKER:
-            counts = breakers.get(state.name)
-            if counts is None:
-                counts = breakers[state.name] = dict.fromkeys(STATES, 0)
-            counts[state.state] = counts.get(state.state, 0) + 1
-        elif kind in LIMITING:
-            permits = state.permits if kind == ADAPTIVE else state
-            key = label, named(state)
-            values[IN_FLIGHT][key] += permits.in_flight
-            values[LIMITS][key] += permits.limit
-            values[QUEUES][key] += len(permits.places)
-        elif kind == CLUSTER:
-            _cluster(values, label, state)
-            for member in state.members:
-                left += member.states
-        elif kind == AROUND:
-            left += getattr(state, "instead", ())
-            left += (state.inner,) if hasattr(state, "inner") else ()
-        else:
-            try:
-                now = pipeline.clock()
-                with LOCK:
-                    shown = state.snapshot(now)
-            except Exception as error:  # of somebody's policy, or a clock that is a loop's: the rest can be read
-                survive(error)
+        seen[label, id(state)] = state  # itself, lest another one gets its id
+        try:
+            which = state.__class__
+            kind = kinds.get(which)
+            if kind is None:
+                kind = kinds[which] = _kind(state)
+            if kind == NOTHING:
+                continue
+            if kind == BREAKER:
+                found = state.name, state.state
+                breakers[found] = breakers.get(found, 0) + 1
+            elif kind == AROUND:
+                left += [*getattr(state, "instead", ()), *((state.inner,) if hasattr(state, "inner") else ())]
             else:
-                _shown(values, (label, named(state)), shown)
-    for name, counts in breakers.items():
-        for word, count in counts.items():
-            values[BREAKERS][label, name, word] = count
+                name = written(named(state))
+                numbers, inside = TOLD[kind](state, pipeline)
+                for (metric, *further), number in numbers.items():
+                    values[metric][label, name, *further] += number
+                left += inside
+        except Exception as error:  # of somebody's policy, or a clock that is a loop's: the rest can be read
+            survive(error)
+    for name, word in [*breakers]:
+        for each in (*STATES, word):
+            values[BREAKERS][label, written(name), written(each)] += 0
+        values[BREAKERS][label, written(name), written(word)] += breakers[name, word]
 
 
 def _kind(state: Any) -> int:
@@ -196,9 +230,7 @@ def _kind(state: Any) -> int:
         return AROUND
     if hasattr(state, "isolate") and hasattr(state, "state"):
         return BREAKER
-    if hasattr(state, "permits"):
-        return ADAPTIVE
-    if hasattr(state, "in_flight") and hasattr(state, "places"):
+    if hasattr(state, "permits") or (hasattr(state, "in_flight") and hasattr(state, "places")):
         return PERMITS
     if hasattr(state, "members") and hasattr(state, "admission"):
         return CLUSTER
@@ -208,28 +240,52 @@ def _kind(state: Any) -> int:
     return NOTHING
 
 
-def _shown(values: Values, key: tuple[str, str], shown: Mapping[str, Any]) -> None:
-    """Of what says it best itself."""
-    if "balance" in shown:
-        values[BUDGETS][key] += shown["balance"]
-    if "in_flight" in shown:
-        values[IN_FLIGHT][key] += shown["in_flight"]
-        if "limit" in shown and "keys" not in shown:
-            values[LIMITS][key] += shown["limit"]
-        if "queued" in shown:
-            values[QUEUES][key] += shown["queued"]
+Numbers = dict[tuple[str, ...], float]
+"""By metric and further labels. What is added to nothing must be a number."""
+Told = tuple[Numbers, list[Any]]
+"""What a state tells, and the states that are within."""
 
 
-def _cluster(values: Values, label: str, cluster: Any) -> None:
-    found = {"up": 0, "down": 0, "ejected": 0}
+def _permits(state: Any, pipeline: Any) -> Told:
+    permits = getattr(state, "permits", state)
+    numbers: Numbers = {
+        (IN_FLIGHT,): 0 + permits.in_flight,
+        (LIMITS,): 0 + permits.limit,
+        (QUEUES,): len(permits.places),
+    }
+    return numbers, []
+
+
+def _cluster(cluster: Any, pipeline: Any) -> Told:
+    numbers: Numbers = {(ENDPOINTS, "up"): 0, (ENDPOINTS, "down"): 0, (ENDPOINTS, "ejected"): 0}
+    inside = []
     for member in cluster.members:
-        found["ejected" if member.ejected else "up" if member.up else "down"] += 1
-    for word, count in found.items():
-        values[ENDPOINTS][label, cluster.name, word] += count
+        numbers[ENDPOINTS, "ejected" if member.ejected else "up" if member.up else "down"] += 1
+        inside += member.states
     if cluster.enter is not None:
         shown = cluster.admission.numbers(None, 0.0)
-        key = label, cluster.name
-        values[IN_FLIGHT][key] += shown["requests"]
-        values[QUEUES][key] += shown["waiting"]
+        numbers[IN_FLIGHT,] = 0 + shown["requests"]
+        numbers[QUEUES,] = 0 + shown["waiting"]
         if "requests_ceiling" in shown:
-            values[LIMITS][key] += shown["requests_ceiling"]
+            numbers[LIMITS,] = 0 + shown["requests_ceiling"]
+    return numbers, inside
+
+
+def _shown(state: Any, pipeline: Any) -> Told:
+    """Of what says it best itself."""
+    now = pipeline.clock()
+    with LOCK:
+        shown = state.snapshot(now)
+    numbers: Numbers = {}
+    if "balance" in shown:
+        numbers[BUDGETS,] = 0 + shown["balance"]
+    if "in_flight" in shown:
+        numbers[IN_FLIGHT,] = 0 + shown["in_flight"]
+        if "limit" in shown and "keys" not in shown:
+            numbers[LIMITS,] = 0 + shown["limit"]
+        if "queued" in shown:
+            numbers[QUEUES,] = 0 + shown["queued"]
+    return numbers, []
+
+
+TOLD: Mapping[int, Callable[[Any, Any], Told]] = {PERMITS: _permits, CLUSTER: _cluster, SHOWN: _shown}

@@ -21,15 +21,15 @@ metrics"; units by UCUM.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ...errors import ConfigError
+from ...runtime.guard import guard
 from ..events import CallEnded
 from .exchanges import Exchanges
 from .metrics import FAMILIES, Metrics
-from .series import BOUNDS, Family, Key, Table
+from .series import BOUNDS, Family, Key, Table, once
 
 try:
     from opentelemetry import metrics as otel
@@ -89,6 +89,9 @@ ATTRIBUTES = {
 }
 """By the name of the label; any other has ``meshkit.`` in front."""
 
+NUMBERS = {"http_response_status_code", "server_port"}
+"""Labels whose values are numbers here."""
+
 Attributes = dict[str, Any]
 
 
@@ -110,8 +113,8 @@ class Meters:
             fix = "give a MeterProvider of opentelemetry.sdk.metrics, or leave it out for the global one"
             raise ConfigError.of("Meters", "meter_provider", meter_provider, fix)
         self._metrics = metrics
-        self._lock = RLock()
-        self._reading = Lock()
+        self._lock = guard()
+        self._reading = guard()
         self._picture: dict[str, dict[str, Any]] = {}
         self._served: set[str] | None = None
         self._watched: WeakSet[Pipeline] = WeakSet()
@@ -151,14 +154,7 @@ class Meters:
                 add((label, event.outcome), event.at - event.began_at)
 
         stops += [pipeline.listen(tell, direct=True), pipeline.listen(self._exchanges)]
-
-        def stop() -> None:
-            for each in stops:
-                each()
-            with self._lock:
-                self._watched.discard(pipeline)
-
-        return stop
+        return once(*stops, lambda: self._watched.discard(pipeline))
 
     def _observing(self, name: str) -> Callable[[Any], Iterable[Any]]:
         """What the SDK asks when it collects."""
@@ -213,15 +209,17 @@ class Recorded:
             if found is None:  # it was made just now, and is the last one
                 found = attributes(zip(table.family.labels, next(reversed(table.rows)), strict=True))
                 self._made[id(row)] = found
-            if key in table.rows:
+            if table.get(key) is row:
                 self._known[key] = found
             return found
 
 
-def attributes(labels: Iterable[tuple[str, Any]]) -> Attributes:
+def attributes(labels: Iterable[tuple[str, str]]) -> Attributes:
     """Labels by their names here, without the empty ones."""
     return {
-        ATTRIBUTES.get(name) or f"meshkit.{name}": value for name, value in labels if value is not None and value != ""
+        ATTRIBUTES.get(name) or f"meshkit.{name}": int(text) if name in NUMBERS and text.isdecimal() else text
+        for name, text in labels
+        if text
     }
 
 

@@ -6,7 +6,8 @@
     metrics.watch(pipeline, "payments")
     metrics.snapshot()                        plain data; `meshkit.observe.prometheus` makes an exposition of it
 
-A call appends what is to be counted, two small tuples, and waits for nobody: see `Tally` in `series`.
+A call appends what is to be counted, two small tuples, and waits for nobody, nor does it for a scrape: see `Tally` in
+`series`.
 Durations are kept in logarithmic buckets (`meshkit.sketch.Histogram`), and told in those of the HTTP semantic
 conventions. What can only be read (a breaker's state, what is in flight) is read when somebody asks: see `gauges`.
 There are never more label sets than ``series`` for each metric: see `series`.
@@ -30,8 +31,8 @@ from ...errors import ConfigError
 from ...policy import awaits
 from .. import events as told
 from .exchanges import Exchanges
-from .gauges import GAUGES, Readings
-from .series import BOUNDS, MANY, Durations, Family, Key, Table, Tally, written
+from .gauges import GAUGES, Readings, connections
+from .series import BOUNDS, MANY, Durations, Family, Key, Table, Tally, exemplified, once
 
 if TYPE_CHECKING:
     from ...pipeline import Pipeline
@@ -147,19 +148,15 @@ class Metrics:
         if name is not None and not isinstance(name, str):
             raise ConfigError.of("Metrics", "name", name, "give a string, or leave it out: it has its own")
         label = pipeline.name if name is None else name
-        if not self._readings.begin(label, pipeline):
+        watched = self._readings.begin(label, pipeline)
+        if watched is None:
             fix = "it is watched already, and each call would count twice: once is enough"
             raise ConfigError.of("Metrics", "pipeline", label, fix)
         note = _noting(self._tally, self.exemplar)
+        tell = _listener(self._tally, label, note if self.exemplar else None)
         exchanges = Exchanges(self._tally.tables[CLIENT], self._tally.tables[SERVER], note)
-        stops = [pipeline.listen(_listener(self._tally, label, note), direct=True), pipeline.listen(exchanges)]
-
-        def stop() -> None:
-            while stops:
-                stops.pop()()
-            self._readings.end(pipeline)
-
-        return stop
+        stops = pipeline.listen(exchanges), pipeline.listen(tell, direct=True)
+        return once(*stops, lambda: self._readings.end(watched))
 
     def watch_pool(self, pool: Any, name: str) -> Callable[[], None]:
         """Read how many connections it has open whenever somebody asks: a `meshkit.upstream.Pool`, or a transport over
@@ -167,18 +164,18 @@ class Metrics:
         """
         while not hasattr(pool, "snapshot") and (hasattr(pool, "inner") or hasattr(pool, "pool")):
             pool = pool.inner if hasattr(pool, "inner") else pool.pool
-        if not hasattr(pool, "snapshot") or hasattr(pool, "listen"):
-            raise ConfigError.of("Metrics", "pool", pool, "give a Pool, or a transport over one, as PoolTransport()")
+        try:
+            connections(pool)
+        except Exception as error:
+            fix = "give a Pool, or a transport over one, as PoolTransport()"
+            raise ConfigError.of("Metrics", "pool", pool, fix) from error
         if not isinstance(name, str):
             raise ConfigError.of("Metrics", "name", name, "give a string")
         pools = self._readings.pools
         if pools.setdefault(name, pool) is not pool:
             raise ConfigError.of("Metrics", "name", name, "another pool of that name is watched already")
 
-        def stop() -> None:
-            pools.pop(name, None)
-
-        return stop
+        return once(lambda: pools.pop(name, None))
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """All metrics as plain data: by name ``{"type", "help", "samples"}``. A sample has its ``labels``, and a
@@ -189,14 +186,16 @@ class Metrics:
         tally = self._tally
         tally.settle()
         for name, table in tally.tables.items():
-            with tally.lock:
-                samples = [{"labels": labels, **_shown(row)} for labels, row in table.labelled()]
+            labels = table.family.labels
+            samples = [
+                {"labels": dict(zip(labels, texts, strict=True)), **_shown(row)} for texts, row in tally.read(table)
+            ]
             picture[name] = {"type": table.family.kind, "help": table.family.help, "samples": samples}
         values = self._readings.read()
         for name, family in GAUGES.items():
             samples = [
-                {"labels": dict(zip(family.labels, map(written, key), strict=True)), "value": value}
-                for key, value in values[name].items()
+                {"labels": dict(zip(family.labels, texts, strict=True)), "value": value}
+                for texts, value in values[name].items()
             ]
             picture[name] = {"type": family.kind, "help": family.help, "samples": samples}
         return picture
@@ -226,30 +225,39 @@ def _noting(tally: Tally, exemplar: Callable[[], Mapping[str, Any] | None] | Non
     def note_with_exemplar(table: Table, key: Key, seconds: float) -> None:
         labels = None
         try:
-            labels = exemplar()  # type: ignore[misc]  # there is one
+            labels = exemplified(exemplar())  # type: ignore[misc]  # there is one
         finally:
             append((table, key, seconds, (labels, time()) if labels else None))
 
     return note if exemplar is None else note_with_exemplar
 
 
-def _listener(tally: Tally, label: str, note: Callable[[Table, Key, float], None]) -> Callable[[Any], None]:
-    """What is told of every event of one pipeline. On the way of each call: hence a function with names of its own."""
+def _listener(tally: Tally, label: str, note: Callable[[Table, Key, float], None] | None) -> Callable[[Any], None]:
+    """What is told of every event of one pipeline. On the way of each call: hence a function with names of its own.
+    ``note``: where there are exemplars.
+    """
     tables, pending, append, settle = tally.tables, tally.pending, tally.pending.append, tally.settle
     attempts, calls = tables[ATTEMPTS], tables[CALLS]
-    ended, over, rare = told.AttemptEnded, told.CallEnded, RARE.get
+    began, ended, over, rare = told.AttemptBegan, told.AttemptEnded, told.CallEnded, RARE.get
 
     def tell(event: Any) -> None:
         kind = event.__class__
+        if kind is began:
+            return
         if kind is ended:
             endpoint = event.endpoint
             name = None if endpoint is None else str(endpoint)
             append((attempts, (label, event.cluster, name, event.verdict._value_), None, None))
         elif kind is over:
             outcome = event.verdict._value_ if event.failure is None else event.outcome
-            note(calls, (label, outcome), event.at - event.began_at)
-            if len(pending) >= MANY:
-                settle()
+            try:
+                if note is None:
+                    append((calls, (label, outcome), event.at - event.began_at, None))
+                else:
+                    note(calls, (label, outcome), event.at - event.began_at)
+            finally:
+                if len(pending) >= MANY:
+                    settle()
         elif (found := rare(kind)) is not None:
             metric, values = found
             append((tables[metric], (label, *values(event)), None, None))

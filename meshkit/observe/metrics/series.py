@@ -16,18 +16,31 @@ than ``series`` label sets. ``_OTHER`` is the word of the HTTP semantic conventi
 
 from __future__ import annotations
 
-import os
 import re
-import weakref
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator, Mapping
-from threading import RLock
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ...engine.back import survive
+from ...runtime.guard import guard
 from ...sketch import Histogram, edges
 
-__all__ = ["BOUNDS", "MANY", "OTHER", "Durations", "Family", "Key", "Noted", "Table", "Tally", "locked", "written"]
+__all__ = [
+    "BOUNDS",
+    "MANY",
+    "OTHER",
+    "Durations",
+    "Family",
+    "Key",
+    "Noted",
+    "Table",
+    "Tally",
+    "Texts",
+    "exemplified",
+    "once",
+    "written",
+]
 
 OTHER = "_OTHER"
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -44,9 +57,10 @@ NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 Key = tuple[Any, ...]
 """The values of the labels, in the order of their names; ``None`` is an empty one."""
+Texts = tuple[str, ...]
+"""The same as a label has them: see `written`."""
 
-
-Noted = tuple[Mapping[str, Any], float] | None
+Noted = tuple[dict[str, str], float] | None
 """The labels of an exemplar, and when it was, on the wall clock."""
 
 
@@ -72,51 +86,65 @@ class Durations(Histogram):
         self.exemplars: dict[int, tuple[dict[str, str], float, float]] = {}
         """By the number of the bucket: labels, value, and when it was, on the wall clock."""
 
-    def exemplify(self, value: float, labels: Mapping[str, Any], at: float) -> None:
-        """Keep it, if it is short enough, and its names can be written."""
-        texts = {str(name): written(text) for name, text in labels.items()}
-        length = sum(map(len, texts)) + sum(map(len, texts.values()))
-        if length <= LONGEST and all(map(NAME.fullmatch, texts)):
-            self.exemplars[bisect_left(BOUNDS, value)] = texts, value, at
+    def copy(self) -> Durations:
+        """As it is now."""
+        new = Durations.__new__(Durations)
+        new._ends, new.counts, new.sum, new.exemplars = self._ends, self.counts[:], self.sum, self.exemplars.copy()
+        return new
 
 
 class Table:
     """One metric's label sets. To be called under the lock of its `Tally`."""
 
-    __slots__ = ("_crowd", "_room", "_seen", "_series", "_unlisted", "family", "get", "rows")
+    __slots__ = ("_crowd", "_known", "_room", "_seen", "_series", "_unlisted", "family", "get", "rows")
 
     def __init__(self, family: Family, *, endpoints: int, series: int) -> None:
         self.family = family
-        self.rows: dict[Key, Any] = {}
+        self.rows: dict[Texts, Any] = {}
         """What was counted, by label set: a `Durations`, or a list of one number."""
-        self.get = self.rows.get
+        self._known: dict[Key, Any] = {}
+        """The same by what was to be written: several may come to one text."""
+        self.get = self._known.get
         self._series = series
         self._room = max(1, series - max(2, series // 10))
         self._crowd = endpoints if family.few else series
         self._unlisted = tuple(label in family.unlisted for label in family.labels)
-        self._seen: dict[Key, set[Key]] = {}
+        self._seen: dict[Texts, set[Texts]] = {}
         """Which values of unlisted labels there are, by those of the listed ones that stand before them."""
 
     def row(self, key: Key) -> Any:
         """What is counted in for these labels, or for those that stand in for them."""
-        row = self.rows.get(key)
+        row = self.get(key)
         if row is not None:
             return row
-        if len(self.rows) >= self._room or self._crowded(key):
-            key = tuple(OTHER if unlisted else value for value, unlisted in zip(key, self._unlisted, strict=True))
-            if key not in self.rows and len(self.rows) >= self._series - 1:
-                key = (OTHER,) * len(key)
-        row = self.rows.get(key)
+        own = texts = tuple(map(written, key))
+        row = self.rows.get(texts)
         if row is None:
-            row = self.rows[key] = Durations() if self.family.kind == "histogram" else [0]
+            if len(self.rows) >= self._room or self._crowded(texts):
+                texts = tuple(OTHER if unlisted else text for text, unlisted in zip(texts, self._unlisted, strict=True))
+                if texts not in self.rows and len(self.rows) >= self._series - 1:
+                    return self.rest()
+            row = self._row(texts)
+        if texts == own and len(self._known) < 2 * self._series:
+            self._known[key] = row
         return row
 
-    def _crowded(self, key: Key) -> bool:
+    def rest(self) -> Any:
+        """What is counted in for labels that there is no room for, or that cannot be written."""
+        return self._row((OTHER,) * len(self.family.labels))
+
+    def _row(self, texts: Texts) -> Any:
+        row = self.rows.get(texts)
+        if row is None:
+            row = self.rows[texts] = Durations() if self.family.kind == "histogram" else [0]
+        return row
+
+    def _crowded(self, texts: Texts) -> bool:
         """Whether it names one more endpoint than there may be."""
         if True not in self._unlisted:
             return False
-        among = key[: self._unlisted.index(True)]
-        named = tuple(value for value, unlisted in zip(key, self._unlisted, strict=True) if unlisted)
+        among = texts[: self._unlisted.index(True)]
+        named = tuple(text for text, unlisted in zip(texts, self._unlisted, strict=True) if unlisted)
         seen = self._seen.setdefault(among, set())
         if named not in seen:
             if len(seen) >= self._crowd:
@@ -124,29 +152,23 @@ class Table:
             seen.add(named)
         return False
 
-    def labelled(self) -> Iterator[tuple[dict[str, str], Any]]:
-        """The label sets, written out, and what was counted in for each."""
-        names = self.family.labels
-        for key, row in self.rows.items():
-            yield dict(zip(names, map(written, key), strict=True)), row
-
 
 class Tally:
     """The label sets of several metrics, and what is not counted in yet.
 
     Who has something to count appends it, which no other thread can strike into, and every `MANY` of them one thread
-    counts them in, under the lock. So a call pays for neither. Whoever reads counts first: nothing is late.
+    counts them in, under the lock. So a call pays for neither. Whoever reads counts first: nothing is late. And it
+    takes the lock for each label set anew: no call waits for a scrape.
     """
 
-    __slots__ = ("__weakref__", "lock", "pending", "tables")
+    __slots__ = ("lock", "pending", "tables")
 
     def __init__(self, families: Mapping[str, Family], *, endpoints: int, series: int) -> None:
         self.tables = {name: Table(family, endpoints=endpoints, series=series) for name, family in families.items()}
         self.pending: deque[tuple[Table, Key, float | None, Noted]] = deque()
         """The metric, the labels; of a histogram the seconds, and an exemplar: its labels, and when it was."""
-        self.lock: Any = RLock()
-        """Reentrant: what strikes between two instructions, a signal or a ``__del__``, may count as well."""
-        locked.add(self)
+        self.lock: Any = guard()
+        """What strikes between two instructions, a signal or a ``__del__``, may count as well."""
 
     def settle(self) -> None:
         """Count in what is pending."""
@@ -158,30 +180,38 @@ class Tally:
                     table, key, seconds, exemplar = take()
                 except IndexError:  # counted in by what struck in between
                     return
-                row = table.get(key)
-                if row is None:
-                    row = table.row(key)
+                try:
+                    row = table.get(key)
+                    if row is None:
+                        row = table.row(key)
+                except Exception as error:  # of a label whose text cannot be had
+                    survive(error)
+                    row = table.rest()
                 if seconds is None:
                     row[0] += 1
                 else:
-                    row.counts[bisect_left(ENDS, seconds)] += 1  # as `Histogram.add`, for half of its price
+                    bucket = bisect_left(ENDS, seconds)
+                    row.counts[bucket] += 1  # as `Histogram.add`, for half of its price
                     row.sum += seconds
                     if exemplar is not None:
-                        row.exemplify(seconds, *exemplar)
+                        row.exemplars[bisect_left(BOUNDS, seconds)] = exemplar[0], seconds, exemplar[1]
+
+    def read(self, table: Table) -> Iterator[tuple[Texts, Any]]:
+        """The label sets of a metric, and what was counted in for each."""
+        lock = self.lock
+        for texts, row in table.rows.copy().items():  # a copy is made at once, whoever strikes
+            with lock:
+                now = row.copy()
+            yield texts, now
 
 
-locked: weakref.WeakSet[Any] = weakref.WeakSet()
-"""Whose ``lock`` is to be another one in a child process."""
-
-
-def _after_fork() -> None:
-    """Whoever held a lock was left behind."""
-    for each in [*locked]:
-        each.lock = RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+def exemplified(labels: Mapping[Any, Any] | None) -> dict[str, str] | None:
+    """The labels of an exemplar, if there are any, they are short enough, and their names can be written."""
+    if not labels:
+        return None
+    texts = {str(name): written(text) for name, text in labels.items()}
+    length = sum(map(len, texts)) + sum(map(len, texts.values()))
+    return texts if length <= LONGEST and all(map(NAME.fullmatch, texts)) else None
 
 
 def written(value: Any) -> str:
@@ -190,3 +220,18 @@ def written(value: Any) -> str:
         return ""
     text = str(value)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def once(*steps: Callable[[], Any]) -> Callable[[], None]:
+    """A function that does these, the first time it is called."""
+    left = deque(steps)
+
+    def stop() -> None:
+        while left:
+            try:
+                step = left.popleft()
+            except IndexError:  # another thread stops it as well
+                return
+            step()
+
+    return stop
