@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import math
 import threading
+import weakref
 
 import anyio
 import anyio.to_thread
@@ -461,3 +463,42 @@ def test_a_retry_that_repeats_nothing_is_fine(caplog):
     with caplog.at_level(logging.WARNING, "meshkit"):
         by(clock, Timeout(9.0), retry(2)).call(lambda: inner.call(fails()))
     assert caplog.records == []
+
+
+def test_a_job_that_begins_the_next_one_keeps_none_of_those_before_it():
+    """What it leaves to the next one's context is itself, and not its whole line of ancestors."""
+    seen = weakref.WeakSet()
+
+    class Follower:
+        detailed = False
+        sending = answered = answering = left = None
+
+        def __call__(self, event):
+            pass
+
+    class Follow:
+        def follow(self, pipeline, call):
+            seen.add(follower := Follower())
+            return follower
+
+    async def main():
+        loop, done, kept = asyncio.get_running_loop(), asyncio.Event(), []
+        jobs = Pipeline(Timeout(60.0))
+        jobs.listen(Follow())
+
+        @jobs
+        async def poll(left):
+            if left:
+                loop.call_soon(lambda: loop.create_task(poll(left - 1)))
+                return
+            for _ in range(3):
+                await asyncio.sleep(0)
+            gc.collect()
+            kept.append(len(seen))
+            done.set()
+
+        loop.call_soon(lambda: loop.create_task(poll(50)))
+        await done.wait()
+        return kept[0]
+
+    assert asyncio.run(main()) < 5

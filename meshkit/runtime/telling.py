@@ -60,6 +60,7 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
         call.over = True
         attempts = call.attempt if call.events is None else call.events.sent
         spend(call.scope, call.door.who(call), now - call.began_at, attempts, verdict.value)
+        call.scope = None  # a job that begins the next one within itself would otherwise keep all that came before it
     events = call.events
     if events is not None:
         if not events.over:
