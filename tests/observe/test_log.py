@@ -653,7 +653,7 @@ def test_between_any_two_instructions_somebody_may_come_and_the_end_is_the_truth
         due(at)
 
     number, more = 0, True
-    while more:
+    while more or number < 2:  # CPython 3.12 tells of no instruction until some frame has asked for them before
         number += 1
         lines, said = Sparing(10.0, 1), []
         change(0.0, "mine", "closed", "open")
