@@ -29,10 +29,12 @@ __all__ = [
     "Outer",
     "Scope",
     "Spent",
+    "beyond",
     "detached",
     "impatient",
     "ledger",
     "opened",
+    "original",
     "remaining",
     "spend",
     "until",
@@ -142,11 +144,28 @@ def _awaited() -> bool:
     return trio is not None and trio.lowlevel.in_trio_run()
 
 
+def beyond(outer: Any) -> Any:
+    """What is still to be known, of all that a call was made within, once it is over: the deadline that a stranger has
+    set, if there is one. A job that begins the next one within itself would otherwise keep all that came before it.
+    """
+    while outer is not None and not (outer.__class__ is Scope and outer.stranger):
+        outer = outer.scope
+    return outer
+
+
+def original(outer: Any) -> Any:
+    """The call itself, where that is a fork of one."""
+    while getattr(outer, "origin", None) is not None:
+        outer = outer.origin
+    return outer
+
+
 def spend(outer: Outer, who: str, seconds: float, attempts: int, verdict: str) -> None:
     """Write a line into the ledger of the outermost: a call below has ended just now."""
     depth = 0
+    outer = original(outer)
     while outer.scope is not None:
-        outer, depth = outer.scope, depth + 1
+        outer, depth = original(outer.scope), depth + 1
     line = Spent(who, max(0.0, outer.clock() - outer.began_at - seconds), seconds, attempts, verdict, depth)
     lines = outer.lines
     if lines is None:
@@ -173,9 +192,9 @@ def ledger() -> tuple[Spent, ...]:
 
     Of calls one within the other, both are there: ``depth`` tells them apart.
     """
-    outer = CURRENT.get()
+    outer = original(CURRENT.get())
     while outer is not None and outer.scope is not None:
-        outer = outer.scope
+        outer = original(outer.scope)
     return () if outer is None else tuple(outer.lines or ())
 
 

@@ -10,48 +10,62 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from .errors import ConfigError
 from .observe.in_full import watch_in_full
 from .observe.watch import watch
-from .section import fold
+from .section import TWICE, Watch, fold, named, within
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 __all__ = ["refold"]
 
-in_full: weakref.WeakSet[Any] = weakref.WeakSet()
-"""The choices whose branches are."""
+in_full: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+"""The choices whose branches are, by identity: two routers may be equal, and have branches of their own."""
 
 
 def refold(pipeline: Pipeline) -> None:
     """Fold a pipeline anew, under the lock. What cannot be folded raises, and changes nothing."""
     states = pipeline.states
+    _check(states)
     if not (pipeline.listeners or pipeline.follows):
         pipeline.root = fold(states, branches=_plain)
         pipeline.watched = pipeline.in_full = None
         return
-    whole = fold(states, watch_in_full, branches=_plain)
-    watched = fold(states, watch, branches=_none)
-    pipeline.root = fold(states, branches=_none)
+    whole = fold(states, watch_in_full, branches=_full)
+    watched = fold(states, watch, branches=_left)
+    pipeline.root = fold(states, branches=_left)
     pipeline.watched, pipeline.in_full = watched, whole
     for choice in pipeline.choices:
-        _settle(choice)
+        if _lasting(choice):
+            in_full[id(choice)] = choice
 
 
-def _none(choice: Any) -> bool:
+def _left(choice: Any) -> bool:
     return False
 
 
-def _plain(choice: Any) -> bool:
-    """Whether its branches are to be folded yet."""
-    return choice not in in_full if _lasting(choice) else True
+def _full(choice: Any) -> Watch | bool:
+    return False if in_full.get(id(choice)) is choice else watch_in_full
 
 
-def _settle(choice: Any) -> None:
-    if _lasting(choice):
-        in_full.add(choice)
+def _plain(choice: Any) -> Watch | bool | None:
+    """As those in full, where it cannot be remembered whether somebody else listens to them."""
+    if not _lasting(choice):
+        return watch_in_full
+    return False if in_full.get(id(choice)) is choice else None
 
 
 def _lasting(choice: Any) -> bool:
-    """Whether it can be remembered: somebody's own may have no room for it, and is folded each time."""
-    return getattr(type(choice), "__weakrefoffset__", 0) != 0 and type(choice).__hash__ is not None
+    """Whether it can be remembered: somebody's own may have no room for that."""
+    return getattr(type(choice), "__weakrefoffset__", 0) != 0
+
+
+def _check(states: Any) -> None:
+    """What stands in front of a choice must not stand in its branches too, also where these are left as they are."""
+    front = {id(state) for state in states if not hasattr(state, "pick")}
+    for choice in states:
+        if in_full.get(id(choice)) is choice:
+            for state in within([choice]):
+                if id(state) in front:
+                    raise ConfigError(f"{named(state)}: {TWICE}")

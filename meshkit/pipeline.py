@@ -187,9 +187,14 @@ class Pipeline:
         with LOCK:
             self._hear(told, follows, +1)
 
+        stopped = False
+
         def stop() -> None:
+            nonlocal stopped
             with LOCK:
-                self._hear(told, follows, -1)
+                if not stopped:
+                    stopped = True
+                    self._hear(told, follows, -1)
             if told is not listener:
                 told.close()
 
@@ -200,8 +205,8 @@ class Pipeline:
         those = [*(self.follows if follows else self.listeners)]
         if change > 0:
             those.append(told)
-        elif told in those:
-            those.remove(told)
+        else:
+            del those[next(k for k, each in enumerate(those) if each is told)]
         before = self.listeners, self.follows
         if follows:
             self.follows = tuple(those)

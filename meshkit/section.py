@@ -23,6 +23,7 @@ __all__ = [
     "MIDDLEWARE",
     "RACE",
     "REPEAT",
+    "TWICE",
     "Section",
     "Watch",
     "fold",
@@ -30,6 +31,8 @@ __all__ = [
     "numbered",
     "within",
 ]
+
+TWICE = "the same state stands twice on one path: share it between paths, not within one"
 
 GATE, LEAF, BOUND, REPEAT, FALLBACK = "gate", "leaf", "bound", "repeat", "fallback"
 CHOICE, RACE, MIDDLEWARE = "choice", "race", "middleware"
@@ -85,18 +88,16 @@ def fold(
     watch: Watch | None = None,
     path: frozenset[int] = frozenset(),
     *,
-    branches: Callable[[Any], bool] | None = None,
+    branches: Callable[[Any], Watch | bool | None] | None = None,
 ) -> Section:
     """Fold started policies, outermost first, into sections. Raises `ConfigError` for an order that means nothing.
 
-    The branches of a choice have one folding only, the last one; where ``branches(choice)`` says no, that is left as it
-    is.
+    The branches of a choice have one folding only, the last one. ``branches(choice)`` says how they are to be watched;
+    ``False``: they are left as they are. Without it they are watched as the others.
     """
     for k, state in enumerate(states):
         if id(state) in path:
-            raise ConfigError(
-                f"{named(state)}: the same state stands twice on one path: share it between paths, not within one"
-            )
+            raise ConfigError(f"{named(state)}: {TWICE}")
         path |= {id(state)}
         if (hasattr(state, "pick") or hasattr(state, "destination")) and k + 1 < len(states):
             raise ConfigError(
@@ -111,7 +112,7 @@ def fold(
 
 
 def _chain(
-    states: list[Any], given: Watch | None, path: frozenset[int], branches: Callable[[Any], bool] | None
+    states: list[Any], given: Watch | None, path: frozenset[int], branches: Callable[[Any], Watch | bool | None] | None
 ) -> Section:
     """Built from the leaf outwards."""
     section = Section(LEAF)
@@ -126,9 +127,10 @@ def _chain(
         elif callable(getattr(state, "until", None)):
             section = Section(BOUND, watch(BOUND, state, state.until, None)[0], section, state)
         elif hasattr(state, "pick"):
-            if branches is None or branches(state):
+            within = given if branches is None else branches(state)
+            if within is not False:
                 around = [path]
-                state.fold(lambda branch, around=around: fold(branch, given, around[0], branches=branches))
+                state.fold(lambda branch, around=around, w=within: fold(branch, w, around[0], branches=branches))
                 around[0] = frozenset()  # whoever comes later is new, and what has gone by then leaves its id to others
             section = Section(CHOICE, watch(CHOICE, state, state.pick, None)[0], None, state)
         elif hasattr(state, "destination"):

@@ -465,7 +465,8 @@ def test_a_retry_that_repeats_nothing_is_fine(caplog):
     assert caplog.records == []
 
 
-def test_a_job_that_begins_the_next_one_keeps_none_of_those_before_it():
+@pytest.mark.parametrize("between", [False, True], ids=["alone", "in a middleware"])
+def test_a_job_that_begins_the_next_one_keeps_none_of_those_before_it(between):
     """What it leaves to the next one's context is itself, and not its whole line of ancestors."""
     seen = weakref.WeakSet()
 
@@ -483,7 +484,11 @@ def test_a_job_that_begins_the_next_one_keeps_none_of_those_before_it():
 
     async def main():
         loop, done, kept = asyncio.get_running_loop(), asyncio.Event(), []
-        jobs = Pipeline(Timeout(60.0))
+
+        async def middleware(call, call_next):
+            return await call_next()
+
+        jobs = Pipeline(Timeout(60.0), *([middleware] if between else []))
         jobs.listen(Follow())
 
         @jobs

@@ -219,6 +219,9 @@ def route_of(scope: Any) -> str | None:
         return None
     prefix = str(scope.get("root_path", ""))[len(scope.get("app_root_path", "")) :]
     if prefix:
-        names = {str(value): f"{{{name}}}" for name, value in (scope.get("path_params") or {}).items()}
-        prefix = "/".join(names.get(segment, segment) for segment in prefix.split("/"))
+        given = scope.get("path_params") or {}
+        mounts = {str(value): f"{{{name}}}" for name, value in given.items() if f"{{{name}" not in route}
+        segments = [mounts.get(segment, segment) for segment in prefix.split("/")]
+        # A value that was converted does not stand there as it came: what cannot be told apart is left out.
+        prefix = "/".join(segments) if all(name in segments for name in mounts.values()) else "/*"
     return prefix + route

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Call, Verdict
+from ..deadline import beyond
 from .back import release
 
 __all__ = ["adopt", "fork", "learn"]
@@ -37,7 +38,8 @@ def fork(call: Call) -> Call:
 
 
 def learn(call: Call, twin: Call) -> None:
-    """What a walk by a fork has found out is known to the call."""
+    """What a walk by a fork has found out is known to the call; it is over."""
+    twin.scope = beyond(twin.scope)
     call.attempt = twin.attempt
     call.endpoint = twin.endpoint
     call.answered_at = twin.answered_at

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..deadline import original
 from .record.forms import seconds
 from .redact import text, who
 
@@ -26,7 +27,8 @@ class Ledger:
         outer: Any = call
         owed = 0
         while scope is not None:
-            outer, scope = scope, scope.scope
+            outer = original(scope)
+            scope = outer.scope
             owed += 1
         if outer.lines is None:
             outer.lines = []  # whoever is the first to write finds it there
@@ -36,6 +38,10 @@ class Ledger:
         """How deep the calls are that the server's own makes."""
         self._offset = 0.0 if outer is call else outer.clock() - outer.began_at
         """Seconds from the beginning of the outermost to that of this call."""
+
+    def freeze(self) -> None:
+        """The call is over: what is entered from now on is not its."""
+        self._lines, self._skipped = self._lines[self._skipped :], 0
 
     @property
     def spent(self) -> list[Any]:

@@ -13,6 +13,7 @@ from contextvars import copy_context
 from typing import Any
 
 from ..call import Call, Verdict
+from ..deadline import beyond
 from ..engine import adopt, learn, release
 from .lock import LOCK, owned
 from .telling import told
@@ -39,6 +40,7 @@ def settle_walks(call: Call, base: Any, walks: Iterable[Call], kept: Call | None
     _settled(call, base, walks, kept, clock)
     for twin in walks:
         twin.failure = None  # no cycle of fork, error and traceback
+        twin.scope = beyond(twin.scope)
 
 
 def _settled(call: Call, base: Any, walks: Iterable[Call], kept: Call | None, clock: Callable[[], float]) -> None:

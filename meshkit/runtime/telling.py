@@ -7,10 +7,11 @@ to it.
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 from ..call import Call, Failure, Verdict
-from ..deadline import spend
+from ..deadline import beyond, spend
 from ..errors import Rejected
 from ..observe.events import CallEnded
 from ..observe.trail import Trail
@@ -23,23 +24,32 @@ BREAKS = re.compile(rb"[\r\n\0]")
 Fields = list[tuple[bytes, bytes]]
 
 
+class Delivering(threading.local):
+    """How many calls this thread is telling of, one within the other: by a listener that makes calls itself."""
+
+    depth = 0
+
+
+DELIVERING = Delivering()
+DEEPEST = 3
+"""A listener that makes a call for each event it is told is not told of those calls' calls' calls."""
+
+
 def begun(tree: Any, call: Call) -> Section:
     """A call begins in a pipeline that somebody listens to. Answers the folding it is to walk."""
-    followers = []
+    followers, detailed = [], False
     for each in tree.follows:
         try:
             follower = each.follow(tree, call)
+            if follower is not None:
+                detailed = bool(follower.detailed) or detailed
+                followers.append(follower)
         except Exception as error:
             tree.lost(error, each)
-        else:
-            if follower is not None:
-                followers.append(follower)
     if followers:
         events = call.events = Trail()
         events.followers = followers
-        for follower in followers:
-            if follower.detailed:
-                events.detailed = True
+        events.detailed = detailed
         followed = getattr(call.door, "followed", None)
         if followed is not None:
             followed(call)
@@ -60,7 +70,7 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
         call.over = True
         attempts = call.attempt if call.events is None else call.events.sent
         spend(call.scope, call.door.who(call), now - call.began_at, attempts, verdict.value)
-        call.scope = None  # a job that begins the next one within itself would otherwise keep all that came before it
+        call.scope = beyond(call.scope)
     events = call.events
     if events is not None:
         if not events.over:
@@ -88,20 +98,25 @@ def deliver(tree: Any, call: Call) -> None:
     written = [*events]
     events.clear()  # the very list: forks of the call have it too
     struck = None
-    for listener in (*tree.listeners, *events.followers):
+    depth = DELIVERING.depth
+    heard = tree.listeners
+    if depth >= DEEPEST:
+        for listener in heard:
+            tree.lost(None, listener)
+        heard = ()
+    DELIVERING.depth = depth + 1
+    for listener in (*heard, *events.followers):
         left = iter(written)
         while True:
             try:
                 for event in left:
                     listener(event)
                 break
-            except RecursionError as error:  # it calls through this very pipeline, each time it is told
-                tree.lost(error, listener)
-                break
             except KeyboardInterrupt as error:
                 struck = error
             except BaseException as error:  # it hears the others all the same
                 tree.lost(error, listener)
+    DELIVERING.depth = depth
     if struck is not None:
         try:
             raise struck
@@ -117,46 +132,49 @@ def sending(tree: Any, call: Call) -> Fields:
     events, number = call.events, call.number
     if number in events.sending or not number:
         return fields
+    events.sending |= {number}
     for follower in events.followers:
-        if follower.sending is not None:
-            events.sending |= {number}
-            try:
-                fields += _sound(follower.sending(call, number))
-            except Exception as error:
-                tree.lost(error, follower)
+        try:
+            hook = follower.sending
+            if hook is not None:
+                fields += _sound(hook(call, number))
+        except Exception as error:
+            tree.lost(error, follower)
     return fields
 
 
 def returned(tree: Any, call: Call) -> None:
     """What was sent has come back, or has failed."""
     for follower in call.events.followers:
-        hook = getattr(follower, "returned", None)
-        if hook is not None:
-            try:
+        try:
+            hook = getattr(follower, "returned", None)
+            if hook is not None:
                 hook(call, call.number)
-            except Exception as error:
-                tree.lost(error, follower)
+        except Exception as error:
+            tree.lost(error, follower)
 
 
 def answered(tree: Any, call: Call, result: Any) -> None:
     """The caller is about to be given an answer."""
     for follower in call.events.followers:
-        if follower.answered is not None:
-            try:
-                follower.answered(call, result)
-            except Exception as error:
-                tree.lost(error, follower)
+        try:
+            hook = follower.answered
+            if hook is not None:
+                hook(call, result)
+        except Exception as error:
+            tree.lost(error, follower)
 
 
 def answering(tree: Any, call: Call, status: int) -> Fields:
     """An answer of ours begins: what its followers want added to it."""
     fields: Fields = []
     for follower in call.events.followers:
-        if follower.answering is not None:
-            try:
-                fields += _sound(follower.answering(call, status))
-            except Exception as error:
-                tree.lost(error, follower)
+        try:
+            hook = follower.answering
+            if hook is not None:
+                fields += _sound(hook(call, status))
+        except Exception as error:
+            tree.lost(error, follower)
     return fields
 
 
@@ -173,11 +191,12 @@ def left(tree: Any, call: Call, inner: bool) -> None:
         returned(tree, call)
         return
     for follower in reversed(events.followers):
-        if follower.left is not None:
-            try:
-                follower.left()
-            except Exception as error:
-                tree.lost(error, follower)
+        try:
+            hook = follower.left
+            if hook is not None:
+                hook()
+        except Exception as error:
+            tree.lost(error, follower)
 
 
 def _sound(fields: Any) -> Fields:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
+import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
-from meshkit import Pipeline, RateLimit, Retry, Timeout, last_call
+from meshkit import CircuitBreaker, Pipeline, RateLimit, Retry, TimedOut, Timeout, last_call
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import AsyncMeshTransport
 from meshkit.observe import Recorder
@@ -154,6 +158,7 @@ async def test_the_last_call_is_that_of_this_request():
         ("/items/7", "/items/{number}"),
         ("/v1/items/7", "/v1/items/{number}"),
         ("/of/ann/items/7", "/of/{who}/items/{number}"),
+        ("/nr/007/items/7", "/*/items/{number}"),
         ("/nowhere", None),
     ],
 )
@@ -179,9 +184,78 @@ async def test_the_route_of_a_mounted_app(path, route):
 
     items = [Route("/items/{number}", item)]
     routes = [*items, Mount("/v1", Starlette(routes=items)), Mount("/of/{who}", routes=items)]
+    routes.append(Mount("/nr/{id:int}", routes=items))
     limits = Pipeline()
     limits.listen(Follow())
     app = MeshMiddleware(Starlette(routes=routes), limits)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as client:
         await client.get(path)
     assert seen == [route]
+
+
+async def beside(call, call_next):
+    return await call_next()
+
+
+async def test_the_ledger_with_a_middleware_in_between():
+    shop = Shop(beside)
+    answer = await shop.get(x_meshkit_explain="1")
+    assert "stock.example;dur=" in answer.headers["server-timing"]
+    (record,) = shop.recorder.records
+    assert [line["who"] for line in record.data()["ledger"]] == ["stock.example"]
+
+
+async def test_what_is_called_after_the_answer_is_not_on_its_record():
+    shop = Shop()
+    ended = anyio.Event()
+
+    async def later():
+        await ended.wait()
+        await shop.client.get("http://late.example/")
+
+    async with anyio.create_task_group() as group:
+
+        async def order(request):
+            group.start_soon(later)
+            return PlainTextResponse("done")
+
+        shop.app.app.router.routes.append(Route("/late", order))
+        transport = httpx.ASGITransport(shop.app, client=("10.0.0.9", 4711))
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            await client.get("/late", headers={"x-meshkit-explain": "1"})
+        (record,) = shop.recorder.records
+        before = record.data()
+        ended.set()
+    assert record.data() == before
+
+
+@pytest.mark.parametrize("middlewares", [(), (beside,)])
+def test_an_impatient_stranger_opens_no_breaker_by_what_outlives_the_request(middlewares):
+    """A task that the app has left to itself runs out of the stranger's deadline: that is nobody's failure."""
+    inner, sent = Pipeline(CircuitBreaker(failures=1)), []
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        sent.append(message)
+        await asyncio.sleep(0)
+
+    async def main():
+        done = asyncio.Event()
+
+        async def work():
+            with suppress(TimedOut):
+                await inner.call(asyncio.sleep, 5.0)
+            done.set()
+
+        async def app(scope, receive, send):
+            await asyncio.shield(asyncio.create_task(work()))
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"x-request-deadline-ms", b"20")]}
+        await MeshMiddleware(app, Pipeline(*middlewares))(scope, receive, send)
+        await done.wait()
+
+    asyncio.run(main())
+    assert sent[0]["status"] == 504
+    assert inner.snapshot()["CircuitBreaker"]["state"] == "closed"

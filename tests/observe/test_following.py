@@ -476,3 +476,100 @@ async def test_an_attempt_has_its_own_status_and_its_return_is_told_at_once(kind
             await client.get("http://stock/")
     assert order == [("sending", 1), "sent", ("returned", 1), "asked", ("sending", 2), "sent", ("returned", 2)]
     assert [event.status for event in follow.only.events if type(event) is AttemptEnded] == [503, 200]
+
+
+@pytest.mark.parametrize("hook", ["detailed", "sending", "answered", "left"])
+def test_a_follower_without_a_hook_harms_nobody(hook):
+    kind = type("Lacks", (), {name: value for name, value in vars(Follower).items() if name != hook})
+    if hook == "detailed":
+        kind.__init__ = lambda self: None
+
+    class Follow:
+        def follow(self, pipeline, call):
+            return kind()
+
+    stack = pipeline()
+    stack.listen(Follow())
+    assert stack.call(len, "ab") == 2
+    with httpx.Client(transport=MeshTransport(stack, httpx.MockTransport(lambda _: httpx.Response(200)))) as client:
+        assert client.get("http://stock/").status_code == 200
+    assert stack.failed_listeners > 0
+
+
+def test_a_listener_that_calls_each_time_it_is_told_comes_to_an_end():
+    stack, told = pipeline(), []
+
+    def listener(event):
+        told.append(event)
+        stack.call(lambda: None)
+
+    stack.listen(listener, direct=True)
+    assert stack.call(lambda: 7) == 7
+    assert len(told) == 3 + 9 + 27
+    assert stack.dropped_events == 27
+
+
+def test_stopping_twice_stops_nobody_else():
+    stack, told = pipeline(), []
+    stop = stack.listen(told.append, direct=True)
+    stop()
+    stack.listen(told.append, direct=True)
+    stop()
+    stack.call(lambda: None)
+    assert len(told) == 3
+
+
+class Equal:
+    """A router of somebody's: all of them are equal, and some have no room to be remembered."""
+
+    name = "router"
+
+    def __init__(self):
+        self.section = None
+
+    def __eq__(self, other):
+        return isinstance(other, Equal)
+
+    __hash__ = object.__hash__
+
+    def start(self, rng):
+        return self
+
+    def fold(self, fold):
+        self.section = fold([])
+
+    def pick(self, call, now):
+        return self.section
+
+
+class Hashed(Equal):
+    def __hash__(self):
+        return 7
+
+
+class Slotted:
+    __slots__ = ("section",)
+    name = "router"
+    start, fold, pick = Equal.start, Equal.fold, Equal.pick
+
+
+@pytest.mark.parametrize("kind", [Equal, Hashed, Slotted])
+def test_routers_of_somebody(kind):
+    """Each has branches of its own; and who listens to a shared one hears its attempts, whoever comes and goes."""
+    first, second = kind(), kind()
+    heard = pipeline(first)
+    follow = followed(heard)
+    other = pipeline(second)
+    assert other.call(lambda: 7) == 7
+    beside = pipeline(first)
+    beside.listen(print, direct=True)()
+    assert heard.call(lambda: 7) == 7
+    assert follow.only.kinds == [AttemptBegan, AttemptEnded, CallEnded]
+
+
+def test_twice_on_one_path_is_seen_also_behind_a_cluster_that_is_listened_to():
+    limit = Shared(ConcurrencyLimit(1))
+    servers = Shared(Cluster("stock", ["10.0.0.7:80"], balancer=RoundRobin(), pipeline=[limit]))
+    pipeline(servers).listen(print, direct=True)
+    with pytest.raises(ConfigError, match="twice on one path"):
+        pipeline(limit, servers)

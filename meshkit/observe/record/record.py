@@ -152,6 +152,8 @@ class Record:
             self.dropped += 1
 
     def _end(self, event: CallEnded) -> None:
+        if self._ledger is not None:
+            self._ledger.freeze()
         self.attempts = event.attempts
         if event.failure is not None:
             self._failure = {**cause(event.failure), "own": event.own}
