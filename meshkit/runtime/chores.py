@@ -20,6 +20,9 @@ from ..section import within
 
 __all__ = ["chores_of", "keep"]
 
+JITTER = random.Random()  # noqa: S311  # no secret; and not the one of `random`, which a program may have seeded
+
+
 FIRST, LONGEST = 1.0, 60.0
 """Seconds before a source that failed is asked again: doubled each time, and jittered by up to half."""
 
@@ -87,7 +90,7 @@ async def _follow(number: int, source: Any, state: weakref.ref[Any], keep: Any) 
             if cluster is not None:
                 cluster.troubles[number] = error
             del cluster, error
-        await keep.sleep(min(pause, longest) * random.uniform(0.5, 1))  # noqa: S311  # jitter, no secret
+        await keep.sleep(min(pause, longest) * JITTER.uniform(0.5, 1))
         pause = min(2 * pause, LONGEST)
 
 

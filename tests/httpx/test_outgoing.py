@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from meshkit import Cluster, ConfigError, Constant, Pipeline, Retry, Timeout, TooLate
+from meshkit import Call, Cluster, ConfigError, Constant, Pipeline, Retry, Timeout, TooLate
 from meshkit.deadline import detached, ledger, opened
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.httpx.aim import told
+from meshkit.httpx.outgoing import Fields
 
 from .stand_ins import Clock, Inner, streaming
 
@@ -41,8 +42,6 @@ def ok(lib: ModuleType) -> Inner:
     [
         (2.0, {}, DEADLINE, "2000"),
         (0.8, {}, DEADLINE, "800"),
-        (0.0015, {}, DEADLINE, "1"),  # never more than there is
-        (0.0005, {}, DEADLINE, "0"),
         (2.0, {"deadline": "grpc-timeout"}, "grpc-timeout", "2000000u"),
         (2.0, {"deadline": "gRPC-Timeout"}, "grpc-timeout", "2000000u"),
         (2.0, {"deadline": "x-envoy-expected-rq-timeout-ms"}, "x-envoy-expected-rq-timeout-ms", "2000"),
@@ -58,6 +57,17 @@ async def test_what_remains(lib: ModuleType, colour: str, case: Any) -> None:
     policies = [] if seconds is None else [Timeout(seconds)]
     await get(lib, colour, inner := ok(lib), *policies, clock=clock, **options)
     assert inner.requests[0].headers.get(field) == value
+
+
+@pytest.mark.parametrize(("seconds", "value"), [(0.0015, b"1"), (0.0005, b"0"), (-1.0, b"0")])
+def test_never_more_than_there_is(lib: ModuleType, seconds: float, value: bytes) -> None:
+    """Without a transport around it: on trio the wall clock would run beside ours."""
+    clock = Clock()
+    clock.now = 0.0
+    call = Call(None, lib.Request("GET", URL), 0.0)
+    call.deadline = seconds
+    fields = Fields("test", Pipeline(clock=clock), DEADLINE, ATTEMPT, awaits=True)
+    assert fields.of(call) == [(DEADLINE.encode(), value)]
 
 
 @COLOURS
