@@ -19,6 +19,7 @@ task of Starlette's) holds no permit and has no deadline.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -34,6 +35,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 NONE: list[tuple[bytes, bytes]] = []
+PARAMETER = re.compile("{([^:}]+)")
+"""The name of one, in a route's template."""
 SENT_AS_FILES = {"http.response.pathsend", "http.response.zerocopysend"}
 SHARE = 0.1
 """Of the time, which the client may take before it is to blame for what runs out: a prompt one takes far less, and an
@@ -220,7 +223,8 @@ def route_of(scope: Any) -> str | None:
     prefix = str(scope.get("root_path", ""))[len(scope.get("app_root_path", "")) :]
     if prefix:
         given = scope.get("path_params") or {}
-        mounts = {str(value): f"{{{name}}}" for name, value in given.items() if f"{{{name}" not in route}
+        own = PARAMETER.findall(route)
+        mounts = {str(value): f"{{{name}}}" for name, value in given.items() if name not in own}
         segments = [mounts.get(segment, segment) for segment in prefix.split("/")]
         # A value that was converted does not stand there as it came: what cannot be told apart is left out.
         prefix = "/".join(segments) if all(name in segments for name in mounts.values()) else "/*"

@@ -26,7 +26,7 @@ from ..fields.rate_limit import PROFILES, Announced
 from ..fields.trace_context import NAMES as TRACE
 from ..fields.trace_context import taken
 from ..observe.passing import PASSING
-from ..observe.record.recorder import ASKED
+from ..observe.record.recorder import ASKED, Following
 from ..policy import awaits
 from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
@@ -219,9 +219,8 @@ def _explained(headers: list[tuple[bytes, bytes]], call: Call) -> None:
     for k, (name, value) in enumerate(headers):
         if name == b"proxy-status" and ASKED.get():
             for follower in call.events.followers:
-                record = getattr(follower, "record", None)
-                if record is not None:
-                    headers[k] = (name, value + b"; details=" + quoted(record.summary))
+                if isinstance(follower, Following):
+                    headers[k] = (name, value + b"; details=" + quoted(follower.record.summary))
                     return
 
 

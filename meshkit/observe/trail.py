@@ -12,6 +12,7 @@ is told is written into the call's `Trail` under the lock, and delivered outside
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ Fields = Iterable[tuple[bytes, bytes]]
 
 class Follower(Protocol):
     """Somebody who goes along with one call. All methods run outside the lock, in the caller's task or thread, and must
-    not wait; what they raise is counted and harms no call. A hook is a method, or ``None`` where it is not wanted.
+    not wait; what they raise is counted and harms no call. A hook is a method; ``None``, or not there, where it is not
+    wanted.
     """
 
     def __call__(self, event: Event, /) -> None:
@@ -74,12 +76,6 @@ class Follows(Protocol):
 class Trail(list[Any]):
     """The events of one call that are not delivered yet; its forks write into the same one."""
 
-    def claim(self, error: Any) -> None:
-        """The error is this call's own. The two are not tied to each other: no cycle."""
-        if self.token is None:
-            self.token = object()
-        error.of_call = self.token
-
     # Of the class, until it is otherwise: every call of a pipeline that somebody listens to has one.
     followers: Sequence[Follower] = ()
     detailed = False
@@ -93,3 +89,10 @@ class Trail(list[Any]):
     """What an error of this very call bears as ``of_call``; ``None``: there was none."""
     over = False
     """Whether it was told that the call has ended."""
+
+    def claim(self, error: Any) -> None:
+        """The error is this call's own. The two are not tied to each other: no cycle."""
+        if self.token is None:
+            self.token = object()
+        with suppress(Exception):  # some take no attributes
+            error.of_call = self.token

@@ -36,8 +36,6 @@ __all__ = ["watch"]
 
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
 ON_TRIAL = ("would_reject", "would_wait", "reason")
-MANY = 8
-"""Candidates of a pick that are told of."""
 
 Enter = Callable[[Call, float], Any]
 Exit = Callable[[Call, float, float, Verdict], None]
@@ -223,6 +221,7 @@ def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> No
 
 
 FOLLOWING = {Retried, GaveUp, FellBack}
+"""What is decided of an attempt that has come to nothing."""
 WATCHING: dict[str, Callable[..., tuple[Any, Any]]] = {
     GATE: _gate,
     LEAF: _attempt,

@@ -42,7 +42,7 @@ def begun(tree: Any, call: Call) -> Section:
         try:
             follower = each.follow(tree, call)
             if follower is not None:
-                detailed = bool(follower.detailed) or detailed
+                detailed = bool(getattr(follower, "detailed", False)) or detailed
                 followers.append(follower)
         except Exception as error:
             tree.lost(error, each)
@@ -128,54 +128,28 @@ def sending(tree: Any, call: Call) -> Fields:
     """Something is about to be sent: what its followers want sent along, if it is an attempt of this call, and not what
     a middleware or a race does in its place.
     """
-    fields: Fields = []
     events, number = call.events, call.number
     if number in events.sending or not number:
-        return fields
+        return []
     events.sending |= {number}
-    for follower in events.followers:
-        try:
-            hook = follower.sending
-            if hook is not None:
-                fields += _sound(hook(call, number))
-        except Exception as error:
-            tree.lost(error, follower)
-    return fields
+    return _fields(tree, events.followers, "sending", call, number)
 
 
 def returned(tree: Any, call: Call) -> None:
     """What was sent has come back, or has failed."""
     for follower in call.events.followers:
-        try:
-            hook = getattr(follower, "returned", None)
-            if hook is not None:
-                hook(call, call.number)
-        except Exception as error:
-            tree.lost(error, follower)
+        _ask(tree, follower, "returned", call, call.number)
 
 
 def answered(tree: Any, call: Call, result: Any) -> None:
     """The caller is about to be given an answer."""
     for follower in call.events.followers:
-        try:
-            hook = follower.answered
-            if hook is not None:
-                hook(call, result)
-        except Exception as error:
-            tree.lost(error, follower)
+        _ask(tree, follower, "answered", call, result)
 
 
 def answering(tree: Any, call: Call, status: int) -> Fields:
     """An answer of ours begins: what its followers want added to it."""
-    fields: Fields = []
-    for follower in call.events.followers:
-        try:
-            hook = follower.answering
-            if hook is not None:
-                fields += _sound(hook(call, status))
-        except Exception as error:
-            tree.lost(error, follower)
-    return fields
+    return _fields(tree, call.events.followers, "answering", call, status)
 
 
 def left(tree: Any, call: Call, inner: bool) -> None:
@@ -184,19 +158,33 @@ def left(tree: Any, call: Call, inner: bool) -> None:
 
     A call that the collector has closed was left long ago, and the context here is somebody else's.
     """
-    events = call.events
-    if events.abandoned:
+    if call.events.abandoned:
         return
     if inner:
         returned(tree, call)
         return
-    for follower in reversed(events.followers):
+    for follower in reversed(call.events.followers):
+        _ask(tree, follower, "left")
+
+
+def _ask(tree: Any, follower: Any, hook: str, *what: Any) -> Any:
+    """What one that follows answers there, if it has that hook."""
+    try:
+        asked = getattr(follower, hook, None)
+        return None if asked is None else asked(*what)
+    except Exception as error:
+        tree.lost(error, follower)
+        return None
+
+
+def _fields(tree: Any, followers: Any, hook: str, *what: Any) -> Fields:
+    fields: Fields = []
+    for follower in followers:
         try:
-            hook = follower.left
-            if hook is not None:
-                hook()
+            fields += _sound(_ask(tree, follower, hook, *what))
         except Exception as error:
             tree.lost(error, follower)
+    return fields
 
 
 def _sound(fields: Any) -> Fields:

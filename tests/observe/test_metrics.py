@@ -800,3 +800,20 @@ def test_every_family_says_what_it_is():
         assert family.help.endswith(".")
         assert set(family.unlisted) <= set(family.labels)
         assert name.endswith({"counter": "_total", "histogram": "_seconds"}[family.kind])
+
+
+def test_a_pipeline_that_cannot_be_listened_to_is_not_watched() -> None:
+    metrics, pipeline = Metrics(), Pipeline(name="shop")
+    listen, calls = pipeline.listen, []
+
+    def once_only(listener, **options):
+        calls.append(listener)
+        if len(calls) == 2:
+            raise ZeroDivisionError
+        return listen(listener, **options)
+
+    pipeline.listen = once_only
+    with pytest.raises(ZeroDivisionError):
+        metrics.watch(pipeline)
+    assert pipeline.follows == pipeline.listeners == ()
+    metrics.watch(pipeline)()

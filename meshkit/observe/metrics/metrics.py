@@ -155,8 +155,14 @@ class Metrics:
         note = _noting(self._tally, self.exemplar)
         tell = _listener(self._tally, label, note if self.exemplar else None)
         exchanges = Exchanges(self._tally.tables[CLIENT], self._tally.tables[SERVER], note)
-        stops = pipeline.listen(exchanges), pipeline.listen(tell, direct=True)
-        return once(*stops, lambda: self._readings.end(watched))
+        stops = [lambda: self._readings.end(watched)]
+        try:
+            stops.append(pipeline.listen(exchanges))
+            stops.append(pipeline.listen(tell, direct=True))
+        except BaseException:
+            once(*reversed(stops))()
+            raise
+        return once(*reversed(stops))
 
     def watch_pool(self, pool: Any, name: str) -> Callable[[], None]:
         """Read how many connections it has open whenever somebody asks: a `meshkit.upstream.Pool`, or a transport over

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ...call import Call
     from ...pipeline import Pipeline
 
-__all__ = ["ASKED", "Recorder", "explaining", "last_call", "server_timing"]
+__all__ = ["ASKED", "Following", "Recorder", "explaining", "last_call", "server_timing"]
 
 ASKED: ContextVar[object] = ContextVar("meshkit.asked", default=False)
 """Whether calls made here are to be recorded in full: true or false, as truth goes."""
