@@ -50,6 +50,7 @@ TARGET = 0.05
 """The share of the interval that a place may wait in a line that does not drain."""
 
 
+@options.of_kind(options.Kind("seconds", zero=False))
 def patience(spec: Any, attribute: Any, value: Any) -> None:
     """Validates a ``wait``, which needs a ``queue``."""
     options.optional(options.seconds())(spec, attribute, value)

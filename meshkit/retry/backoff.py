@@ -45,6 +45,7 @@ def _spread(delay: float, ratio: float, rng: Random) -> float:
     return delay * (1.0 + ratio * (2.0 * rng.random() - 1.0)) if ratio else delay
 
 
+@options.of_kind(options.Kind("seconds", zero=False))
 def _cap(spec: Any, attribute: Any, value: Any) -> None:
     options.seconds()(spec, attribute, value)
     if value < spec.base:

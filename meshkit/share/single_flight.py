@@ -39,7 +39,7 @@ class SingleFlight:
 
     key: fact.Key = attrs.field(default=None, validator=fact.key, kw_only=True)
     max_keys: int = attrs.field(default=10_000, validator=options.count(), kw_only=True)
-    max_bytes: int = attrs.field(default=2**20, validator=options.count(0, 2**40), kw_only=True)
+    max_bytes: int = attrs.field(default=2**20, validator=options.size(), kw_only=True)
     name: str = attrs.field(default="SingleFlight", validator=fact.text, kw_only=True)
 
     asks = ("key",)

@@ -52,8 +52,8 @@ class StaleIfError:
     seconds: float = attrs.field(validator=options.seconds())
     key: fact.Key = attrs.field(default=None, validator=fact.key, kw_only=True)
     max_keys: int = attrs.field(default=1000, validator=options.count(), kw_only=True)
-    max_bytes: int = attrs.field(default=2**20, validator=options.count(0, 2**40), kw_only=True)
-    max_total: int = attrs.field(default=2**26, validator=options.count(0, 2**40), kw_only=True)
+    max_bytes: int = attrs.field(default=2**20, validator=options.size(), kw_only=True)
+    max_total: int = attrs.field(default=2**26, validator=options.size(), kw_only=True)
     name: str = attrs.field(default="StaleIfError", validator=fact.text, kw_only=True)
 
     asks = ("key",)
