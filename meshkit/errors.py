@@ -46,8 +46,10 @@ class MeshError(Exception):
 class ConfigError(MeshError, ValueError):
     """A pipeline that cannot be built. Raised while building, never while calling."""
 
+    policy = ""
+    option = ""
     fix = ""
-    """What to write instead."""
+    """What to write instead. All three are empty where the error is about no single option."""
 
     @classmethod
     def of(cls, policy: str, option: str, value: object, fix: str) -> ConfigError:
@@ -57,7 +59,7 @@ class ConfigError(MeshError, ValueError):
         except Exception:  # a number of thousands of digits, or a repr that fails
             shown = f"<{type(value).__name__}>"
         error = cls(f"{policy}: {option}={shown}: {fix}")
-        error.fix = fix
+        error.policy, error.option, error.fix = policy, option, fix
         return error
 
 

@@ -39,6 +39,7 @@ DAY = 86400.0
 Abort = int | Callable[..., Exception] | None
 
 
+@options.of_kind(options.Kind("seconds", zero=False))
 def _expires(spec: Any, attribute: Any, value: Any) -> None:
     options.seconds()(spec, attribute, value)
     if value > DAY:
