@@ -101,6 +101,7 @@ class Call:
         "request",
         "reserve",
         "rest",
+        "route",
         "scope",
         "spent",
         "status",
@@ -160,6 +161,9 @@ class Call:
         """What the endpoint says in this answer of its load: see `meshkit.fields.orca`."""
         self.cookies: list[tuple[str, str, str]] | None = None
         """Cookies for whoever is answered: (name, value, attributes)."""
+        self.route: Any = None
+        """What a router has decided of it, a `meshkit.route.plan.Decision`: how it is sent, and what becomes of its
+        answer; ``None``: no router was asked."""
         self.held: Any = None
         self.marks: Any = None
         self.events: Any = None

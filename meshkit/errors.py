@@ -9,6 +9,7 @@
     │   ├── CircuitOpen               a breaker is open, or its probes are taken
     │   ├── Overloaded                no permit, or none before the queue or the deadline ran out
     │   ├── NoEndpoint                the cluster has nobody to ask
+    │   ├── NoRoute                   no route is for this request, or its path is no path
     │   └── TooLate                   the deadline that came with the call leaves no time for it
     ├── TimedOut(TimeoutError)        may have been executed
     │   ├── AttemptTimedOut           one attempt took too long
@@ -31,6 +32,7 @@ __all__ = [
     "DiscoveryError",
     "MeshError",
     "NoEndpoint",
+    "NoRoute",
     "Overloaded",
     "RateLimited",
     "Rejected",
@@ -120,6 +122,14 @@ class Overloaded(Rejected):
 
 class NoEndpoint(Rejected):
     """The cluster has no endpoint to send this call to."""
+
+
+class NoRoute(Rejected):
+    """No route is for this request. ``status``: what a server says of it, 404, or 400 where the path is refused."""
+
+    def __init__(self, reason: str = "no route", *values: object, policy: str = "", status: int = 404) -> None:
+        super().__init__(reason, *values, policy=policy)
+        self.status = status
 
 
 class TooLate(Rejected):

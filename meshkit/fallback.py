@@ -120,7 +120,7 @@ class FallbackState:
 
     def _started(self, spec: Fallback, rng: Random) -> list[Any]:
         if spec.value is not NOTHING:
-            return [self._to(lambda *args, **kwargs: spec.value)]
+            return [Destination(self.name, lambda call: spec.value)]
         if not isinstance(spec.instead, tuple):
             return [spec.instead.start(rng) if hasattr(spec.instead, "start") else self._to(spec.instead)]
         return [
@@ -129,7 +129,13 @@ class FallbackState:
         ]
 
     def _to(self, function: Callable[..., Any]) -> Destination:
-        return Destination(self.name, function)
+        """To a function that is called as the guarded one was."""
+
+        def destination(call: Call) -> Any:
+            args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
+            return function(*args, **kwargs)
+
+        return Destination(self.name, destination)
 
     def matches(self, failure: Failure, /) -> bool:
         error = failure.error

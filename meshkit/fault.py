@@ -120,10 +120,20 @@ class FaultInjectionState:
             return None
         self.injected += 1
         if spec.delay is None:
-            return Section(LEAF, _aborting(spec, call))
+            return Section(LEAF, self._abort)
         if call.deadline is None or call.deadline - now > spec.delay:
             return spec.delay
         return max(0.0, call.deadline - now)
+
+    def _abort(self, call: Call) -> Any:
+        """Stands where the upstream was to be called."""
+        abort = self._spec.abort
+        if isinstance(abort, int):
+            return call.door.respond(call, abort)
+        error = abort(f"injected by {self.name}") if isinstance(abort, type) else abort()  # type: ignore[misc]
+        if not isinstance(error, Exception):
+            raise TypeError(f"{self.name}: abort made a {type(error).__name__}: it must make an exception")
+        raise error
 
     def numbers(self, call: Call, now: float, /) -> dict[str, float]:
         """The share that is struck, seconds until the gate is inert, and whether ``when`` holds for this call."""
@@ -138,18 +148,3 @@ class FaultInjectionState:
 
     def idle(self) -> bool:
         return True
-
-
-def _aborting(spec: FaultInjection, call: Call) -> Callable[..., Any]:
-    """Stands where the upstream was to be called, and is called like it."""
-    abort = spec.abort
-
-    def fault(*args: Any, **kwargs: Any) -> Any:
-        if isinstance(abort, int):
-            return call.door.respond(call, abort)
-        error = abort(f"injected by {spec.name}") if isinstance(abort, type) else abort()  # type: ignore[misc]
-        if not isinstance(error, Exception):
-            raise TypeError(f"{spec.name}: abort made a {type(error).__name__}: it must make an exception")
-        raise error
-
-    return fault

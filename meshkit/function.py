@@ -14,6 +14,7 @@ from .call import Call, Failure, Verdict
 from .deadline import impatient
 from .engine import survive
 from .errors import ConfigError, Rejected, TimedOut
+from .policy import Pairs
 
 __all__ = ["FunctionDoor", "Judge", "Spent", "cost_of", "judged"]
 
@@ -147,7 +148,7 @@ class FunctionDoor:
     def twice(self, call: Call) -> tuple[bool, bool]:
         return True, True
 
-    def respond(self, call: Call, status: int) -> Any:
+    def respond(self, call: Call, status: int, headers: Pairs = (), body: bytes = b"") -> Any:
         """A function has no status: raises `ConnectionError`."""
         raise ConnectionError(f"injected fault: status {status}")
 

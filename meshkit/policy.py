@@ -31,7 +31,7 @@ cost, a predicate) is asked outside that lock: see ``facts`` and ``matches``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -48,7 +48,9 @@ __all__ = [
     "Door",
     "Fallback",
     "Gate",
+    "Head",
     "Middleware",
+    "Pairs",
     "Queue",
     "Race",
     "Repeat",
@@ -196,6 +198,9 @@ class Choice(Protocol):
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None: ...
 
 
+Head: TypeAlias = tuple[str, str, str, int | None, str, str | None]
+"""Method, scheme, host, port, path and query of a request; see `Door.head`."""
+Pairs: TypeAlias = Sequence[tuple[bytes, bytes]]
 CallNext: TypeAlias = Callable[[], Awaitable[Any]]
 Middleware: TypeAlias = Callable[[Call, CallNext], Awaitable[Any]]
 
@@ -267,8 +272,19 @@ class Door(Protocol):
     def same(self, call: Call, own: Hashable | None = None, /) -> Hashable | None:
         """What calls that may share an answer have in common; ``own``: a policy's key for it; ``None``: nothing."""
 
-    def respond(self, call: Call, status: int, /) -> Any:
-        """An answer with that status, made here; raises where results have none."""
+    def respond(self, call: Call, status: int, headers: Pairs = (), body: bytes = b"", /) -> Any:
+        """An answer with that status, these fields and this body, made here; raises where results have none."""
+
+    def head(self, call: Call, /) -> Head:
+        """What every route asks of a request: its method, its scheme, its host (in lower case, without port and dot at
+        the end), its port (``None``: unknown, or not written), its path as it came (percent-encoded) and its query.
+        """
+
+    def hand(self, call: Call, fn: Callable[..., Any], /) -> Any:
+        """Have a function within this process answer the request, as its route has made it."""
+
+    def serve(self, call: Call, app: Any, /) -> Any:
+        """The same of an ASGI app."""
 
     def about(self, call: Call, /) -> dict[str, Any]:
         """What may be told of the request in records, metrics and logs: ``kind`` (``"function"``, ``"client"``,

@@ -3,11 +3,13 @@ call.
 
 A chain of `Section`s: a run of gates, then one step that is no gate (a bound, a repeat, a fallback, a choice, a race, a
 middleware) or the leaf. So neighbouring gates are one flat loop instead of nested calls; only a race and a middleware
-nest. A leaf sends the call to what the pipeline stands in front of, or, with a ``step``, to a destination of its own.
+nest. A leaf sends the call to what the pipeline stands in front of, or, with a ``step``, to a destination of its own: a
+function of the call.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -89,12 +91,16 @@ def fold(
     path: frozenset[int] = frozenset(),
     *,
     branches: Callable[[Any], Watch | bool | None] | None = None,
+    done: dict[int, frozenset[int]] | None = None,
 ) -> Section:
     """Fold started policies, outermost first, into sections. Raises `ConfigError` for an order that means nothing.
 
     The branches of a choice have one folding only, the last one. ``branches(choice)`` says how they are to be watched;
-    ``False``: they are left as they are. Without it they are watched as the others.
+    ``False``: they are left as they are. Without it they are watched as the others. ``done``: the choices whose
+    branches have been folded in this go, each with all that is in it: a cluster behind a thousand routes is folded
+    once.
     """
+    done = {} if done is None else done
     for k, state in enumerate(states):
         if id(state) in path:
             raise ConfigError(f"{named(state)}: {TWICE}")
@@ -104,7 +110,7 @@ def fold(
                 f"{named(state)}: {named(states[k + 1])} stands behind it, but a choice ends a pipeline: "
                 "put what follows into its own pipeline"
             )
-    section = _chain(list(states), watch, path, branches)
+    section = _chain(list(states), watch, path, branches, done)
     facts = [state for state in states if getattr(state, "facts", None) is not None]
     facts += (asker for state in states for asker in getattr(state, "askers", ()))
     section.facts = tuple(facts) or None
@@ -112,7 +118,11 @@ def fold(
 
 
 def _chain(
-    states: list[Any], given: Watch | None, path: frozenset[int], branches: Callable[[Any], Watch | bool | None] | None
+    states: list[Any],
+    given: Watch | None,
+    path: frozenset[int],
+    branches: Callable[[Any], Watch | bool | None] | None,
+    done: dict[int, frozenset[int]],
 ) -> Section:
     """Built from the leaf outwards."""
     section = Section(LEAF)
@@ -127,17 +137,26 @@ def _chain(
         elif callable(getattr(state, "until", None)):
             section = Section(BOUND, watch(BOUND, state, state.until, None)[0], section, state)
         elif hasattr(state, "pick"):
-            within = given if branches is None else branches(state)
-            if within is not False:
-                around = [path]
-                state.fold(lambda branch, around=around, w=within: fold(branch, w, around[0], branches=branches))
-                around[0] = frozenset()  # whoever comes later is new, and what has gone by then leaves its id to others
+            how = given if branches is None else branches(state)
+            if id(state) in done:
+                if not done[id(state)].isdisjoint(path - {id(state)}):
+                    raise ConfigError(f"{named(state)}: {TWICE}")
+            elif how is not False:
+                around, known = [path], [done]
+                state.fold(
+                    lambda branch, around=around, known=known, how=how: fold(
+                        branch, how, around[0], branches=branches, done=known[0]
+                    )
+                )
+                # Whoever comes later is new, and what has gone by then leaves its id to others.
+                around[0], known[0] = frozenset(), {}
+                done[id(state)] = frozenset(map(id, within([state])))
             section = Section(CHOICE, watch(CHOICE, state, state.pick, None)[0], None, state)
         elif hasattr(state, "destination"):
             section = Section(LEAF, state.destination)
         elif hasattr(state, "instead"):
             section = Section(FALLBACK, watch(FALLBACK, state, state.takes, None)[0], section, state)
-            section.branch = fold(state.instead, given, path - behind, branches=branches)
+            section.branch = fold(state.instead, given, path - behind, branches=branches, done=done)
         elif hasattr(state, "another"):
             section = Section(RACE, state, section, state)
         elif enter is None:
@@ -177,14 +196,16 @@ def numbered(states: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 def within(states: Iterable[Any]) -> Iterator[Any]:
     """All states of a pipeline, each once: also those of endpoints, of what stands instead, of what is on trial."""
     seen: set[int] = set()
-    left = list(states)
+    left = deque(states)
     while left:
-        state = left.pop(0)
+        state = left.popleft()
         if id(state) not in seen:
             seen.add(id(state))
             yield state
             for member in getattr(state, "members", ()):
                 left += member.states
+            for branch in getattr(state, "branches", ()):
+                left += branch
             left += getattr(state, "pattern", ())
             left += getattr(state, "instead", ())
             if hasattr(state, "inner"):

@@ -52,12 +52,16 @@ def start(seed=0, **options):
     return FaultInjection(**{"expires": 600.0, **options}).start(Random(seed))
 
 
+def call(now=0.0, **headers):
+    return Call(Door(), {"path": "/", "headers": headers}, now)
+
+
 def arrive(gate, now=0.0, deadline=None, **headers):
-    call = Call(Door(), {"path": "/", "headers": headers}, now)
-    call.deadline = deadline
+    comes = call(now, **headers)
+    comes.deadline = deadline
     if gate.facts is not None:
-        call.facts = {gate: gate.facts(call)}
-    return gate.enter(call, now)
+        comes.facts = {gate: gate.facts(comes)}
+    return gate.enter(comes, now)
 
 
 @pytest.mark.parametrize(
@@ -278,12 +282,12 @@ class Own(Exception):
 
 
 def test_a_status_is_the_doors_to_answer():
-    assert step(503)("request", timeout=1) == "/: 503"
+    assert step(503)(call()) == "/: 503"
 
 
 def test_an_exception_class_is_given_a_text():
     with pytest.raises(ConnectionError, match=r"^injected by chaos$"):
-        step(ConnectionError, name="chaos")("request")
+        step(ConnectionError, name="chaos")(call())
 
 
 def test_a_function_makes_a_new_exception_each_time():
@@ -291,7 +295,7 @@ def test_a_function_makes_a_new_exception_each_time():
     raised = []
     for _ in range(2):
         with pytest.raises(Own, match=r"^mine$") as caught:
-            arrive(gate).step()
+            arrive(gate).step(call())
         raised.append(caught.value)
     assert raised[0] is not raised[1]
 
@@ -299,7 +303,7 @@ def test_a_function_makes_a_new_exception_each_time():
 @pytest.mark.parametrize("made", [None, "text", 503, KeyboardInterrupt()])
 def test_a_function_that_makes_no_exception(made):
     with pytest.raises(TypeError, match=r"chaos: abort made a .*: it must make an exception"):
-        step(lambda: made, name="chaos")()
+        step(lambda: made, name="chaos")(call())
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Call, Failure, Verdict
+from ..policy import Pairs
 from ..runtime.telling import answering
 from .end import begun, ended, unbound
 from .exchange import Message, Receive, Send, closed, route_of
@@ -155,9 +156,9 @@ class Connection:
     def started(self) -> bool:
         return self.status is not None
 
-    async def respond(self, status: int) -> None:
+    async def respond(self, status: int, headers: Pairs = (), body: bytes = b"") -> None:
         """Deny as an app would: it is looked at on its way."""
-        await self._deny(self.send, status, [(b"content-length", b"0")], b"")
+        await self._deny(self.send, status, [*headers, (b"content-length", b"%d" % len(body))], body)
 
     def close(self) -> None:
         """Whatever the app has left behind, it is not to send any more."""

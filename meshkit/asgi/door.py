@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from inspect import isawaitable
 from math import inf
 from typing import Any
 from urllib.parse import quote
@@ -35,7 +36,9 @@ from ..engine import survive
 from ..errors import ConfigError, Rejected
 from ..fields.pairs import cookie, parameter
 from ..function import judged
+from ..policy import Head, Pairs
 from .client import Clients, network_of
+from .routed import head_of, routed
 
 __all__ = ["AsgiDoor", "Judge"]
 
@@ -158,11 +161,31 @@ class AsgiDoor:
         """Never: the body of a request can be received once."""
         return False, False
 
-    async def respond(self, call: Call, status: int, /) -> None:
-        """Answer with a status and nothing else, as the app would have."""
+    def head(self, call: Call, /) -> Head:
+        return head_of(call.request.scope)
+
+    async def respond(self, call: Call, status: int, headers: Pairs = (), body: bytes = b"", /) -> None:
+        """Answer as the app would have."""
         exchange = call.request
         exchange.call = call
-        await exchange.respond(status)
+        await exchange.respond(status, headers, body)
+
+    async def hand(self, call: Call, fn: Callable[..., Any], /) -> None:
+        """A function of the exchange, which sends an answer."""
+        exchange = call.request
+        exchange.call = call
+        answer = fn(exchange)
+        if isawaitable(answer):
+            await answer
+
+    async def serve(self, call: Call, app: Any, /) -> None:
+        exchange = call.request
+        exchange.call = call
+        try:
+            await app(routed(exchange.scope, call.route), exchange.receive, exchange.send)
+        except Exception as error:
+            exchange.error = error
+            raise
 
     def same(self, call: Call, own: Any = None, /) -> None:
         """To none: an answer goes out as it is made, and nobody else can have it."""

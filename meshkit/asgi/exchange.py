@@ -24,8 +24,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from ..call import Call, Failure, Verdict
+from ..policy import Pairs
 from ..runtime.telling import answering
 from .end import begun, ended
+from .routed import edited
 
 __all__ = ["Exchange", "Message", "Receive", "Send", "closed", "route_of"]
 
@@ -38,6 +40,8 @@ NONE: list[tuple[bytes, bytes]] = []
 PARAMETER = re.compile("{([^:}]+)")
 """The name of one, in a route's template."""
 SENT_AS_FILES = {"http.response.pathsend", "http.response.zerocopysend"}
+BODILESS = {204, 304}
+"""RFC 9110, 6.4.1: they have no body, and 204 no ``Content-Length``."""
 SHARE = 0.1
 """Of the time, which the client may take before it is to blame for what runs out: a prompt one takes far less, and an
 app that needs the rest of it is close to its deadline anyhow."""
@@ -150,6 +154,9 @@ class Exchange:
         if headers.__class__ is not list:  # any iterable will do, and this one may be read once only
             headers = [*headers]
             message = {**message, "headers": headers}
+        if call.route is not None and call.route.plan.answer:
+            headers = edited(headers, call.route.plan.answer)
+            message = {**message, "headers": headers}
         self.headers = headers
         self.verdict = SUCCESS if status < 429 and door.by_status else door.verdict(self)
         if "trailers" in message:
@@ -193,10 +200,15 @@ class Exchange:
     def started(self) -> bool:
         return self.status is not None
 
-    async def respond(self, status: int) -> None:
+    async def respond(self, status: int, headers: Pairs = (), body: bytes = b"") -> None:
         """Answer as an app would: it is looked at on its way."""
-        await self.send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-        await self.send({"type": "http.response.body"})
+        fields = [*headers]
+        if status not in BODILESS:
+            fields.append((b"content-length", b"%d" % len(body)))
+        if self.scope.get("method") == "HEAD" or status in BODILESS:
+            body = b""
+        await self.send({"type": "http.response.start", "status": status, "headers": fields})
+        await self.send({"type": "http.response.body", "body": body})
 
     def close(self) -> None:
         """Whatever the app has left behind (a task of its own, say), it is not to answer any more."""

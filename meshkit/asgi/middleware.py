@@ -40,6 +40,7 @@ from .door import AsgiDoor, Judge
 from .end import left
 from .exchange import Exchange, Receive, Send
 from .refusal import Refusals
+from .routed import routed
 
 __all__ = ["MeshMiddleware"]
 
@@ -108,8 +109,10 @@ class MeshMiddleware:
         check(self._door, pipeline.specs)
 
         async def serve(exchange: Any) -> None:
+            route = exchange.call.route
+            scope = exchange.scope if route is None else routed(exchange.scope, route)
             try:
-                await app(exchange.scope, exchange.receive, exchange.send)
+                await app(scope, exchange.receive, exchange.send)
             except Exception as error:
                 exchange.error = error
                 raise
@@ -268,8 +271,15 @@ def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None
         if isinstance(spec, Fallback) and spec.fixed:
             fix = "nobody sends a value: give a function of the exchange that sends an answer"
             raise ConfigError.of("MeshMiddleware", "pipeline", spec.name, fix)
-    section = pipeline.root
+    _check_sections(pipeline.root)
+
+
+def _check_sections(section: Any) -> None:
     while section is not None:
-        if section.kind in REFUSED:
+        inner = getattr(section.state, "sections", None)
+        if inner is not None:
+            for each in inner():
+                _check_sections(each)
+        elif section.kind in REFUSED:
             raise ConfigError.of("MeshMiddleware", "pipeline", named(section.state), REFUSED[section.kind])
         section = section.after

@@ -5,6 +5,8 @@ error                 status  problem type                               error o
 ====================  ======  =========================================  ==========================
 `RateLimited`         429     quota-exceeded, with violated-policies     http_request_denied
 `Overloaded`          503     about:blank                                connection_limit_reached
+`NoRoute`             404     about:blank                                destination_not_found
+``..``, of its path   400     about:blank                                http_request_error
 any other `Rejected`  503     about:blank                                destination_unavailable
 `TooLate`             504     about:blank                                http_response_timeout
 `TimedOut`            504     about:blank                                http_response_timeout
@@ -23,7 +25,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from ..errors import ConfigError, Overloaded, RateLimited, Rejected, TimedOut, TooLate
+from ..errors import ConfigError, NoRoute, Overloaded, RateLimited, Rejected, TimedOut, TooLate
 from ..fields.problem import MEDIA_TYPE, problem, proxy_status
 from ..fields.rate_limit import QUOTA_EXCEEDED
 
@@ -44,6 +46,8 @@ DENIED = 403
 LIMITED = (429, "The limit for requests like this one is used up.", b"http_request_denied")
 BUSY = (503, "As much as can be served at once is being served.", b"connection_limit_reached")
 AWAY = (503, "This cannot be served for the time being.", b"destination_unavailable")
+ASTRAY = (404, "Nothing is served under this host and path.", b"destination_not_found")
+MALFORMED = (400, "The path of this request is not one that is served.", b"http_request_error")
 LATE = (504, "The time given for this request leaves none to serve it.", b"http_response_timeout")
 SLOW = (504, "The answer was not ready in time.", b"http_response_timeout")
 
@@ -68,11 +72,11 @@ class Refusals:
         of a limit is said to this service, not to its client.
         """
         name = getattr(error, "policy", "") if ours and isinstance(error, RateLimited) else None
-        made = self._made.get((type(error), name))
+        made = self._made.get((type(error), name or getattr(error, "status", None)))
         if made is None:
             made = self._make(error, name)
             if len(self._made) < MANY:
-                self._made[type(error), name] = made
+                self._made[type(error), name or getattr(error, "status", None)] = made
         status, headers, body = made
         wait = getattr(error, "retry_after", None)
         if wait is None and isinstance(error, Overloaded):
@@ -130,6 +134,8 @@ _refusals = lru_cache(16)(Refusals)
 
 
 def _said(error: BaseException) -> tuple[int, str, bytes]:
+    if isinstance(error, NoRoute):
+        return ASTRAY if error.status == 404 else MALFORMED
     if isinstance(error, TooLate):
         return LATE
     if isinstance(error, TimedOut):

@@ -23,6 +23,7 @@ def fork(call: Call) -> Call:
     twin.attempt = call.attempt
     twin.endpoint = call.endpoint
     twin.facts = call.facts
+    twin.route = call.route
     twin.held = call.held
     twin.marks = call.marks
     twin.avoid = call.avoid
@@ -45,6 +46,7 @@ def learn(call: Call, twin: Call) -> None:
     call.answered_at = twin.answered_at
     call.verdict = twin.verdict
     call.avoid = twin.avoid
+    call.route = twin.route or call.route
     call.failure = twin.failure or call.failure
     twin.failure = None  # its error's traceback holds a frame that holds the fork: no cycle
     if twin.quota is not None:

@@ -25,6 +25,7 @@ from ..errors import TimedOut
 from ..runtime.settle import abandon, settle
 from ..runtime.telling import answered, deliver
 from .library import library_of
+from .routed import answered as answered_by
 
 __all__ = ["Body", "Held", "holding"]
 
@@ -113,6 +114,8 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
     kinds: dict[type, type[Held]] = {}
 
     def hold(tree: Any, call: Call, response: Any, verdict: Verdict) -> Any:
+        if call.route is not None:
+            answered_by(response, call.route)
         whole = getattr(response.stream, "whole", None)
         if (
             whole is not None

@@ -26,12 +26,13 @@ from ..fields.pairs import cookie, parameter
 from ..fields.retry_after import parse, parse_ms
 from ..function import cost_of, judged
 from ..options import is_function
-from ..policy import awaits
+from ..policy import Head, Pairs, awaits
 from ..runtime.telling import returned
 from ..section import within
 from .copies import Copies, alike
 from .library import Library, library_of
 from .notes import Note, give
+from .routed import routed
 from .wire import stale
 
 __all__ = ["HttpxDoor", "Judge", "Spent", "named"]
@@ -167,8 +168,30 @@ class HttpxDoor:
         idempotent = request.method in IDEMPOTENT or "idempotency-key" in request.headers
         return _replayable(request.stream, library_of(request)), idempotent
 
-    def respond(self, call: Call, status: int, /) -> Any:
-        return library_of(call.request).module.Response(status, request=call.request)
+    def respond(self, call: Call, status: int, headers: Pairs = (), body: bytes = b"", /) -> Any:
+        made = library_of(call.request).module.Response
+        return made(status, headers=[*headers], content=body, request=call.request)
+
+    def head(self, call: Call, /) -> Head:
+        """Of the URL: a ``Host`` field of the caller's own is a matter for the upstream."""
+        request = call.request
+        url = request.url
+        try:
+            scheme, _, host, port, path, query, _ = url._uri_reference
+        except (AttributeError, TypeError, ValueError):  # another version parses otherwise
+            scheme, host, port = url.scheme, url.raw_host.decode("ascii"), url.port
+            path, _, query = url.raw_path.decode("ascii").partition("?")
+        if host and host[-1] == ".":
+            host = host[:-1]
+        return request.method, scheme, host, port, path or "/", query
+
+    def hand(self, call: Call, fn: Callable[..., Any], /) -> Any:
+        return fn(routed(call.request, call.route))
+
+    def serve(self, call: Call, app: Any, /) -> Any:
+        """Awaited: an ASGI app answers in one go here, when it has returned."""
+        transport = library_of(call.request).module.ASGITransport(app=app)
+        return transport.handle_async_request(routed(call.request, call.route))
 
     def who(self, call: Call, /) -> str:
         host: str = call.request.url.host

@@ -23,6 +23,7 @@ from .door import HttpxDoor, Judge, Spent, named
 from .library import installed, library_of
 from .notes import notes_for
 from .outgoing import ATTEMPT, DEADLINE, Fields
+from .routed import routed
 from .whole import fetch, fetching
 
 if TYPE_CHECKING:
@@ -95,11 +96,13 @@ class AsyncMeshTransport(_Async):
         fields = Fields("AsyncMeshTransport", pipeline, deadline, attempt, awaits=True)
 
         def address(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            request = call.request if call.endpoint is None else aimed(call.request, call.endpoint)
+            request = call.request if call.route is None else routed(call.request, call.route)
+            if call.endpoint is not None:
+                request = aimed(request, call.endpoint)
             return (fields.told(request, call),), NONE
 
         def direct(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            request = call.request
+            request = call.request if call.route is None else routed(call.request, call.route)
             if call.events is not None and call.events.detailed:
                 request = fields.traced(request, call)
             return (request, call.endpoint, fields.of(call)), NONE
@@ -218,7 +221,7 @@ class MeshTransport(_Sync):
     __aenter__ = aclose = handle_async_request
 
     def _address(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        request = call.request
+        request = call.request if call.route is None else routed(call.request, call.route)
         if call.endpoint is not None:
             request = aimed(request, call.endpoint)
         if call.deadline is not None:

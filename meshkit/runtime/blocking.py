@@ -55,11 +55,10 @@ def close(discard: Callable[[Any], Any], result: Any) -> None:
     discard(result)
 
 
-def there(call: Call, destination: Callable[..., Any]) -> Callable[..., Any]:
-    """What is sent where a leaf has a destination of its own: called as the caller called."""
-    args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
+def there(call: Call, destination: Callable[[Call], Any]) -> Callable[..., Any]:
+    """What is sent where a leaf has a destination of its own."""
 
     def send(*_: Any, **__: Any) -> Any:
-        return destination(*args, **kwargs)
+        return destination(call)
 
     return send

@@ -80,12 +80,11 @@ async def close(discard: Callable[[Any], Awaitable[Any]], result: Any) -> None:
         await discard(result)
 
 
-def there(call: Call, destination: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """What is sent where a leaf has a destination of its own, maybe a plain function: called as the caller called."""
-    args, kwargs = ((call.request,), {}) if call.door.takes_request else call.request
+def there(call: Call, destination: Callable[[Call], Any]) -> Callable[..., Awaitable[Any]]:
+    """What is sent where a leaf has a destination of its own, maybe a plain function."""
 
     async def send(*_: Any, **__: Any) -> Any:
-        answer = destination(*args, **kwargs)
+        answer = destination(call)
         return await answer if isawaitable(answer) else answer
 
     return send

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..errors import ConfigError, Rejected
+from ..policy import Head, Pairs
 
 __all__ = ["FULL", "GOOD", "RESET", "UNAVAILABLE", "Outcome", "SimulatedDoor"]
 
@@ -83,7 +84,15 @@ class SimulatedDoor:
     def twice(self, call: Call) -> tuple[bool, bool]:
         return True, True
 
-    def respond(self, call: Call, status: int) -> Outcome:
+    def head(self, call: Call) -> Head:
+        """Of a request that is a mapping, what it has of ``method``, ``scheme``, ``host``, ``port``, ``path`` and
+        ``query``.
+        """
+        given = call.request if isinstance(call.request, dict) else {}
+        method, scheme = given.get("method", "GET"), given.get("scheme", "http")
+        return method, scheme, given.get("host", ""), given.get("port"), given.get("path", "/"), given.get("query")
+
+    def respond(self, call: Call, status: int, headers: Pairs = (), body: bytes = b"") -> Outcome:
         if status < 400:
             return GOOD
         return Outcome(Verdict.FAILURE, status=status)

@@ -167,11 +167,9 @@ class Walk:
             raise no_middleware(section.step)
 
     def _made_here(self, destination: Callable[..., Any]) -> None:
-        request = self.call.request
-        args, kwargs = ((request,), {}) if self.shell.door.takes_request else request
         result, error = None, None
         try:
-            result = destination(*args, **kwargs)
+            result = destination(self.call)
         except Exception as raised:
             error = raised
         self.answer(result, error)

@@ -22,10 +22,10 @@ class Answers(Gate):
 
 
 def elsewhere(answer="elsewhere", error=None):
-    def destination(*args, **kwargs):
+    def destination(call):
         if error is not None:
             raise error
-        return answer, args, kwargs
+        return answer, *call.request
 
     return Section(LEAF, destination)
 
@@ -66,7 +66,7 @@ def test_one_that_waits_and_one_that_steps_aside():
     assert log == ["a enter", "b enter", "c enter", "c exit success", "a exit success"]
 
 
-async def test_a_destination_is_called_as_the_caller_called():
+async def test_a_destination_is_a_function_of_the_call():
     def fn(order, endpoint=None, *, user):
         raise AssertionError
 
@@ -105,7 +105,7 @@ def test_a_destination_ends_a_pipeline():
         def start(self, rng):
             return self
 
-        def destination(self):
+        def destination(self, call):
             return "the end"
 
     assert pipeline(Gate("g"), End()).call(fails()) == "the end"

@@ -172,8 +172,9 @@ class Elsewhere:
     def __init__(self, run):
         self.run = run
 
-    def destination(self, *args):
-        return self.run.leaf(*args)
+    def destination(self, call):
+        args, kwargs = call.request
+        return self.run.leaf(*args, **kwargs)
 
 
 def start(description, run, path=""):

@@ -1,0 +1,64 @@
+"""What does a route make of an exchange? Another path, another host, other header fields, in a scope of its own.
+
+``root_path`` belongs to whoever is mounted: it is left, and a rewritten path replaces the whole one. Header fields of
+the answer are edited where it begins (`exchange`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+from ..route.edit import Edit
+
+__all__ = ["edited", "head_of", "routed"]
+
+REMEMBERED = 4096
+
+
+def head_of(scope: Any) -> tuple[str, str, str, int | None, str, str | None]:
+    """Method, scheme, host, port, path and query; see `meshkit.policy.Door.head`."""
+    authority = ""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            authority = value.decode("latin-1")
+            break
+    host, port = _authority(authority)
+    raw = scope.get("raw_path")
+    path = raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"], safe="/!$&'()*+,;=:@~")
+    query = scope.get("query_string", b"").decode("latin-1")
+    return scope.get("method", "GET"), scope.get("scheme", "http"), host, port, path or "/", query or None
+
+
+@lru_cache(REMEMBERED)
+def _authority(text: str) -> tuple[str, int | None]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or not port.isascii() or len(port) > 5:
+        host, port = text, ""
+    return host.lower().removesuffix("."), int(port) if port else None
+
+
+def routed(scope: Any, decision: Any) -> Any:
+    """The scope as its route has it; the very scope where it changes nothing."""
+    plan = decision.plan
+    host = decision.host
+    if decision.same and host is None and not plan.request:
+        return scope
+    changed = dict(scope)
+    if not decision.same:
+        changed["raw_path"] = decision.path.encode("ascii")
+        changed["path"] = unquote(decision.path)
+    headers = scope["headers"]
+    if host is not None:
+        headers = [(b"host", host.encode("ascii")), *(field for field in headers if field[0] != b"host")]
+    if plan.request:
+        headers = edited(headers, plan.request)
+    changed["headers"] = headers
+    return changed
+
+
+def edited(headers: Any, edit: Edit) -> list[tuple[bytes, bytes]]:
+    """Header fields after an edit."""
+    gone = edit.gone
+    return [*(field for field in headers if field[0].lower() not in gone), *edit.come]

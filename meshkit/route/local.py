@@ -1,0 +1,54 @@
+"""Who answers within this process? A function of the request, or an ASGI app, in the place of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import attrs
+
+from ..call import Call
+from ..errors import ConfigError
+from ..options import is_function, no_decorator
+from .answer import Destination
+
+__all__ = ["App", "Function"]
+
+
+def _callable(spec: Any, attribute: Any, value: Any) -> None:
+    if isinstance(value, type) or not is_function(value):
+        fix = "give a function of the request" if attribute.name == "fn" else "give an ASGI app, not its class"
+        raise ConfigError.of(type(spec).__name__, attribute.name, value, fix)
+
+
+@attrs.frozen
+class Function:
+    """A Python function as the destination, plain or ``async``: called with the request as its route has made it, it
+    answers what the door's callers expect (an ``httpx.Response``), or raises. Gloo's "function".
+    """
+
+    fn: Callable[..., Any] = attrs.field(validator=_callable)
+
+    __call__ = no_decorator
+
+    def start(self, rng: Random, /) -> Destination:
+        def answer(call: Call) -> Any:
+            return call.door.hand(call, self.fn)
+
+        return Destination("Function", answer, self)
+
+
+@attrs.frozen
+class App:
+    """An ASGI app as the destination, called within the process."""
+
+    app: Any = attrs.field(validator=_callable)
+
+    __call__ = no_decorator
+
+    def start(self, rng: Random, /) -> Destination:
+        def answer(call: Call) -> Any:
+            return call.door.serve(call, self.app)
+
+        return Destination("App", answer, self)
