@@ -8,6 +8,7 @@ endpoints are folded once.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
@@ -17,6 +18,7 @@ from .section import TWICE, Watch, fold, named, within
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
+    from .successor import Successor
 
 __all__ = ["refold"]
 
@@ -24,12 +26,14 @@ in_full: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 """The choices whose branches are, by identity: two routers may be equal, and have branches of their own."""
 
 
-def refold(pipeline: Pipeline) -> None:
-    """Fold a pipeline anew, under the lock. What cannot be folded raises, and changes nothing."""
+def refold(pipeline: Pipeline | Successor, folded: Collection[int] = ()) -> None:
+    """Fold a pipeline anew, under the lock. What cannot be folded raises, and changes nothing. ``folded``: the choices,
+    by identity, whose branches are folded already, and are in use.
+    """
     states = pipeline.states
     _check(states)
     if not (pipeline.listeners or pipeline.follows):
-        pipeline.root = fold(states, branches=_plain)
+        pipeline.root = fold(states, branches=lambda choice: False if id(choice) in folded else _plain(choice))
         pipeline.watched = pipeline.in_full = None
         return
     whole = fold(states, watch_in_full, branches=_full)

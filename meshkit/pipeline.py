@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import random
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
@@ -70,6 +71,8 @@ class Pipeline:
         """Whether ``call.failure`` is to be known where no retry asks for it."""
         self.choices = tuple(state for state in within(self.states) if hasattr(state, "pick"))
         """The choices in it, some of them perhaps in other pipelines as well."""
+        self.doors: weakref.WeakSet[Any] = weakref.WeakSet()
+        """Those that must know when it comes by other policies: asked with ``knows``, and told with ``renew()``."""
         self.root: Section
         self.watched: Section | None = None
         """The same for calls that somebody follows; ``None``: nobody listens."""

@@ -35,6 +35,7 @@ from ..call import Call, Failure, Verdict
 from ..engine import survive
 from ..errors import ConfigError, Rejected
 from ..fields.pairs import cookie, parameter
+from ..fields.rate_limit import Announced
 from ..function import judged
 from ..policy import Head, Pairs
 from .client import Clients, network_of
@@ -61,7 +62,7 @@ EARLY = 1e-6
 class AsgiDoor:
     """One middleware's translation."""
 
-    __slots__ = ("_judge", "announces", "by_status", "client", "clients", "clock", "pipeline", "reserve", "translates")
+    __slots__ = ("__weakref__", "_judge", "_profile", "announces", "by_status", "client", "clients", "clock", "pipeline", "reserve", "translates")
 
     enforces_deadline = False
     takes_request = True
@@ -73,19 +74,28 @@ class AsgiDoor:
     discard = None
     wall = staticmethod(time.time)
 
-    def __init__(self, pipeline: Any, clients: Clients, announced: Any, judge: Judge | None, reserve: float) -> None:
+    def __init__(
+        self, pipeline: Any, clients: Clients, profile: str | None, judge: Judge | None, reserve: float
+    ) -> None:
         self.pipeline = pipeline
         self.clock = pipeline.clock
         self.clients = clients
         self.client = clients.of
-        self.announces = announced.fields if announced else None
-        """The ``RateLimit`` fields of an answer; ``None``: there is nothing to say."""
+        self._profile = profile
+        self.renew()
+        pipeline.doors.add(self)
         self.by_status = judge is None
         """Whether the status of an answer says all there is to say."""
         self._judge = judge
         self.reserve = reserve
         self.translates = False
         """Whether errors of the app's own calls become answers of ours as well."""
+
+    def renew(self) -> None:
+        """The pipeline has come by other policies."""
+        announced = None if self._profile is None else Announced(self.pipeline.states, self._profile)
+        self.announces = announced.fields if announced else None
+        """The ``RateLimit`` fields of an answer; ``None``: there is nothing to say."""
 
     def address(self, call: Call, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
         exchange = call.request

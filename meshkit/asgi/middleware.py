@@ -22,7 +22,7 @@ from ..fact import check
 from ..fallback import Fallback
 from ..fields.deadline import NAMES, parse
 from ..fields.problem import quoted
-from ..fields.rate_limit import PROFILES, Announced
+from ..fields.rate_limit import PROFILES
 from ..fields.trace_context import NAMES as TRACE
 from ..fields.trace_context import taken
 from ..observe.passing import PASSING
@@ -103,8 +103,7 @@ class MeshMiddleware:
         if rate_limit is not None and rate_limit not in PROFILES:
             fix = f"write one of {', '.join(map(repr, PROFILES))}, or None"
             raise ConfigError.of("MeshMiddleware", "rate_limit", rate_limit, fix)
-        announced = Announced(pipeline.states if rate_limit else (), rate_limit or "draft-11")
-        self._door = AsgiDoor(pipeline, Clients(trusted, forwarded), announced, judge, float(reserve))
+        self._door = AsgiDoor(pipeline, Clients(trusted, forwarded), rate_limit, judge, float(reserve))
         self._door.translates = self._translate = translate
         check(self._door, pipeline.specs)
 

@@ -137,19 +137,28 @@ class ClusterState:
         which others may call; the set changes in one of them, and calls that wait for the first one are let in at last.
         Whatever of it is left undone, the next pick does.
         """
-        before = self._membership.sets[1 + number]
-        self._due = AT_ONCE
-        self._membership.says(1 + number, endpoints)
-        try:
-            yield from self._replace()
-        except Exception:
-            if self._membership.sets[1 + number] is endpoints:
-                self._membership.says(1 + number, before)
-            raise
+        yield from self._said(1 + number, endpoints)
         self.troubles[number] = None
         while self._go_on():
             yield
         self._open()
+
+    def moved(self, endpoints: Sequence[Endpoint]) -> Iterator[None]:
+        """Those that are written down are others from now on; cut into slices as in `update`."""
+        yield from self._said(0, endpoints)
+        while self._go_on():
+            yield
+
+    def _said(self, place: int, endpoints: Sequence[Endpoint]) -> Iterator[None]:
+        before = self._membership.sets[place]
+        self._due = AT_ONCE
+        self._membership.says(place, endpoints)
+        try:
+            yield from self._replace()
+        except Exception:
+            if self._membership.sets[place] is endpoints:
+                self._membership.says(place, before)
+            raise
 
     def passed(self, member: Member, now: float) -> None:
         """A check has found an ejected member well."""

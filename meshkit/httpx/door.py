@@ -31,7 +31,7 @@ from ..runtime.telling import returned
 from ..section import within
 from .copies import Copies, alike
 from .library import Library, library_of
-from .notes import Note, give
+from .notes import give, notes_for
 from .routed import routed
 from .wire import stale
 
@@ -59,6 +59,7 @@ class HttpxDoor:
     """One transport's translation."""
 
     __slots__ = (
+        "__weakref__",
         "_judge",
         "_named",
         "_notes",
@@ -87,16 +88,13 @@ class HttpxDoor:
         discard: Callable[[Any], Any],
         address: Callable[[Call], Any] | None,
         enforces_deadline: bool,
-        pipeline: Any = None,
-        notes: tuple[Note, ...] = (),
-        named: frozenset[int] = frozenset(),
+        pipeline: Any,
         copies: Copies | None = None,
     ) -> None:
         self._judge = judge
-        self._named = named
-        """Statuses that a retry or a fallback asks for."""
-        self._notes = notes
         self._pipeline = pipeline
+        self.renew()
+        pipeline.doors.add(self)
         if spent is not None and spent != "bytes" and (not is_function(spent) or awaits(spent)):
             fix = 'write "bytes", or give a plain function of the response'
             raise ConfigError.of("meshkit.httpx", "spent", spent, fix)
@@ -108,6 +106,13 @@ class HttpxDoor:
         self.address = address
         self.enforces_deadline = enforces_deadline
         self.copies = copies
+
+    def renew(self) -> None:
+        """The pipeline has come by other policies."""
+        states = self._pipeline.states
+        self._named = named(states)
+        """Statuses that a retry or a fallback asks for."""
+        self._notes = notes_for(states)
 
     def judge(self, call: Call, response: Any, error: BaseException | None, /) -> Verdict:
         if call.events is not None:

@@ -19,9 +19,8 @@ from ..runtime.settle import LEFT, collect
 from .aim import aimed, hurried
 from .body import Body, holding
 from .copies import COPIES
-from .door import HttpxDoor, Judge, Spent, named
+from .door import HttpxDoor, Judge, Spent
 from .library import installed, library_of
-from .notes import notes_for
 from .outgoing import ATTEMPT, DEADLINE, Fields
 from .routed import routed
 from .whole import fetch, fetching
@@ -115,8 +114,6 @@ class AsyncMeshTransport(_Async):
             address=direct if getattr(inner.handle_async_request, "aims", False) else address,
             enforces_deadline=False,
             pipeline=pipeline,
-            notes=notes_for(pipeline.states),
-            named=named(pipeline.states),
             copies=COPIES,
         )
         check(door, pipeline.specs)
@@ -198,8 +195,6 @@ class MeshTransport(_Sync):
             address=self._address,
             enforces_deadline=True,
             pipeline=pipeline,
-            notes=notes_for(pipeline.states),
-            named=named(pipeline.states),
         )
         check(door, pipeline.specs)
         self._invoke = bind(pipeline, door, self._send)

@@ -32,7 +32,7 @@ KEPT = {"hold": None, "discard": None, "address": None, "enforces_deadline": Fal
 
 
 def door(judge: Any = None) -> HttpxDoor:
-    return HttpxDoor(judge=judge, **KEPT)  # type: ignore[arg-type]
+    return HttpxDoor(judge=judge, pipeline=Pipeline(), **KEPT)  # type: ignore[arg-type]
 
 
 def call(request: Any) -> Call:

@@ -1,0 +1,90 @@
+"""Which policies does a mesh put in front of a call, seen from one of its nodes, or from one of its listeners?
+
+::
+
+    outgoing     the node's policies -> a router over the routes with the hosts that it may call
+    incoming     the listener's policies -> a router over the routes with the listener's hosts
+    served       the node's ``serves``
+
+Where hosts are narrowed, a route stays for what its own have in common with them (the Gateway API's hostname
+intersection), and is left out if that is nothing. What is shared by name has one state: a cluster however many routes
+lead to it, and all of it from one version of the mesh to the next (`kept`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from ..route.hosts import intersection
+from ..route.match import Match
+from ..route.route import Route
+from ..route.router import Router
+from ..shared import bare
+from .kept import Kept
+from .spec import Listener, MeshSpec, Node
+
+__all__ = ["incoming", "outgoing", "served"]
+
+LAST = -(2**31)
+"""The priority of what is only there where nothing else is."""
+
+
+def outgoing(spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:
+    """The specs in front of a node's calls."""
+    hosts = None if node is None else node.calls
+    own = [Route(Match(host=_host(cluster)), cluster, name=_host(cluster), priority=LAST) for cluster in spec.clusters]
+    default = Route(name="egress") if spec.egress == "any" else None
+    policies = () if node is None else kept.policies(("node", node.name), node.policies)
+    routes = _routes(("outgoing",), [*spec.routes, *own], hosts, kept)
+    return (*policies, Router(routes, default=default, name=spec.name))
+
+
+def incoming(spec: MeshSpec, listener: Listener, kept: Kept) -> tuple[Any, ...]:
+    """The specs in front of what comes to a listener."""
+    chosen = [route for route in spec.routes if not listener.routes or route.name in listener.routes]
+    policies = kept.policies(("listener", listener.name), listener.policies)
+    routes = _routes(("listener", listener.name), chosen, listener.hosts or None, kept)
+    return (*policies, Router(routes, name=listener.name))
+
+
+def served(node: Node, kept: Kept) -> tuple[Any, ...]:
+    """The specs in front of what a node answers itself."""
+    return kept.policies(("serves", node.name), node.serves)
+
+
+def _host(cluster: Any) -> str:
+    """The host that a cluster is by its own name: its name in another namespace ``shop/orders`` is ``orders.shop``."""
+    name: str = bare(cluster).name
+    space, slash, own = name.partition("/")
+    return f"{own}.{space}" if slash else name
+
+
+def _routes(
+    part: tuple[str, ...], routes: Iterable[Route], hosts: tuple[str, ...] | None, kept: Kept
+) -> list[Route]:
+    found = []
+    for route in routes:
+        narrowed = route if hosts is None else _narrowed(route, hosts)
+        if narrowed is not None:
+            found.append(kept.route(part, narrowed))
+    return found
+
+
+def _narrowed(route: Route, hosts: tuple[str, ...]) -> Route | None:
+    matches = []
+    for match in route.match:
+        common = tuple(dict.fromkeys(_common(match.host or (None,), hosts)))
+        if common:
+            matches.append(attrs.evolve(match, host=common))
+    return attrs.evolve(route, match=tuple(matches)) if matches else None
+
+
+def _common(own: Iterable[str | None], hosts: Iterable[str]) -> Iterator[str]:
+    for one in own:
+        for other in hosts:
+            both = intersection(one, other)
+            if both:
+                yield both
