@@ -191,6 +191,10 @@ class Choice(Protocol):
 
     ``fold`` is called when the pipeline is built, and again when somebody begins or ceases to watch it: it makes each
     branch's section with the given function.
+
+    Optional, where the branches are few and have names, as routes have: ``branches``, the states of each; ``titles``,
+    their names, in the same order; ``kind``, what they are, ``"route"`` or ``"branch"``; ``taken(call)``: the name of
+    the one that was picked just now.
     """
 
     def pick(self, call: Call, now: float, /) -> Section: ...

@@ -153,7 +153,9 @@ def _chain(
                 done[id(state)] = frozenset(map(id, within([state])))
             section = Section(CHOICE, watch(CHOICE, state, state.pick, None)[0], None, state)
         elif hasattr(state, "destination"):
-            section = Section(LEAF, state.destination)
+            section = Section(LEAF, state.destination, None, state)
+            if given is not None and getattr(state, "asks", False):
+                section = section.longer(None, *given(LEAF, None, _go, None), None)
         elif hasattr(state, "instead"):
             section = Section(FALLBACK, watch(FALLBACK, state, state.takes, None)[0], section, state)
             section.branch = fold(state.instead, given, path - behind, branches=branches, done=done)

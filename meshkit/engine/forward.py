@@ -150,7 +150,7 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
         kind = mark[1].kind
         if kind is CHOICE and direct:
             outer, section, held, deadline, branch, refused = mark
-            if rejection.endpoint is None:
+            if rejection.endpoint is None and not hasattr(section.state, "titles"):  # a router has none
                 rejection.endpoint = call.endpoint
             call.avoid = (*call.avoid, call.endpoint)
             release(call, held, now, IGNORED)

@@ -30,7 +30,7 @@ def where(call: Call) -> Any:
     """The endpoint that a gate stands in front of; none where it stands in front of all, whoever was picked before."""
     mark = call.marks
     while mark is not None:
-        if mark[1].kind is CHOICE:
+        if mark[1].kind is CHOICE and not hasattr(mark[1].state, "titles"):  # a router has no endpoints
             return call.endpoint
         mark = mark[0]
     return None

@@ -5,7 +5,7 @@
     a call          an attempt       a policy                                         an endpoint
     ──────────      ────────────     ─────────────────────────────────────────────    ────────────
     CallEnded       AttemptBegan     RejectedCall  WouldReject  Retried  GaveUp       StateChanged
-                    AttemptEnded     FellBack  Hedged  FaultInjected  StateChanged
+    Routed          AttemptEnded     FellBack  Hedged  FaultInjected  StateChanged
                     Step             Passed  Bounded  Picked
 
 The last line is written down only where somebody wants a call in full (`meshkit.observe.trail.Follower.detailed`).
@@ -36,6 +36,7 @@ __all__ = [
     "Picked",
     "RejectedCall",
     "Retried",
+    "Routed",
     "StateChanged",
     "Step",
     "WouldReject",
@@ -109,6 +110,9 @@ class CallEnded:
     """Whether the error is this pipeline's: its refusal, or a deadline that it keeps; and not one from further in, of
     another pipeline that the function or the app has called.
     """
+    route: str = ""
+    """The one it took last, and the branch of a split; empty: none."""
+    branch: str = ""
 
     @property
     def duration(self) -> float:
@@ -127,6 +131,21 @@ class CallEnded:
         if error is not None and not isinstance(error, Exception):
             return "cancelled"
         return self.verdict.value
+
+
+@attrs.define(unsafe_hash=True)
+class Routed:
+    """A router took a route for the call, or a split a branch: ``kind`` is ``"route"`` or ``"branch"``. ``to``: what
+    that ends in, a cluster, another split, ``"Redirect"``; empty: where the call was going. ``here``: it is answered
+    within this process. Told when it is taken first; a further attempt that goes the same way is not told of.
+    """
+
+    at: float
+    policy: str
+    route: str
+    kind: str = "route"
+    to: str = ""
+    here: bool = False
 
 
 @attrs.frozen
@@ -271,6 +290,7 @@ Event: TypeAlias = (
     | Picked
     | RejectedCall
     | Retried
+    | Routed
     | StateChanged
     | Step
     | WouldReject

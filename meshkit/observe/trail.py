@@ -89,6 +89,11 @@ class Trail(list[Any]):
     """What an error of this very call bears as ``of_call``; ``None``: there was none."""
     over = False
     """Whether it was told that the call has ended."""
+    route = ""
+    """The route that the call has taken last, and the branch of a split; empty: none."""
+    branch = ""
+    ways: frozenset[tuple[str, str]] = frozenset()
+    """Of which routes and branches it was told: the policy, and the route."""
 
     def claim(self, error: Any) -> None:
         """The error is this call's own. The two are not tied to each other: no cycle."""

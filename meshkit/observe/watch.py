@@ -20,7 +20,7 @@ from typing import Any
 from ..call import Call, Failure, Verdict
 from ..engine.back import survive
 from ..engine.refusal import numbers, where
-from ..section import CHOICE, FALLBACK, GATE, LEAF, REPEAT, named
+from ..section import CHOICE, FALLBACK, GATE, LEAF, REPEAT, Section, named
 from .events import (
     AttemptBegan,
     AttemptEnded,
@@ -28,6 +28,7 @@ from .events import (
     FellBack,
     GaveUp,
     Retried,
+    Routed,
     StateChanged,
     WouldReject,
 )
@@ -35,6 +36,7 @@ from .events import (
 __all__ = ["watch"]
 
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
+ROUTE = "route"
 ON_TRIAL = ("would_reject", "would_wait", "reason")
 
 Enter = Callable[[Call, float], Any]
@@ -136,6 +138,8 @@ def _on_trial(state: Any, enter: Enter) -> Enter:
 
 
 def _pick(state: Any, pick: Enter, exit: None) -> tuple[Enter, None]:
+    if hasattr(state, "titles"):
+        return _routing(state, pick), None
     if not hasattr(state, "members"):
         return pick, None
     name = named(state)
@@ -147,6 +151,38 @@ def _pick(state: Any, pick: Enter, exit: None) -> tuple[Enter, None]:
         return section
 
     return watching_pick, None
+
+
+def _routing(state: Any, pick: Enter) -> Enter:
+    """Of what has ways with names: a router, a split."""
+    name, kind = named(state), state.kind
+
+    def routing_pick(call: Call, now: float) -> Any:
+        section = pick(call, now)
+        events = call.events
+        if events is not None:
+            try:
+                title = state.taken(call)
+                if kind == ROUTE:
+                    events.route, events.branch = title, ""
+                else:
+                    events.branch = title
+                if (name, title) not in events.ways:
+                    events.ways |= {(name, title)}
+                    events.append(Routed(now, name, title, kind, *_end(section)))
+            except Exception as error:  # of a choice of somebody's
+                survive(error)
+        return section
+
+    return routing_pick
+
+
+def _end(section: Section) -> tuple[str, bool]:
+    """What a branch ends in, and whether that answers within this process."""
+    while section.after is not None:
+        section = section.after
+    state = section.state
+    return ("", False) if state is None else (named(state), section.kind is LEAF)
 
 
 def _again(state: Any, again: Callable[..., float | None], exit: None) -> tuple[Callable[..., float | None], None]:

@@ -12,7 +12,7 @@ routes are asked: `table`. Hosts and paths are compared, and sent on, in their n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,9 @@ class Router:
 class RouterState:
     """The choice that `Router` starts."""
 
-    __slots__ = ("__weakref__", "_default", "_paths", "_tables", "askers", "branches", "name", "rules")
+    __slots__ = ("__weakref__", "_default", "_paths", "_tables", "askers", "branches", "name", "rules", "titles")
+
+    kind = "route"
 
     def __init__(self, spec: Router, rng: Random) -> None:
         self.name = spec.name
@@ -101,8 +103,10 @@ class RouterState:
         self.rules: list[Rule] = []
         self.branches: list[list[Any]] = []
         """The states of each route."""
+        self.titles: list[str] = _numbered(map(str, spec.every))
+        """Their names, as records and snapshots have them."""
         for order, route in enumerate(spec.every):
-            plan = Plan(route.actions)
+            plan = Plan(route.actions, rng)
             states = [each.start(rng) if hasattr(each, "start") else each for each in route.specs]
             redirect = next((each.spec for each in states if hasattr(each, "spec") and hasattr(each.spec, "rewrite")), 0)
             rewrite = plan.rewrite if not redirect else redirect.rewrite
@@ -111,6 +115,7 @@ class RouterState:
             self.branches.append(states)
             for number, match in enumerate(route.match):
                 rule = Rule(route, match, plan, states, rewrite)
+                rule.title = self.titles[order]
                 rule.rank = _rank(rule, order, number)
                 self.rules.append(rule)
         default = len(spec.default.match) if spec.default is not None else 0
@@ -164,8 +169,33 @@ class RouterState:
         call.route = decision
         return decision.rule.section  # type: ignore[no-any-return]
 
+    def taken(self, call: Call, /) -> str:
+        """The name of the route that was picked just now."""
+        return call.route.rule.title  # type: ignore[no-any-return]
+
+    @property
+    def mirrors(self) -> tuple[Any, ...]:
+        """Where else copies go: the states of all `Mirror`s."""
+        return tuple(dict.fromkeys(mirror for rule in self.rules for mirror in rule.plan.mirrors))
+
+    def snapshot(self, now: float, /) -> dict[str, dict[str, Any]]:
+        """The mirrors by name; the second of a name is ``"name 2"``."""
+        names = _numbered(mirror.name for mirror in self.mirrors)
+        return {name: mirror.snapshot(now) for name, mirror in zip(names, self.mirrors, strict=True)}
+
     def idle(self) -> bool:
-        return all(state.idle() for states in self.branches for state in states if hasattr(state, "idle"))
+        """Also whether no copy is under way."""
+        states = [*self.mirrors, *(state for states in self.branches for state in states)]
+        return all(state.idle() for state in states if hasattr(state, "idle"))
+
+
+def _numbered(names: Iterable[str]) -> list[str]:
+    """The second of a name is ``"name 2"``."""
+    numbered, seen = [], dict[str, int]()
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        numbered.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return numbered
 
 
 def _shown(call: Call) -> Iterator[str]:

@@ -34,6 +34,7 @@ class Rule:
         "scheme",
         "section",
         "states",
+        "title",
         "when",
     )
 
@@ -43,6 +44,8 @@ class Rule:
         self.plan = plan
         self.states = states
         self.section: Any = None
+        self.title = ""
+        """What its route is called."""
         self.checks: tuple[tuple[str, Test], ...] = tuple(match.facts())
         self.when = match.when
         self.methods = frozenset(match.method)

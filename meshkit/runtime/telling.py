@@ -86,7 +86,8 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
                     failure = Failure(error)
                 bears = None if failure is None else getattr(failure.error, "of_call", None)
                 own = not events.sent or (bears is not None and bears is events.token)
-            events.append(CallEnded(now, call.began_at, verdict, events.sent, failure, own))
+            ended = CallEnded(now, call.began_at, verdict, events.sent, failure, own, events.route, events.branch)
+            events.append(ended)
         deliver(tree, call)
 
 
