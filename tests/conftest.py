@@ -1,8 +1,10 @@
-"""What every test may rely on: asyncio and trio, examples that do not depend on luck, and no silent skips."""
+"""What every test may rely on: asyncio and trio, examples without luck, no silent skips, garbage soon collected."""
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Generator
 
 import hypothesis
 import pytest
@@ -30,6 +32,28 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Every async test runs on both."""
     return str(request.param)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The tests stay: they are not searched for garbage, neither while they come nor in any `gc.collect()` of theirs."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        stays()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_stays() -> None:
+    """So do the reports on those that have run, and what they imported."""
+    stays()
+
+
+def stays() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 class SkipWatch:
