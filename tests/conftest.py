@@ -36,7 +36,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """The tests stay: they are not searched for garbage, neither while they come nor in any `gc.collect()` of theirs."""
+    """The tests stay: they are not searched for garbage, neither while they come nor in their own `gc.collect()`."""
     gc.disable()
     try:
         return (yield)
