@@ -8,7 +8,7 @@ endpoints are folded once.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
@@ -65,11 +65,22 @@ def _lasting(choice: Any) -> bool:
     return getattr(type(choice), "__weakrefoffset__", 0) != 0
 
 
-def _check(states: Any) -> None:
-    """What stands in front of a choice must not stand in its branches too, also where these are left as they are."""
-    front = {id(state) for state in states if not hasattr(state, "pick")}
+def _check(
+    states: Sequence[Any], front: frozenset[int] = frozenset(), known: dict[int, set[int]] | None = None
+) -> None:
+    """What stands in front of a choice must not stand in its branches too, also where these are left as they are, and
+    also where it is a choice that others lead to. ``known``: what is in each that was met.
+    """
+    known = {} if known is None else known
+    front |= {id(state) for state in states if not hasattr(state, "pick")}
     for choice in states:
         if in_full.get(id(choice)) is choice:
-            for state in within([choice]):
-                if id(state) in front:
-                    raise ConfigError(f"{named(state)}: {TWICE}")
+            inside = known.get(id(choice))
+            if inside is None:
+                inside = known[id(choice)] = set(map(id, within([choice])))
+            if not inside.isdisjoint(front):
+                twice = next(state for state in within([choice]) if id(state) in front)
+                raise ConfigError(f"{named(twice)}: {TWICE}")
+        elif hasattr(choice, "titles"):
+            for branch in choice.branches:
+                _check(branch, front, known)

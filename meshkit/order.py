@@ -1,13 +1,15 @@
 """Which orders of policies are odd, and which cannot work at all?
 
-A warning names an order that is legal and hardly ever meant; an error one that could not keep what it promises.
+A warning names an order that is legal and hardly ever meant; an error one that could not keep what it promises. Below
+a router or a split there are as many paths as there are ways: of each odd thing it is said on which, once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from .breaker import CircuitBreaker
 from .call import Failure
@@ -22,15 +24,80 @@ from .share import SingleFlight, StaleIfError
 from .shared import bare
 from .timeout import Timeout
 
-__all__ = ["check_sync", "warnings"]
+__all__ = ["Way", "check_sync", "warnings", "ways"]
 
+MOST = 50
+"""Warnings, where there are routes."""
 _ANY = Random(0)  # noqa: S311  # draws nothing here
 
 
+class Way(NamedTuple):
+    """One way on: a route of a router, or a branch of a split."""
+
+    kind: str
+    name: str
+    spec: Any
+    specs: tuple[Any, ...]
+    """What stands on it."""
+
+
+def ways(spec: Any) -> list[Way]:
+    """The ways on from a spec; none from what is neither a router nor a split."""
+    spec = bare(spec)
+    kind, listed = "route", getattr(spec, "every", None)
+    if listed is None:
+        kind, listed = "branch", getattr(spec, "branches", ())
+    names: dict[str, int] = {}
+    found = []
+    for each in listed:
+        if not hasattr(each, "specs"):
+            continue  # of somebody's own kind of choice
+        name = str(each)
+        names[name] = names.get(name, 0) + 1
+        found.append(Way(kind, name if names[name] == 1 else f"{name} {names[name]}", each, each.specs))
+    return found
+
+
 def warnings(specs: tuple[Any, ...]) -> list[str]:
-    """Odd orders, in plain words."""
+    """Odd orders, in plain words; at most `MOST`, where there are routes."""
+    if not (specs and ways(specs[-1])):
+        return list(dict.fromkeys(_odd(_path(specs))))
+    outside = set(_odd(_path(specs)))
+    found: dict[str, tuple[str, int]] = {}
+    paths = 0
+    for paths, (where, path) in enumerate(_paths(specs), 1):  # noqa: B007  # how many there are
+        for warning in dict.fromkeys(chain(_odd(path), _endless(path))):
+            first, count = found.get(warning, (where, 0))
+            found[warning] = first, count + 1
+    told = []
+    for warning, (first, count) in found.items():
+        more = f", and {count - 1} more" if count > 1 else ""
+        told.append(warning if count == paths and warning in outside else f"{warning} ({first}{more})")
+    return told[:MOST] + ([f"and {len(told) - MOST} more"] if len(told) > MOST else [])
+
+
+def _paths(specs: tuple[Any, ...], where: str = "", above: tuple[Any, ...] = ()) -> Iterator[tuple[str, list[Any]]]:
+    """Each path to where something is asked, and by which routes it leads there."""
+    from .route.answer import Redirect, Respond
+
+    path = [*above, *_path(specs)]
+    onwards = ways(path[-1]) if path else []
+    for way in onwards:
+        name = f"{way.kind} {way.name}"
+        yield from _paths(way.specs, f"{where}, {name}" if where else name, tuple(path[:-1]))
+    if not onwards and not (path and isinstance(path[-1], Redirect | Respond)):
+        yield where, path
+
+
+def _endless(path: list[Any]) -> Iterator[str]:
+    """Where many routes lead, one without a timeout is soon overlooked."""
+    if not any(isinstance(spec, Timeout | Retry) for spec in path):
+        yield "no timeout: a call that hangs is never given up"
+
+
+def _odd(path: list[Any]) -> list[str]:
+    """What is odd about one path."""
     found: list[str] = []
-    path = _path(specs)
     retries = [k for k, spec in enumerate(path) if isinstance(spec, Retry)]
     deadline: float | None = None
     for k, spec in enumerate(path):
@@ -79,7 +146,7 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
     if any(path[k].budget is None and path[k].attempts > 1 for k in retries):
         found.append("a retry without a budget multiplies the load on an upstream that fails")
     found += _of_cluster(next((spec for spec in path if isinstance(spec, Cluster)), None))
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _of_cluster(cluster: Cluster | None) -> Iterator[str]:
@@ -102,14 +169,15 @@ def _of_cluster(cluster: Cluster | None) -> Iterator[str]:
             )
 
 
-def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None:
+def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False, repeated: bool = False) -> None:
     """Refuse what has no meaning where nothing is awaited: raises `ConfigError`.
 
     A middleware is an ``async def``, nothing that has begun can be given up (a hedge), and a timeout inside a retry
-    cannot end an attempt, unless the door ``bounds_attempts`` by passing the deadline on.
+    cannot end an attempt, unless the door ``bounds_attempts`` by passing the deadline on. Nor can an app be asked that
+    is awaited. ``repeated``: a retry stands around them.
     """
-    repeated = False
-    for spec in _path(specs):
+    path = _path(specs)
+    for spec in path:
         if isinstance(spec, Hedge):
             fix = "on a thread nothing can be given up: make the function async, or leave the hedge out"
             raise ConfigError.of("Pipeline", "policies", spec.name, fix)
@@ -138,6 +206,18 @@ def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False) -> None
             elif hasattr(spec.instead, "start"):
                 check_sync((spec.instead,), bounds_attempts=bounds_attempts)
         repeated = repeated or isinstance(spec, Retry)
+    for way in ways(path[-1]) if path else ():
+        _check_end(way)
+        check_sync(way.specs, bounds_attempts=bounds_attempts, repeated=repeated)
+
+
+def _check_end(way: Way) -> None:
+    from .route.local import App, Function
+
+    end = bare(way.specs[-1]) if way.specs else None
+    if isinstance(end, App) or (isinstance(end, Function) and awaits(end.fn)):
+        fix = "it is awaited: give a plain function, or take the async client"
+        raise ConfigError.of(type(way.spec).__name__, "to", way.name, f"{type(end).__name__}: {fix}")
 
 
 def _path(specs: tuple[Any, ...]) -> list[Any]:

@@ -14,7 +14,7 @@ import inspect
 import random
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -23,12 +23,13 @@ from .control import Control
 from .errors import ConfigError
 from .folding import refold
 from .function import FunctionDoor, Judge, Spent
+from .inside import find, holding, shown
 from .observe.trail import Follows
 from .options import is_function
 from .policy import awaits
 from .runtime.lock import LOCK
 from .runtime.settle import collect
-from .section import Section, numbered, within
+from .section import Section, within
 
 __all__ = ["Pipeline"]
 
@@ -67,9 +68,10 @@ class Pipeline:
         """Whether it was said already that a retry works within another pipeline's."""
         rng = random.Random(seed)  # noqa: S311  # jitter and picks, no secrets
         self.states: tuple[Any, ...] = tuple(_start(spec, rng) for spec in self.specs)
-        self.reads_failure = any(getattr(state, "reads_failure", False) for state in within(self.states))
+        every = [*within(self.states)]
+        self.reads_failure = any(getattr(state, "reads_failure", False) for state in every)
         """Whether ``call.failure`` is to be known where no retry asks for it."""
-        self.choices = tuple(state for state in within(self.states) if hasattr(state, "pick"))
+        self.choices = tuple(state for state in every if hasattr(state, "pick"))
         """The choices in it, some of them perhaps in other pipelines as well."""
         self.doors: weakref.WeakSet[Any] = weakref.WeakSet()
         """Those that must know when it comes by other policies: asked with ``knows``, and told with ``renew()``."""
@@ -136,30 +138,23 @@ class Pipeline:
         """Whether nothing is held: no permit, no place in a queue, no call under way at an endpoint."""
         collect()
         with LOCK:
-            return all(state.idle() for state in self.states if hasattr(state, "idle"))
+            return all(state.idle() for state in holding(self.states) if hasattr(state, "idle"))
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """The state of each policy by its name, as plain numbers and words; of a cluster, for each endpoint and its
-        policies, and under ``"name as a whole"`` of all of it; of a fallback, of what stands instead. A name that
-        stands twice is numbered. Reading changes nothing.
+        policies, and under ``"name as a whole"`` of all of it; of a fallback, of what stands instead; of a router, for
+        each route its policies and where it leads, which stands beside the router, once. A name that stands twice is
+        numbered. Reading changes nothing.
         """
         collect()
-        now = self.clock()
-        with LOCK:
-            return _shown(self.states, now)
+        return shown(self.states, self.clock())
 
-    def control(self, name: str, endpoint: str | None = None) -> Control:
+    def control(self, name: str, endpoint: str | None = None, *, route: str | None = None) -> Control:
         """The policy of that name, as in `snapshot`, to be opened, closed or reset by hand; with ``endpoint``, that of
-        the cluster's endpoint of that name. What stands behind a fallback follows the others. Raises `ConfigError` if
-        there is none.
+        the cluster's endpoint of that name; with ``route``, that of the route (of a split, the branch) of that name.
+        What stands behind a fallback follows the others. Raises `ConfigError` if there is none.
         """
-        states = list(_all(self.states))
-        if endpoint is not None:
-            states = _at(states, endpoint)
-        found = dict(numbered(states))
-        if name not in found:
-            raise ConfigError.of("Pipeline", "control", name, f"name one of {list(found)}")
-        return Control(self, found[name], endpoint)
+        return Control(self, find(self.states, name, endpoint, route), endpoint)
 
     def listen(self, listener: Callable[[Any], None] | Follows, *, direct: bool = False) -> Callable[[], None]:
         """Have each event of each call delivered to ``listener``; answers how to stop that.
@@ -274,29 +269,3 @@ def _start(spec: Any, rng: random.Random) -> Any:
     if isinstance(spec, list | tuple):
         fix = "write Pipeline(*policies)"
     raise ConfigError.of("Pipeline", "policies", spec, fix)
-
-
-def _shown(states: Sequence[Any], now: float) -> dict[str, dict[str, Any]]:
-    shown = {}
-    for name, state in numbered(states):
-        if hasattr(state, "snapshot"):
-            shown[name] = {**state.snapshot(now), **_shown(getattr(state, "instead", ()), now)}
-        if hasattr(state, "summary"):
-            shown[f"{name} as a whole"] = state.summary(now)
-    return shown
-
-
-def _all(states: Sequence[Any]) -> Iterator[Any]:
-    """The states, and then those of what stands instead of some of them."""
-    yield from (state for state in states if not hasattr(state, "destination"))
-    for state in states:
-        yield from _all(getattr(state, "instead", ()))
-
-
-def _at(states: list[Any], endpoint: str) -> list[Any]:
-    members: dict[str, list[Any]] = {
-        str(member.endpoint): member.states for state in states for member in getattr(state, "members", ())
-    }
-    if endpoint not in members:
-        raise ConfigError.of("Pipeline", "endpoint", endpoint, f"name one of {list(members)}")
-    return members[endpoint]
