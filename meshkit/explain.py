@@ -1,11 +1,14 @@
 """Why does each policy stand where it stands, and what looks odd?
 
-The stack is printed outermost first, a line for each policy; options that have their default are left out.
+The stack is printed outermost first, a line for each policy; options that have their default are left out. Of a router
+each route is told with what it matches, what is done on it and what stands on it; what several share is told in full
+where it comes first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -24,8 +27,10 @@ from .limit import (
     SlidingWindow,
     Throttle,
 )
-from .order import warnings
+from .order import Way, warnings, ways
 from .retry import Hedge, Retry
+from .route.answer import Redirect, Respond
+from .route.local import App, Function
 from .shadow import Shadow
 from .share import SingleFlight, StaleIfError
 from .shared import Shared, bare
@@ -35,6 +40,12 @@ __all__ = ["explain"]
 
 FEW, MANY = 3, 8
 """Endpoints that are told in one line, and those that get a line of their own."""
+WAYS = 50
+"""Routes of a router that are told."""
+WAYS_IN = ("branches", "canary", "default", "main", "routes")
+"""Options of routers, splits and the like."""
+LONGEST = 1000
+"""Lines."""
 REASONS: dict[type, tuple[str, str]] = {
     Timeout: ("the deadline of the whole call, its attempts and waits", "the deadline of each attempt"),
     Retry: ("all below is done again for each attempt", "a retry within a retry"),
@@ -56,31 +67,71 @@ REASONS: dict[type, tuple[str, str]] = {
     StaleIfError: ("answers with the last good one when the call fails", "answers with the last good one at once"),
     Hedge: ("sends a slow call a second time", "sends a slow attempt a second time"),
     Cluster: ("picks the endpoint", "picks an endpoint for each attempt"),
+    Redirect: ("answers by itself", "answers by itself"),
+    Respond: ("answers by itself", "answers by itself"),
+    Function: ("answers within this process", "answers each attempt within this process"),
+    App: ("answers within this process", "answers each attempt within this process"),
 }
 """Outside a retry, and inside one."""
+ENDS = (App, Cluster, Function, Redirect, Respond)
 
 
 def explain(specs: tuple[Any, ...]) -> str:
     """The stack with its reasons, then the warnings."""
-    rows = list(_rows(specs, False, 0))
+    rows = list(islice(_rows(specs, False, 0, set()), LONGEST + 1))
+    rows[LONGEST:] = [("and more", "")] if len(rows) > LONGEST else []
     width = max((len(left) for left, _ in rows), default=0)
     lines = [f"{left:<{width}}  {right}".rstrip() for left, right in rows] or ["no policies: calls pass unchanged"]
     return "\n".join([*lines, *(f"warning: {warning}" for warning in warnings(specs))])
 
 
-def _rows(specs: tuple[Any, ...], repeated: bool, depth: int) -> Iterator[tuple[str, str]]:
+def _rows(specs: tuple[Any, ...], repeated: bool, depth: int, told: set[int]) -> Iterator[tuple[str, str]]:
+    """``told``: the shared specs that were told in full already, by identity."""
     for spec in specs:
+        known, onwards = bare(spec), ways(spec)
         reasons = REASONS.get(type(_tried(spec)), ("around the whole call", "around each attempt"))
-        if isinstance(bare(spec), Shadow):
+        if onwards:
+            reasons = (f"picks the {onwards[0].kind}", f"picks the {onwards[0].kind}, the same for each attempt")
+        elif isinstance(known, Shadow):
             reasons = (f"on trial, refuses nothing: {reasons[0]}", f"on trial, refuses nothing: {reasons[1]}")
-        yield "  " * depth + _text(spec), reasons[repeated] + (", shared" if isinstance(spec, Shared) else "")
-        repeated = repeated or isinstance(bare(spec), Retry)
-        if isinstance(bare(spec), Cluster):
-            if not _short(bare(spec).endpoints):
-                yield from _endpoints(bare(spec).endpoints, depth + 1)
-            yield from _rows(bare(spec).pipeline, repeated, depth + 1)
+        shared = ", shared" if isinstance(spec, Shared) else ""
+        again = id(spec) in told and bool(onwards or isinstance(known, Cluster))
+        yield "  " * depth + _text(spec), reasons[repeated] + shared + (": see above" if again else "")
+        repeated = repeated or isinstance(known, Retry)
+        if shared:
+            told.add(id(spec))
+        if again:
+            continue
+        if isinstance(known, Cluster):
+            if not _short(known.endpoints):
+                yield from _endpoints(known.endpoints, depth + 1)
+            yield from _rows(known.pipeline, repeated, depth + 1, told)
         elif isinstance(spec, Fallback) and isinstance(spec.instead, tuple):
-            yield from _rows(spec.instead, repeated, depth + 1)
+            yield from _rows(spec.instead, repeated, depth + 1, told)
+        weighed = hasattr(known, "branches")
+        yield from _ways(onwards, weighed, repeated, depth + 1, told)
+
+
+def _ways(onwards: list[Way], weighed: bool, repeated: bool, depth: int, told: set[int]) -> Iterator[tuple[str, str]]:
+    """The routes of a router, or the branches of a split."""
+    for way in onwards[:WAYS]:
+        when = f"weight {way.spec.weight:g}" if weighed else _when(way.spec)
+        yield f"{'  ' * depth}{way.kind} {way.name}", when
+        for action in way.spec.actions:
+            yield "  " * (depth + 1) + _text(action), "what is done there"
+        yield from _rows(way.specs, repeated, depth + 1, told)
+        end = way.specs[-1] if way.specs else None
+        if not isinstance(bare(end), ENDS) and not ways(end):
+            yield "  " * (depth + 1) + "onwards", "where the request was going"
+    if len(onwards) > WAYS:
+        yield f"{'  ' * depth}and {len(onwards) - WAYS} more", ""
+
+
+def _when(spec: Any) -> str:
+    """Which requests go by a route."""
+    several = [_text(match) for match in getattr(spec, "match", ())]
+    said = " or ".join(several[:FEW]) + (f" or {len(several) - FEW} more" if len(several) > FEW else "")
+    return said + (f", priority {spec.priority}" if getattr(spec, "priority", 0) else "")
 
 
 def _short(endpoints: tuple[Any, ...]) -> bool:
@@ -119,8 +170,12 @@ def _text(value: Any) -> str:
         name = getattr(value, "__name__", None)
         return name if isinstance(name, str) else repr(value)
     parts = []
+    onwards = ways(value)
     for field in attrs.fields(type(value)):
         option = getattr(value, field.name)
+        if onwards and field.name in WAYS_IN:  # each has its own line
+            parts += [f"[{len(onwards)}]"] if field.name in ("branches", "routes") else []
+            continue
         if (
             not field.init
             or option == _default(field, value)

@@ -45,13 +45,15 @@ def ways(spec: Any) -> list[Way]:
     """The ways on from a spec; none from what is neither a router nor a split."""
     spec = bare(spec)
     kind, listed = "route", getattr(spec, "every", None)
+    if not isinstance(listed, tuple):  # of a rollout, that is a duration
+        kind, listed = "branch", getattr(spec, "branches", None)
     if listed is None:
-        kind, listed = "branch", getattr(spec, "branches", ())
+        listed = getattr(spec, "main", None), getattr(spec, "canary", None)
     names: dict[str, int] = {}
     found = []
     for each in listed:
         if not hasattr(each, "specs"):
-            continue  # of somebody's own kind of choice
+            continue  # of no choice, or of somebody's own kind
         name = str(each)
         names[name] = names.get(name, 0) + 1
         found.append(Way(kind, name if names[name] == 1 else f"{name} {names[name]}", each, each.specs))

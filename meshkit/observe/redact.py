@@ -4,7 +4,8 @@
 of an exception                               said
 ============================================  =======================================================================
 any                                           the name of its class
-`Rejected`, `TimedOut`                        its text, which is ours; without what a subset was asked for
+`Rejected`, `TimedOut`                        its text, which is ours; without what a subset was asked for, and of a
+                                              `NoRoute` the path as below
 `ConfigError`                                 its ``fix``
 an `OSError`, also as the cause of an         what the operating system calls its number: "connection refused"
 error of httpx or of our pool
@@ -32,7 +33,7 @@ from itertools import islice
 from typing import Any
 
 from ..call import Failure
-from ..errors import ConfigError, NoEndpoint, Rejected, TimedOut
+from ..errors import ConfigError, NoEndpoint, NoRoute, Rejected, TimedOut
 
 __all__ = ["cause", "numbers", "path", "scalar", "text", "who"]
 
@@ -50,6 +51,7 @@ READ = 4000
 _WORDS = re.compile(r"[a-z]{1,20}[0-9]{0,2}(?:[-_.][a-z]{1,20}[0-9]{0,2})*")
 _AT = re.compile("@|%(?:25)*40")
 """However often it was encoded."""
+_PLAIN = re.compile(r"[\w.:\[\]-]{1,100}", re.ASCII)
 _CONSTANT = re.compile(r"[A-Z0-9_]{1,60}")
 OURS = (Rejected, TimedOut)
 _ROOMS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "meshkit", "socket", "ssl"})
@@ -164,6 +166,10 @@ def _says(error: BaseException) -> str | None:
     if isinstance(error, NoEndpoint) and len(error.args) > 1:  # what a subset was asked for comes from the request
         blank = ["..."] * (len(error.args) - 1)
         return str(NoEndpoint(error.args[0], *blank, policy=error.policy, endpoint=error.endpoint))
+    if isinstance(error, NoRoute) and len(error.args) == 4:
+        reason, method, host, where = map(str, error.args)
+        shown = [each if _PLAIN.fullmatch(each) else "*" for each in (method, host)]
+        return str(NoRoute(reason, *shown, path(where), policy=error.policy))
     if isinstance(error, OURS):
         return str(error)
     if isinstance(error, ConfigError):

@@ -22,6 +22,7 @@ from ..events import (
     Picked,
     RejectedCall,
     Retried,
+    Routed,
     StateChanged,
     Step,
     WouldReject,
@@ -113,6 +114,11 @@ def _picked(event: Picked) -> dict[str, Any]:
     }
 
 
+def _routed(event: Routed) -> dict[str, Any]:
+    said = {"policy": text(event.policy), "kind": text(event.kind), "route": text(event.route), "to": text(event.to)}
+    return {**said, "here": True} if event.here else said
+
+
 def _would_reject(event: WouldReject) -> dict[str, Any]:
     says = cause(event.reason)["says"]
     return {"policy": text(event.policy), "endpoint": _endpoint(event.endpoint), "says": says}
@@ -139,6 +145,7 @@ FORMS: dict[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     Picked: ("picked", _picked),
     RejectedCall: ("rejected", _rejected),
     Retried: ("retried", _retried),
+    Routed: ("routed", _routed),
     StateChanged: ("changed", _changed),
     Step: (
         "step",
@@ -148,5 +155,5 @@ FORMS: dict[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {
 }
 AT_ONCE = frozenset({FellBack, GaveUp, RejectedCall, Retried, WouldReject})
 """What holds an exception; an `AttemptEnded` does where it has failed."""
-AS_IT_IS = frozenset({Bounded, FaultInjected, Hedged, Passed, Picked, StateChanged, Step})
+AS_IT_IS = frozenset({Bounded, FaultInjected, Hedged, Passed, Picked, Routed, StateChanged, Step})
 """What holds none, and is kept as it came."""

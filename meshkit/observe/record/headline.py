@@ -30,6 +30,7 @@ from .phrases import (
     seconds,
     subject,
     text,
+    way,
     whole,
     why,
 )
@@ -69,6 +70,9 @@ class Headline:
         last = self.attempts[-1].place if self.attempts else -1
         self.after = self.steps[last + 1 :]
         """What came after the last attempt had begun."""
+        routed = [step for step in self.steps if text(step, "what") == "routed"]
+        self.here = text(routed[-1], "to") if routed and flag(routed[-1], "here", True) else ""
+        """What answers within this process, where the route led to that."""
 
     def _attempts(self) -> list[Attempt]:
         found: dict[int, Attempt] = {}
@@ -97,7 +101,7 @@ class Headline:
     def sentences(self, attempts: int = TOLD) -> list[str]:
         reasons = "; ".join(served.reasons(self.data) if self.serves else self._reasons(attempts))
         afterwards = [*self._afterwards(), *(served.answered(self.data) if self.serves else ())]
-        first = f"{subject(self.call)} {self._verb()}{': ' if reasons else ''}{reasons}."
+        first = f"{subject(self.call)}{way(self.data)} {self._verb()}{': ' if reasons else ''}{reasons}."
         return [first, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in afterwards)]
 
     @property
@@ -123,6 +127,8 @@ class Headline:
             return f"{verb}{after}, by {policy(self.fallen[-1], 'fallback', 'Fallback')}"
         if self.outcome == "rejected" and not self.sent:
             return f"{verb}{after}{UNSENT.get(text(self.call, 'kind'), '')}"
+        if self.outcome == "success" and self.here:
+            return f"was answered within this process{after}, by {self.here}"
         if self.outcome == "success" and len(self.attempts) == 1 and (endpoint := self.attempts[0].endpoint):
             return f"{verb}{after} on {endpoint}"
         if self.outcome == "success" and not self.sent:

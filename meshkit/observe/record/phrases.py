@@ -36,6 +36,7 @@ __all__ = [
     "several",
     "subject",
     "text",
+    "way",
     "whole",
     "why",
 ]
@@ -57,6 +58,7 @@ OF_OURS = frozenset({"AttemptTimedOut", "DeadlineExceeded", "TimedOut"})
 REFUSALS = {
     "CircuitOpen": "the circuit breaker refused it",
     "NoEndpoint": "there was no endpoint to ask",
+    "NoRoute": "no route was for it",
     "Overloaded": "there was no room for it",
     "RateLimited": "the limit of its rate was reached",
     "TooLate": "no time was left for it",
@@ -217,6 +219,12 @@ def subject(call: Mapping[str, Any]) -> str:
         method = "the WebSocket" if text(call, "type") == "websocket" else text(call, "method")
         return " ".join(word for word in ("Serving", method, shown) if word)
     return "A call"
+
+
+def way(data: Mapping[str, Any]) -> str:
+    """By which route it went: `` by route orders-v2, branch canary``."""
+    known = [f"{kind} {name}" for kind in ("route", "branch") if (name := text(data, kind))]
+    return f" by {', '.join(known)}" if known else ""
 
 
 def named(failure: Mapping[str, Any]) -> str:

@@ -14,7 +14,6 @@ process instead of the hops of many, and of ``EXPLAIN ANALYZE``.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import os
 import time
@@ -24,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...deadline import CURRENT, until
 from ...fields.trace_context import ids
-from ..events import AttemptBegan, AttemptEnded, Bounded, CallEnded, FellBack, Passed
+from ..events import AttemptBegan, AttemptEnded, Bounded, CallEnded, FellBack, Passed, Routed
 from ..ledger import Ledger
 from ..passing import PASSING
 from ..redact import cause, path, scalar, text
 from .answer import answer
+from .fitting import LARGEST, dumped, fitting
 from .forms import AS_IT_IS, AT_ONCE, FORMS, seconds
-from .structure import measures, outer, retries
+from .structure import along, measures, outer, retries
 
 if TYPE_CHECKING:
     from ...call import Call
@@ -42,17 +42,12 @@ VERSION = 1
 """Of the form."""
 STEPS = 100
 """Of a record: the first half and the last."""
-LARGEST = 32 * 1024
-"""Bytes of `Record.json`."""
 LINES = 50
 """Of the ledger."""
 FIELDS = 12
 """Of what is said of the request."""
 IDS = 4
 """Of what is said of the trace."""
-ROOM = 64
-"""Bytes that are left free for the count of what was dropped."""
-
 
 ORIGIN = os.urandom(4).hex()
 """Of this process, or of those it was forked from."""
@@ -80,12 +75,14 @@ class Record:
         "_until",
         "attempts",
         "because",
+        "branch",
         "detailed",
         "dropped",
         "duration",
         "number",
         "outcome",
         "pipeline",
+        "route",
         "trace",
         "within",
     )
@@ -97,6 +94,8 @@ class Record:
         self.because = because
         self.detailed = detailed
         self.pipeline = pipeline.name
+        self.route = self.branch = ""
+        """The route it took last, and the branch of a split; empty: none."""
         self.outcome: str | None = None
         """Of `CallEnded`; ``None`` while the call, or its body, is under way."""
         self.duration: float | None = None
@@ -135,6 +134,8 @@ class Record:
         steps = self._steps
         if kind in AS_IT_IS:
             steps.append(event)
+            if kind is Routed:
+                self._go(event)
         elif kind is CallEnded:
             self._end(event)
             return
@@ -151,10 +152,16 @@ class Record:
             del steps[STEPS // 2]
             self.dropped += 1
 
+    def _go(self, event: Routed) -> None:
+        if event.kind == "route":
+            self.route, self.branch = event.route, ""
+        else:
+            self.branch = event.route
+
     def _end(self, event: CallEnded) -> None:
         if self._ledger is not None:
             self._ledger.freeze()
-        self.attempts = event.attempts
+        self.attempts, self.route, self.branch = event.attempts, event.route, event.branch
         if event.failure is not None:
             self._failure = {**cause(event.failure), "own": event.own}
         exchange = self._exchange
@@ -185,7 +192,7 @@ class Record:
 
     def data(self) -> dict[str, Any]:
         """It as plain data, in the form of ``docs/reference/decision-record.md``: made anew each time."""
-        duration = self.duration
+        duration, states = self.duration, self._way()
         data: dict[str, Any] = {
             "meshkit": VERSION,
             "at": datetime.fromtimestamp(self._at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -193,6 +200,8 @@ class Record:
             "within": None if self.within is None else _id(self.within),
             "trace": _traced(self.trace),
             "pipeline": text(self.pipeline),
+            **({"route": text(self.route)} if self.route else {}),
+            **({"branch": text(self.branch)} if self.branch else {}),
             "call": _redacted(self._about),
             "because": self.because,
             "complete": self.complete,
@@ -201,18 +210,18 @@ class Record:
             "attempts": self.attempts,
             "failure": self._failure and {**self._failure},
             "answer": self._answer and {**self._answer},
-            "retries": retries(self._states),
-            "deadline": self._deadline(),
+            "retries": retries(states),
+            "deadline": self._deadline(states),
         }
         ledger = self._ledger
         if ledger is not None:
             data["ledger"] = [ledger.told(line) for line in self.spent[:LINES]]
         several = tuple(self._steps)
         at_endpoints = any(kept.__class__ is Passed and kept.endpoint is not None for kept in several)
-        loads = measures(self._states) if at_endpoints else frozenset()
+        loads = measures(states) if at_endpoints else frozenset()
         steps = [self._step(kept, loads) for kept in several]
         data |= {"steps": steps, "dropped": self.dropped}
-        return _fitting(data)
+        return fitting(data)
 
     def _step(self, kept: Any, loads: frozenset[str]) -> dict[str, Any]:
         at, kind, said = kept if kept.__class__ is tuple else (kept.at, kept.__class__, None)
@@ -222,11 +231,15 @@ class Record:
             step["load"] = True
         return step
 
-    def _deadline(self) -> dict[str, Any] | None:
+    def _way(self) -> list[Any]:
+        """The states it came by, as far as it is known."""
+        return along(self._states, {step.policy: step.route for step in (*self._steps,) if step.__class__ is Routed})
+
+    def _deadline(self, states: list[Any]) -> dict[str, Any] | None:
         several = tuple(self._steps) if self.detailed else ()
         bounds = [step.until for step in several if step.__class__ is Bounded]  # they come first
         took_over = (step[2]["policy"] for step in several if step.__class__ is tuple and step[1] is FellBack)
-        own = min(bounds[: outer(self._states, frozenset(took_over))], default=math.inf)
+        own = min(bounds[: outer(states, frozenset(took_over))], default=math.inf)
         most = seconds(min(self._until, own) - self._began_at)
         if most is None:
             return None
@@ -235,7 +248,7 @@ class Record:
 
     def json(self) -> str:
         """`data` in one line of JSON: at most 32 KiB in UTF-8."""
-        return _dumped(self.data())
+        return dumped(self.data())
 
     @property
     def text(self) -> str:
@@ -274,23 +287,3 @@ def _redacted(about: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(where, str):
         said["path"] = path(where)
     return said
-
-
-def _dumped(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def _size(data: Any) -> int:
-    return len(_dumped(data).encode())
-
-
-def _fitting(data: dict[str, Any]) -> dict[str, Any]:
-    """Without steps from the middle, and then without the last lines of the ledger, where it would be too large."""
-    over = _size(data) - LARGEST + ROOM
-    steps, lines = data["steps"], data.get("ledger", ())
-    while over > ROOM and steps:
-        over -= _size(steps.pop(len(steps) // 2)) + 1
-        data["dropped"] += 1
-    while over > ROOM and lines:
-        over -= _size(lines.pop()) + 1
-    return data

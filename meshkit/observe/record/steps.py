@@ -7,6 +7,7 @@
 ``retried``             the retry waits 0.1 s, then tries again (the budget has 3 more, after 1 retry for 12 calls)
 ``passed``              ConcurrencyLimit let it stand in its queue, 3 before it (limit 10, in flight 10)
 ``picked``              orders picked orders-b, one of 3: orders-a (in flight 4), orders-b (in flight 1)
+``routed``              Router takes route orders-v2, to orders; Router takes route old, where Redirect answers
 ======================  ==============================================================================
 
 A kind that is not known, of a newer version, is told by its name and its numbers.
@@ -167,6 +168,12 @@ def _picked(step: Mapping[str, Any]) -> str:
     return f"{who} picked {text(step, 'endpoint') or 'nobody'}{one}{': ' if told else ''}{', '.join(told)}"
 
 
+def _routed(step: Mapping[str, Any]) -> str:
+    who, kind, route, to = (text(step, name) for name in ("policy", "kind", "route", "to"))
+    leads = f", where {to or 'this process'} answers" if flag(step, "here", True) else f", to {to}" if to else ""
+    return f"{who or 'a router'} takes {kind or 'route'} {route or '?'}{leads}"
+
+
 def _load(known: Mapping[str, Any]) -> str:
     """Its load; that it is up goes without saying."""
     return numbers({name: value for name, value in known.items() if name != "up" or value is not True})
@@ -192,6 +199,7 @@ LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "picked": _picked,
     "rejected": _rejected,
     "retried": _retried,
+    "routed": _routed,
     "step": _step,
     "would-reject": _would_reject,
 }

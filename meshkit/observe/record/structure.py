@@ -4,19 +4,34 @@
 
     Timeout(2.0)  Retry(...)  Timeout(0.5)         one bound is the whole call's
     Fallback(...) Timeout(0.3)                     none: what stands instead has its own time
+    Timeout(2.0)  Router  ->  Timeout(0.5)         two: what stands on a call's route is on its way as well
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...section import named, within
 
-__all__ = ["measures", "outer", "retries"]
+__all__ = ["along", "measures", "outer", "retries"]
 
 GOES_ON = ("again", "another", "instead")
 """Of states that go on when a bound within them has passed: retries, races, fallbacks."""
+
+
+def along(states: Iterable[Any], taken: Mapping[str, str]) -> list[Any]:
+    """The states on a call's way, without routers and splits; ``taken``: what it took of each of these, by its name."""
+    way: list[Any] = []
+    left = [*states]
+    while left:
+        *before, last = left
+        way += before
+        if not hasattr(last, "titles"):
+            return [*way, last]
+        title = taken.get(named(last))
+        left = [*last.branches[last.titles.index(title)]] if title in last.titles else []
+    return way
 
 
 def outer(states: Iterable[Any], took_over: frozenset[str]) -> int:
