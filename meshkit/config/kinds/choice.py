@@ -1,0 +1,137 @@
+"""How is one of many specs written? A word, and what belongs to it.
+
+============================  ====================================================
+in the file                   in Python
+============================  ====================================================
+``circuit_breaker``           ``CircuitBreaker()``
+``timeout: 2s``               ``Timeout(2.0)``
+``retry: {on: 5xx}``          ``Retry(on="5xx")``
+``circuit_breaker:``          ``CircuitBreaker()``: nothing behind the colon
+============================  ====================================================
+
+A mapping has one word. Several policies are a list, since they have an order, and a mapping has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..located import BROKEN, WRONG, Located
+from ..meant import near
+from ..mistakes import Mistakes, shown
+from .classes import Class
+from .kind import Definitions, Kind, Schema, unwritable
+
+__all__ = ["Choice"]
+
+
+class Choice(Kind):
+    """``members``: by word. ``name``: what such a thing is called. ``others``: where else a word may belong. ``bare``:
+    whether a word alone is one; not where a text is something else.
+    """
+
+    shapes: tuple[type, ...] = (str, dict)
+
+    def __init__(
+        self, name: str, members: Mapping[str, Kind], others: Mapping[str, str] | None = None, *, bare: bool = True
+    ) -> None:
+        self.name = name
+        self.alone = bare
+        if not bare:
+            self.shapes = (dict,)
+        self.members = dict(members)
+        self.others = others or {}
+        article = "an" if name[0] in "aeiou" else "a"
+        words = [*self.members]
+        self.expects = f"{article} {name} such as {words[0]}" if len(words) > 1 else f"{article} {name}, {words[0]}"
+        self._words = {kind: word for word, member in self.members.items() for kind in member.classes}
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value.__class__ is dict and len(value) == 1:
+            [(word, inner)] = value.items()
+            member = self.members.get(word)
+            if member is None:
+                return WRONG if inner.value is BROKEN else self._unknown(word, node, mistakes, word)
+            if inner.value is None:
+                return member.bare(inner, mistakes, word)
+            return member.read(inner, mistakes)
+        if value.__class__ is str and self.alone:
+            member = self.members.get(value)
+            if member is None:
+                return self._unknown(value, node, mistakes)
+            return member.bare(node, mistakes, value)
+        if value.__class__ is dict and value:
+            return self._several(node, mistakes)
+        return self.wrong(node, mistakes, self._every())
+
+    def _several(self, node: Located, mistakes: Mistakes) -> Any:
+        words = [word for word in node.value if word in self.members]
+        if len(words) > 1:
+            text = f"{len(node.value)} words in one mapping: {', '.join(map(shown, [*node.value][:5]))}"
+            fix = "write a list, each with a - of its own: their order counts"
+        elif words:
+            stray = next(word for word in node.value if word not in self.members)
+            text = f"{shown(stray)} stands beside {words[0]}"
+            fix = f"if it belongs to {words[0]}, indent it further"
+        else:
+            return self._unknown(next(iter(node.value)), node, mistakes, next(iter(node.value)))
+        mistakes.note(node, text, fix)
+        return WRONG
+
+    def _unknown(self, word: str, node: Located, mistakes: Mistakes, key: str | None = None) -> Any:
+        fix = ""
+        if not mistakes.full:
+            elsewhere = self.others.get(word)
+            found = near(word, self.members)
+            fix = f"did you mean {found}? ({self._every()})" if found else self._every()
+            if elsewhere is not None and elsewhere != self.name:
+                fix = f"that is a {elsewhere}; {self._every()}"
+        article = "an" if self.name[0] in "aeiou" else "a"
+        text = f"{shown(word)!r} is no {self.name}" if fix else f"expected {article} {self.name}"
+        mistakes.note(node, text, fix, key=key)
+        return WRONG
+
+    def _every(self) -> str:
+        return f"there are {', '.join(self.members)}" if len(self.members) > 1 else f"write {next(iter(self.members))}"
+
+    def write(self, value: Any) -> Any:
+        word = self._words.get(type(value))
+        if word is None:
+            raise unwritable(value, f"it is no {self.name} of a file")
+        inner = self.members[word].write(value)
+        return word if inner == {} and self.alone else {word: inner}
+
+    def fits(self, node: Located) -> bool:
+        value = node.value
+        if value.__class__ is dict:
+            return any(word in self.members for word in value)
+        return self.alone and value.__class__ is str and value in self.members
+
+    def suits(self, value: Any) -> bool:
+        return type(value) in self._words
+
+    def offers(self, word: str) -> bool:
+        return word in self.members
+
+    def schema(self, definitions: Definitions) -> Schema:
+        return definitions.named(self.name.replace(" ", "_"), lambda: self._drawn(definitions))
+
+    def _drawn(self, definitions: Definitions) -> Schema:
+        options: Schema = {}
+        alone = []
+        for word, member in self.members.items():
+            schema = member.schema(definitions)
+            if isinstance(member, Class) and not any(each.required for each in member.options.values()):
+                alone.append(word)
+                schema = {"anyOf": [schema, {"type": "null"}]}
+            options[word] = schema
+        whole = {
+            "type": "object",
+            "properties": options,
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        return {"anyOf": [{"enum": alone}, whole]} if alone and self.alone else whole

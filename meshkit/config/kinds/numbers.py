@@ -1,0 +1,213 @@
+"""How are numbers written: truths, counts, factors, shares, durations, sizes?
+
+==========  ==========================================  ============================================
+kind        is written                                  not
+==========  ==========================================  ============================================
+flag        ``true`` ``false``                          ``yes``, ``on``, 1
+count       ``3``                                       ``3.0``, ``"3"``
+number      ``1.5``                                     ``.inf``, ``.nan``
+ratio       ``0.05`` ``5%``                             5
+seconds     ``2s`` ``500ms`` ``1m30s``                  2: seconds or milliseconds?
+size        ``64KiB`` ``10MB`` ``65536``                ``64k``
+==========  ==========================================  ============================================
+
+Bounds are those of the option's validator (`meshkit.options`), which looks at them as well.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+from ...options import LARGEST, SHORTEST
+from .. import units
+from ..located import Located
+from ..mistakes import Mistakes
+from .kind import Definitions, Kind, Schema, unwritable
+
+__all__ = ["Count", "Flag", "Number", "Ratio", "Seconds", "Size"]
+
+MANY = 2**31
+"""A bound that nobody needs to be told of."""
+_TRUTHS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+
+class Flag(Kind):
+    expects = "true or false"
+    shapes = classes = (bool,)
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value is True or value is False:
+            return value
+        meant = _TRUTHS.get(value.lower(), value.lower()) if isinstance(value, str) else ""
+        return self.wrong(node, mistakes, f"write {meant}" if meant in {"true", "false"} else "")
+
+    def schema(self, definitions: Definitions) -> Schema:
+        return {"type": "boolean"}
+
+
+def _bounds(least: float, most: float) -> str:
+    if least > -inf and most < MANY:
+        return f" from {least:g} to {most:g}"
+    return f" from {least:g} on" if least > -inf else ""
+
+
+def _limits(least: float, most: float) -> Schema:
+    schema: Schema = {}
+    if least > -inf:
+        schema["minimum"] = least
+    if most < inf:
+        schema["maximum"] = most
+    return schema
+
+
+class Count(Kind):
+    """A whole number within bounds."""
+
+    shapes: tuple[type, ...] = (int,)
+    classes = (int,)
+
+    def __init__(self, least: float = -inf, most: float = inf) -> None:
+        self.least = least
+        self.most = most
+        self.expects = "a whole number" + _bounds(least, most)
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value.__class__ is int and self.least <= value <= self.most:
+            return value
+        whole = isinstance(value, float) and abs(value) < LARGEST and value == int(value)
+        fix = f"write {int(value)}" if whole else ""
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            fix = f"write {value[:20]} without quotes"
+        return self.wrong(node, mistakes, fix)
+
+    def schema(self, definitions: Definitions) -> Schema:
+        return {"type": "integer", **_limits(self.least, self.most)}
+
+
+class Number(Kind):
+    """A finite number within bounds; with bounds from 0 to 1 also a percentage."""
+
+    shapes: tuple[type, ...] = (int, float)
+    classes = (int, float)
+
+    def __init__(self, least: float = -inf, most: float = inf) -> None:
+        self.least = least
+        self.most = most
+        self.share = least >= 0 and most <= 1
+        self.expects = "a number" + _bounds(least, most)
+        if self.share:
+            self.shapes = (int, float, str)
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value.__class__ is str and self.share:
+            value = units.percent(value)
+        if (value.__class__ is float or value.__class__ is int) and self.allows(value):
+            return value
+        fix = ""
+        if self.share and node.value.__class__ in {int, float} and 1 < node.value <= 100:
+            fix = f"write {node.written}%"
+        return self.wrong(node, mistakes, fix)
+
+    def allows(self, value: float) -> bool:
+        return self.least <= value <= self.most and abs(value) <= LARGEST
+
+    def fits(self, node: Located) -> bool:
+        value = node.value
+        return value.__class__ in {int, float} or (self.share and isinstance(value, str) and value.endswith("%"))
+
+    def schema(self, definitions: Definitions) -> Schema:
+        schema = {"type": "number", **_limits(self.least, self.most)}
+        return {"anyOf": [schema, {"type": "string", "pattern": f"^{units.PERCENT}$"}]} if self.share else schema
+
+
+class Ratio(Number):
+    """A share of one."""
+
+    def __init__(self, zero: bool = True) -> None:
+        super().__init__(0, 1)
+        self.zero = zero
+        self.expects = "a ratio from 0 to 1" if zero else "a ratio above 0 and up to 1"
+
+    def allows(self, value: float) -> bool:
+        return 0 <= value <= 1 and (self.zero or value > 0)
+
+    def schema(self, definitions: Definitions) -> Schema:
+        schema = super().schema(definitions)
+        if not self.zero:
+            schema["anyOf"][0]["exclusiveMinimum"] = schema["anyOf"][0].pop("minimum")
+        return schema
+
+
+class Seconds(Kind):
+    """A duration."""
+
+    shapes = (str,)
+    classes = (int, float)
+
+    def __init__(self, zero: bool = True, least: float = 0, most: float = inf) -> None:
+        self.zero = zero
+        self.least = least
+        self.most = most
+        self.expects = "a duration" if zero else "a duration above 0"
+        if least > 0:
+            self.expects = f"a duration from {units.duration_text(least)} to {units.duration_text(most)}"
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value.__class__ is str:
+            seconds = units.duration(value)
+            if seconds is not None and (seconds >= SHORTEST or (self.zero and seconds == 0)):
+                if self.least <= seconds <= self.most:
+                    return seconds
+                return self.wrong(node, mistakes)
+            meant = units.duration_meant(value) if seconds is None else None
+            return self.wrong(node, mistakes, f"write {meant or '2s, or 500ms'}")
+        if value.__class__ in {int, float}:
+            return self.wrong(node, mistakes, f"give it a unit, such as {node.written}s or {node.written}ms")
+        return self.wrong(node, mistakes, "write 2s, or 500ms")
+
+    def fits(self, node: Located) -> bool:
+        return node.value.__class__ is str and units.duration(node.value) is not None
+
+    def write(self, value: Any) -> Any:
+        text = units.duration_text(value)
+        if text is None:
+            raise unwritable(value, "no duration of up to 15 digits is just that")
+        return text
+
+    def schema(self, definitions: Definitions) -> Schema:
+        def make() -> Schema:
+            return {"type": "string", "pattern": f"^{units.DURATION}$", "examples": ["2s", "500ms", "1m30s"]}
+
+        return definitions.named("duration", make)
+
+
+class Size(Count):
+    """So many bytes."""
+
+    shapes = (int, str)
+
+    def __init__(self, least: float = 0, most: float = inf) -> None:
+        super().__init__(least, most)
+        self.expects = "a size such as 64KiB, 10MB, or a number of bytes"
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value.__class__ is str:
+            value = units.size(value)
+        if value.__class__ is int and self.least <= value <= self.most:
+            return value
+        if value.__class__ is int:
+            return self.wrong(node, mistakes, f"give from {self.least:g} to {self.most:g} bytes")
+        return self.wrong(node, mistakes)
+
+    def write(self, value: Any) -> Any:
+        return units.size_text(value)
+
+    def schema(self, definitions: Definitions) -> Schema:
+        text = {"type": "string", "pattern": f"^{units.SIZE}$", "examples": ["64KiB", "10MB"]}
+        return {"anyOf": [super().schema(definitions), text]}

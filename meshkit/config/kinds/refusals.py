@@ -1,0 +1,106 @@
+"""What does a spec refuse, of what a file gives it? All of it, each where it stands.
+
+A class stops at the first option that it refuses. So each option's converter and validator are then asked by
+themselves, on a stand-in that has the others; what leans on one that is wrong finds it missing, and is not asked. If
+none of them refuses, it is the options together, and the class's own error is told, at the option that it names.
+
+A fix is said in the words of Python, ``slow_after=2.0``; here ``slow_after: 2.0``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import ConfigError
+from ..located import Located
+from ..mistakes import Mistakes
+from .option import Option
+
+__all__ = ["Refusals"]
+
+_ASSIGNED = re.compile(r"\b([a-z_]+)=(?=\S)")
+_LITERALS = {"None": "none", "True": "true", "False": "false"}
+_LITERAL = re.compile(r"\b(None|True|False)\b")
+
+
+class Refusals:
+    """Those of one spec; made only when there are any. ``given``: its options that could be read."""
+
+    __slots__ = ("cls", "given", "mistakes", "node", "options", "stands")
+
+    def __init__(
+        self,
+        cls: type,
+        options: Mapping[str, Option],
+        given: Mapping[str, Any],
+        node: Located,
+        mistakes: Mistakes,
+    ) -> None:
+        self.cls = cls
+        self.options = options
+        self.given = given
+        self.node = node
+        self.mistakes = mistakes
+        self.stands: Mapping[str, Located] = node.value if isinstance(node.value, dict) else {}
+        """Where the options stand, if they do by name."""
+
+    def tell(self, error: Exception | None) -> None:
+        """Notes all of them. ``error``: the class's own; ``None``: it was not asked, since an option is wrong."""
+        if not self._of_options() and error is not None:
+            self._note(error)
+
+    def _of_options(self) -> bool:
+        """Whether an option is refused by itself."""
+        probe: Any = object.__new__(self.cls)
+        refused = False
+        for name, option in self.options.items():
+            try:
+                if name in self.given:
+                    option.put(probe, self.given[name])
+                elif name not in self.stands and not option.required:
+                    option.put(probe, option.default(probe))
+            except AttributeError:
+                continue  # it leans on an option that is wrong
+            except Exception as error:
+                refused = True
+                self._note(error, name)
+        for name, option in self.options.items():
+            check = option.attribute.validator
+            if name in self.given and check is not None and hasattr(probe, option.attribute.name):
+                try:
+                    check(probe, option.attribute, option.of(probe))
+                except AttributeError:
+                    continue
+                except Exception as error:
+                    refused = True
+                    self._note(error, name)
+        return refused
+
+    def _note(self, error: Exception, name: str = "") -> None:
+        """At the option, if that stands there."""
+        told = error if isinstance(error, ConfigError) else ConfigError()
+        option = name or told.option
+        known, fix = self.options.get(option), _as_written(told.fix)
+        place = self._place(option)
+        if known is None or not fix:
+            text = _as_written(str(error.args[0] if error.args else "").removeprefix(f"{self.cls.__name__}: "))
+            self.mistakes.note(place or self.node, text if told is error else f"{type(error).__name__}: {text}")
+        elif place is None:
+            below = option if self.stands else ""
+            self.mistakes.note(self.node, f"{option} is not given, and cannot be left out", fix, below=below)
+        elif known.secret:
+            with self.mistakes.secretly():
+                self.mistakes.note(place, "that cannot stand here", fix)
+        else:
+            self.mistakes.note(place, f"{self.mistakes.described(place)} cannot stand here", fix)
+
+    def _place(self, option: str) -> Located | None:
+        if option in self.stands:
+            return self.stands[option]
+        return self.node if option in self.given and not self.stands else None
+
+
+def _as_written(fix: str) -> str:
+    return _LITERAL.sub(lambda match: _LITERALS[match[0]], _ASSIGNED.sub(r"\1: ", fix))

@@ -1,0 +1,154 @@
+"""How are texts written: names, words of a few, rates, bytes, and whatever else JSON can say?
+
+A text is one line without control characters: many of them become header fields, log lines, names in errors. Bytes, and
+texts that say so, may have lines. A number where a text is wanted is a mistake: ``1.10`` would have been ``1.1``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ...errors import ConfigError
+from ...limit.rate import parsed
+from ..located import BROKEN, WRONG, Located, plain
+from ..meant import near
+from ..mistakes import Mistakes, shown
+from .kind import Definitions, Kind, Schema, unwritable
+
+__all__ = ["Bytes", "Plain", "Rate", "Text", "Words"]
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_ONE_LINE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
+_RATE = r"^\s*[0-9]+(\.[0-9]+)?\s*/\s*([0-9]+(\.[0-9]+)?)?\s*[a-z]+\s*$"
+
+
+class Text(Kind):
+    """``lines``: whether it may have more than one."""
+
+    expects = "a text"
+    shapes: tuple[type, ...] = (str,)
+    classes: tuple[type, ...] = (str,)
+
+    def __init__(self, *, lines: bool = False) -> None:
+        self.lines = lines
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value.__class__ is str:
+            if value.isprintable():
+                return value
+            stray = (_UNSEEN if self.lines else _CONTROL).search(value)
+            if stray is None:
+                return value
+            what = "a line break" if stray[0] in "\r\n" else f"the character U+{ord(stray[0]):04X}"
+            mistakes.note(
+                node, f"{what} in it", "leave it out" if self.lines else "write one line, and only what is seen"
+            )
+            return WRONG
+        written = node.written if value.__class__ in {int, float, bool} else None
+        return self.wrong(node, mistakes, f'put it in quotes, "{shown(written)}"' if written else "")
+
+    def schema(self, definitions: Definitions) -> Schema:
+        return {"type": "string"} if self.lines else {"type": "string", "pattern": _ONE_LINE}
+
+
+class Bytes(Text):
+    """The UTF-8 of a text."""
+
+    classes = (bytes,)
+
+    def __init__(self) -> None:
+        super().__init__(lines=True)
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        return value.encode() if value.__class__ is str else self.wrong(node, mistakes)
+
+    def write(self, value: Any) -> Any:
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            raise unwritable(value, "it is no UTF-8") from None
+
+
+class Words(Kind):
+    """One of a few texts, or numbers."""
+
+    shapes: tuple[type, ...] = (str,)
+
+    def __init__(self, words: Iterable[Any]) -> None:
+        self.words = tuple(words)
+        self.shapes = self.classes = tuple({each.__class__ for each in self.words})
+        self.expects = "one of " + ", ".join(map(str, self.words)) if len(self.words) > 1 else str(self.words[0])
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if self.suits(value):
+            return value
+        text = value if isinstance(value, str) else node.written or ""
+        meant = near(text, [*map(str, self.words)]) if text and not mistakes.full else None
+        return self.wrong(node, mistakes, f"did you mean {meant}?" if meant else "")
+
+    def fits(self, node: Located) -> bool:
+        return self.suits(node.value)
+
+    def suits(self, value: Any) -> bool:
+        return value.__class__ in self.classes and value in self.words
+
+    def schema(self, definitions: Definitions) -> Schema:
+        return {"enum": list(self.words)}
+
+
+class Rate(Kind):
+    """``100/s``, ``10/min``, ``1/10s``, or a number per second."""
+
+    expects = "a rate such as 100/s or 10/min"
+    shapes = classes = (str, int, float)
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value.__class__ not in self.shapes:
+            return self.wrong(node, mistakes)
+        try:
+            parsed(value)
+        except ConfigError as error:
+            return self.wrong(node, mistakes, error.fix.replace('"', ""))
+        return value
+
+    def schema(self, definitions: Definitions) -> Schema:
+        number = {"type": "number", "exclusiveMinimum": 0}
+        return {"anyOf": [{"type": "string", "pattern": _RATE, "examples": ["100/s", "10/min"]}, number]}
+
+
+class Plain(Kind):
+    """Whatever JSON can say."""
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        return WRONG if _broken(node) else plain(node)
+
+    def fits(self, node: Located) -> bool:
+        return True
+
+    def suits(self, value: Any) -> bool:
+        if isinstance(value, dict):
+            return all(isinstance(name, str) for name in value) and all(map(self.suits, value.values()))
+        if isinstance(value, list):
+            return all(map(self.suits, value))
+        return value is None or isinstance(value, str | int | float | bool)
+
+    def write(self, value: Any) -> Any:
+        if not self.suits(value):
+            raise unwritable(value, "only texts, numbers, truths, lists and dicts of these can")
+        return value
+
+    def schema(self, definitions: Definitions) -> Schema:
+        return {}
+
+
+def _broken(node: Located) -> bool:
+    value = node.value
+    inner = value.values() if value.__class__ is dict else value if value.__class__ is list else ()
+    return value is BROKEN or any(map(_broken, inner))
