@@ -36,10 +36,11 @@ from meshkit import (
     Retry,
     RoundRobin,
     Shadow,
+    Verdict,
 )
 from meshkit.asgi import MeshMiddleware
 from meshkit.httpx import MeshTransport
-from meshkit.observe.events import Hedged
+from meshkit.observe.events import CallEnded, Hedged
 from meshkit.observe.graph.graph import Graph
 from meshkit.observe.metrics.gauges import GAUGES
 from meshkit.observe.metrics.metrics import FAMILIES, Metrics
@@ -89,6 +90,7 @@ def metrics():
     with suppress(ConnectionError):
         again.call(refused)
     again.tell(Hedged(1.0, "Hedge", 2))
+    again.tell(CallEnded(1.0, 0.5, Verdict.SUCCESS, 1, None, route="orders-v2", branch="canary"))
     server = Pipeline(name="server")
     metrics.watch(server)
     asyncio.run(ask(MeshMiddleware(answering(503), server)))

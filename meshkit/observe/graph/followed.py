@@ -8,6 +8,7 @@ attempt on the one to its endpoint.
     else                  service ──► ...
     a request itself      callers ──► its route
 
+Where a router or a split has taken the call to a cluster, it is for that one, also if nobody is asked in the end.
 Where a fallback takes the place of what failed, the call has two parts: the one before is an error on its edge, and
 what comes after counts as a call of its own, if anybody is asked.
 """
@@ -22,7 +23,7 @@ from typing import Any
 
 from ...call import Failure, Verdict
 from ...errors import Rejected
-from ..events import AttemptBegan, AttemptEnded, CallEnded, FellBack, RejectedCall, Retried
+from ..events import AttemptBegan, AttemptEnded, CallEnded, FellBack, RejectedCall, Retried, Routed
 from ..redact import text
 from .edge import ERROR, REJECTED, Node, node
 
@@ -91,6 +92,9 @@ class Followed:
                 self._count(event.at)
         elif kind is Retried:
             self.retries += 1
+        elif kind is Routed:
+            if event.to in self.watch.clusters and not event.here:
+                self._to(event.to)
         elif kind is RejectedCall:
             self.refused = True
             if event.endpoint is not None and self.cluster:
@@ -105,10 +109,16 @@ class Followed:
             self.began_at = event.at
             self.left_over = True
 
+    def _to(self, cluster: str) -> None:
+        """It is for this cluster; what is served is for its route, whoever is asked."""
+        self.cluster = cluster
+        if self.target is not None and self.target.kind != "route":
+            self.target = node("cluster", cluster)
+
     def _tried(self, event: AttemptEnded, endpoint: str) -> None:
         verdict, watch, cluster = event.verdict, self.watch, event.cluster
         if cluster and cluster != self.cluster:
-            self.cluster, self.target = cluster, node("cluster", cluster)
+            self._to(cluster)
         if verdict is SUCCESS and event.number == 1:
             edge = watch.edges.get((cluster, endpoint))
             if edge is not None:
@@ -154,7 +164,9 @@ class Within(Followed):
 
     __slots__ = ("request", "token")
 
-    def __init__(self, watch: Any, began_at: float, outer: Within | None, target: Node | None, request: Any) -> None:
+    def __init__(
+        self, watch: Any, began_at: float, outer: Within | None, target: Node | None = None, request: Any = None
+    ) -> None:
         super().__init__(watch, began_at, outer, target)
         self.request: Asked | None = request
         """Until its route is known."""

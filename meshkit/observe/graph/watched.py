@@ -43,8 +43,10 @@ class Watched:
     __slots__ = (
         "_crowds",
         "_over",
+        "_states",
         "_whole",
         "cluster",
+        "clusters",
         "edges",
         "graph",
         "lock",
@@ -61,10 +63,12 @@ class Watched:
         self.pipeline = weakref.ref(pipeline, gone)
         self.name = name
         self.since = pipeline.clock()
-        names = [named(state) for state in within(pipeline.states) if hasattr(state, "members")]
-        self.cluster = names[0] if names else ""
-        """Whom calls are for that have come to no endpoint."""
-        self._whole = node("cluster", self.cluster)
+        self.cluster = ""
+        """Whom calls are for that have come to no endpoint; empty: there is no cluster, or routes lead to several."""
+        self.clusters: frozenset[str] = frozenset()
+        self._states: Any = None
+        self._whole = node("cluster", "")
+        self._look(pipeline.states)
         self.service = node("service", graph.service)
         self.methods = known_methods()
         self.edges: dict[Key, Edge] = {}
@@ -73,8 +77,19 @@ class Watched:
         """Those to the endpoints of each cluster."""
         self._over = False
 
+    def _look(self, states: Any) -> None:
+        """The pipeline is new, or has come by other policies."""
+        every = [*within(states)]
+        names = [named(state) for state in every if hasattr(state, "members")]
+        self.clusters = frozenset(names)
+        self.cluster = names[0] if names and not any(hasattr(state, "titles") for state in every) else ""
+        self._whole = node("cluster", self.cluster)
+        self._states = states
+
     def follow(self, pipeline: Pipeline, call: Call) -> Followed:
         outer = CURRENT.get().get(self.graph)
+        if pipeline.states is not self._states:
+            self._look(pipeline.states)
         if self.cluster:
             return Followed(self, call.began_at, outer, self._whole)
         about = call.door.about(call)
@@ -84,8 +99,9 @@ class Watched:
             where = where if port is None else f"{where}:{port}"
             return Followed(self, call.began_at, outer, node("host", text(where)))
         if about["kind"] == "function":
-            return Within(self, call.began_at, outer, node("function", text(about["name"])), None)
-        return Within(self, call.began_at, outer, None, Asked(call))
+            kind = Followed if self.clusters else Within
+            return kind(self, call.began_at, outer, node("function", text(about["name"])))
+        return Within(self, call.began_at, outer, request=Asked(call))
 
     def towards(self, source: Node, target: Node, at: float) -> Edge:
         """The edge of a call. Under the lock."""

@@ -24,6 +24,7 @@ client  ``method``, ``scheme``, ``host``, ``port``, ``path``, ``status``, ``endp
 both    ``error`` (its class; of a server's: what it was that the answer stands for), ``outcome``, ``attempts``,
         ``duration`` (seconds)
 server  ``calls``, ``calls_attempts``, ``calls_seconds``: what was asked of others meanwhile, by the deadline's ledger
+both    ``meshkit_route``, ``meshkit_branch``: by which a router took it, and a split; only where there is one
 both    ``trace_id``, ``span_id``: the caller's, by the trace fields of the request that is served; or what ``trace``
         answers
 ======  ================================================================================================================
@@ -44,13 +45,14 @@ from ...policy import awaits
 from ..redact import numbers
 from ..redact import path as redacted
 from .around import traced
-from .line import bare, written
+from .line import NAME, bare, shown, written
 from .sent import Sent
 from .served import Served
 
 if TYPE_CHECKING:
     from ...call import Call
     from ...pipeline import Pipeline
+    from ..events import CallEnded
     from .around import Around
 
 __all__ = ["AccessLog"]
@@ -131,8 +133,11 @@ class AccessLog:
         else:
             self._logger.info(line)  # without arguments, so nothing is made of a %
 
-    def tell(self, known: dict[str, Any], around: Around) -> None:
-        """Write an object, with what is known of the trace."""
+    def tell(self, known: dict[str, Any], event: CallEnded, around: Around) -> None:
+        """Write an object, with the route it took, and with what is known of the trace."""
+        for name, taken in (("meshkit_route", event.route), ("meshkit_branch", event.branch)):
+            if taken:
+                known[name] = shown(taken, NAME)
         more = numbers(traced(self._trace, around.passing, known.__contains__))
         self.write(written({**known, **(UNTRACED if self._trace is None else {}), **more}))
 

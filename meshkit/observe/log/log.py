@@ -11,6 +11,8 @@ a circuit opened, or was isolated by hand               WARNING  pipeline, polic
 it closed again                                         INFO     the same
 an endpoint was ejected, or is out of the balance       WARNING  the same
 it is back in the balance                               INFO     the same
+the canary of a rollout was taken back                  WARNING  the same
+the rollout is done                                     INFO     the same
 a call failed, or timed out                             WARNING  pipeline, outcome, target, cause
 a call was rejected by this very pipeline               INFO     the same, with the endpoint that was refused
 ======================================================  =======  =====================================================
@@ -35,7 +37,7 @@ from ..redact import cause, text
 from .answer import GONE, answer
 from .around import Around, traced
 from .sparing import Sparing
-from .words import ENDS, FAILED, LATE, cause_of, more, took, who
+from .words import ENDS, FAILED, LATE, cause_of, more, took, way, who
 
 if TYPE_CHECKING:
     from ...call import Call
@@ -53,8 +55,10 @@ STATES = {
     "ejected": ("endpoint ejected", logging.WARNING),
     "out": ("endpoint out of the balance", logging.WARNING),
     "in": ("endpoint back in the balance", logging.INFO),
+    "rolled-back": ("canary rolled back", logging.WARNING),
+    "done": ("rollout done", logging.INFO),
 }
-"""Half-open is not among them: it is neither well nor ill."""
+"""Half-open is not among them: it is neither well nor ill. Nor are the steps of a rollout: each is one of many."""
 CALLS = ("failures", "all", "none")
 LEVELS = {logging.INFO: "info", logging.WARNING: "warning"}
 TAKEN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "event", "level", "timestamp", "self"}
@@ -75,7 +79,8 @@ class Log:
     =====  ===========================================================================================================
     all    ``event`` ("call failed", "circuit opened", ...), ``pipeline``, ``policy``, ``endpoint``, ``suppressed``
     state  ``before``, ``after``
-    call   ``call``, ``outcome``, ``attempts``, ``duration``, ``error`` (a class), ``status``, ``cause``
+    call   ``call``, ``outcome``, ``attempts``, ``duration``, ``error`` (a class), ``status``, ``cause``; ``route`` and
+           ``branch`` only where a router or a split was asked
     =====  ===========================================================================================================
 
     ``outcome`` is that of `CallEnded`, ``status`` the one that was answered, by an upstream or to a client.
@@ -154,7 +159,7 @@ class Log:
         hidden: int | None = 0
         if self._calls != "all":
             target = known.get("host") or known.get("name") or known.get("route")
-            key = (end, target, error or said.get("status"), policy, there)
+            key = (end, target, error or said.get("status"), policy, there, event.route, event.branch)
             hidden = self._sparing.allowed(pipeline, key, event)
             if hidden is None:
                 return
@@ -172,6 +177,8 @@ class Log:
             "status": status,
             "cause": because,
             "suppressed": hidden,
+            **({"route": text(event.route)} if event.route else {}),
+            **({"branch": text(event.branch)} if event.branch else {}),
         }
         kind = known.get("kind")
         if kind == "server" and error is None:
@@ -179,7 +186,7 @@ class Log:
         if status == GONE and of.gone:
             because = "the client had gone"
         words = (
-            f"{text(pipeline.name)}: {who(known)}" if pipeline.name else who(known),
+            (f"{text(pipeline.name)}: " if pipeline.name else "") + who(known) + way(event.route, event.branch),
             took(kind, event.attempts, event.duration, status),
             f": {because}" if because else "",
             more(hidden),

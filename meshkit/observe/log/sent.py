@@ -62,7 +62,7 @@ class Sent:
             if self._around is None:
                 self._log.write(self._line(about, target, status))
             else:
-                self._log.tell(self._known(event, about, target, status), self._around)
+                self._log.tell(self._known(event, about, target, status), event, self._around)
 
     def _known(self, event: CallEnded, about: dict[str, Any], target: bytes, status: int | None) -> dict[str, Any]:
         return {

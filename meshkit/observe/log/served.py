@@ -57,7 +57,7 @@ class Served:
                     self._log.write(self._line(exchange.scope, user, status, size))
                 else:
                     known = self._known(event, exchange.scope, user, status, size)
-                    self._log.tell(known | self._spent(self._around), self._around)
+                    self._log.tell(known | self._spent(self._around), event, self._around)
                 if failed is not None:
                     raise failed
             finally:

@@ -5,6 +5,7 @@
     orders: GET https://shop/orders failed after 3 attempts in 1.82 s: connection refused
     orders: charge was rejected in 67 µs, not made: payments: open after 5 failures; next probe in 3.2 s
     api: POST /orders/{id} failed with 500 in 1.2 ms: KeyError
+    web: GET http://shop/orders by route orders-v2, branch canary failed after 1 attempt in 0.2 s: status 500
 
 Seconds are written as in a decision record.
 """
@@ -19,7 +20,7 @@ from ..record.phrases import seconds
 from ..redact import path, text
 from .line import authority
 
-__all__ = ["ENDS", "FAILED", "LATE", "cause_of", "more", "took", "who"]
+__all__ = ["ENDS", "FAILED", "LATE", "cause_of", "more", "took", "way", "who"]
 
 LATE = "late"
 """What became of a call that its caller's deadline has cancelled."""
@@ -43,6 +44,12 @@ def who(known: Mapping[str, Any]) -> str:
         return text(known["name"])
     where = authority(known) if "host" in known else ""
     return text(f"{known.get('method')} {where}{known.get('route') or path(known.get('path') or '')}")
+
+
+def way(route: str, branch: str) -> str:
+    """`` by route orders-v2, branch canary``; empty where no router was asked, and no split."""
+    known = [f"{kind} {text(name)}" for kind, name in (("route", route), ("branch", branch)) if name]
+    return f" by {', '.join(known)}" if known else ""
 
 
 def took(kind: str | None, attempts: int, duration: float, status: Any) -> str:

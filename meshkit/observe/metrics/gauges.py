@@ -190,7 +190,7 @@ def connections(pool: Any) -> tuple[float, float]:
 
 
 def _read(values: Values, label: str, pipeline: Any, seen: dict[tuple[str, int], Any]) -> None:
-    """One pipeline's states, by what their class has: also those of endpoints, and of what stands instead."""
+    """One pipeline's states, by what their class has: also of endpoints, of routes, and of what stands instead."""
     kinds: dict[type, int] = {}
     breakers: dict[tuple[str, str], int] = {}
     left = [*pipeline.states]
@@ -211,6 +211,8 @@ def _read(values: Values, label: str, pipeline: Any, seen: dict[tuple[str, int],
                 breakers[found] = breakers.get(found, 0) + 1
             elif kind == AROUND:
                 left += [*getattr(state, "instead", ()), *((state.inner,) if hasattr(state, "inner") else ())]
+                for branch in state.branches if hasattr(state, "titles") else ():
+                    left += branch
             else:
                 name = written(named(state))
                 numbers, inside = TOLD[kind](state, pipeline)
@@ -226,7 +228,7 @@ def _read(values: Values, label: str, pipeline: Any, seen: dict[tuple[str, int],
 
 
 def _kind(state: Any) -> int:
-    if hasattr(state, "inner") or hasattr(state, "instead"):  # what is on trial has the words of what is inside it
+    if any(hasattr(state, word) for word in ("inner", "instead", "titles")):  # what is on trial has the words of that
         return AROUND
     if hasattr(state, "isolate") and hasattr(state, "state"):
         return BREAKER

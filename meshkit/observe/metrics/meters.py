@@ -8,6 +8,7 @@ here                                   instrument         attributes
 ``http.server.request.duration`` s     histogram          ``http.request.method``, ``http.route``, and as above
 ``http.client.open_connections``       up-down counter    ``http.connection.state``, ``meshkit.pool``
 ``meshkit.call.duration`` s            histogram          ``meshkit.pipeline``, ``meshkit.outcome``
+``meshkit.route.duration`` s           histogram          the same, ``meshkit.route``, ``meshkit.branch``
 ``meshkit.attempts`` and the like      counter            ``meshkit.pipeline`` and so on: see `ATTRIBUTES`
 ``meshkit.in_flight`` and the like     up-down counter    the same
 =====================================  =================  ==========================================================
@@ -42,13 +43,14 @@ if TYPE_CHECKING:
 __all__ = ["ATTRIBUTES", "NAMES", "Meters"]
 
 CLIENT, SERVER = "http_client_request_duration_seconds", "http_server_request_duration_seconds"
-CALLS = "meshkit_call_duration_seconds"
+CALLS, ROUTES = "meshkit_call_duration_seconds", "meshkit_route_duration_seconds"
 COUNTER, UP_DOWN, GAUGE = "counter", "up-down counter", "gauge"
 
 HISTOGRAMS = {
     CLIENT: "http.client.request.duration",
     SERVER: "http.server.request.duration",
     CALLS: "meshkit.call.duration",
+    ROUTES: "meshkit.route.duration",
 }
 """All in seconds."""
 
@@ -104,7 +106,7 @@ class Meters:
     OpenTelemetry's API is not installed.
     """
 
-    __slots__ = ("_calls", "_exchanges", "_lock", "_metrics", "_picture", "_reading", "_served", "_watched")
+    __slots__ = ("_calls", "_exchanges", "_lock", "_metrics", "_picture", "_reading", "_routes", "_served", "_watched")
 
     def __init__(self, metrics: Metrics, *, meter_provider: Any = None) -> None:
         if not isinstance(metrics, Metrics):
@@ -127,7 +129,7 @@ class Meters:
             }[kind]
             make(new, callbacks=[self._observing(name)], unit=unit, description=_help(name))
         histograms = {name: Recorded(meter, metrics, name, self._lock) for name in HISTOGRAMS}
-        self._calls = histograms[CALLS]
+        self._calls, self._routes = histograms[CALLS], histograms[ROUTES]
         client, server = histograms[CLIENT], histograms[SERVER]
         self._exchanges = Exchanges(client, server, Recorded.add)  # type: ignore[arg-type]  # they are handed on
 
@@ -147,11 +149,13 @@ class Meters:
                     raise
             self._watched.add(pipeline)
         label = pipeline.name if name is None else name
-        add = self._calls.add
+        add, add_routed = self._calls.add, self._routes.add
 
         def tell(event: Any) -> None:
             if event.__class__ is CallEnded:
                 add((label, event.outcome), event.at - event.began_at)
+                if event.route or event.branch:
+                    add_routed((label, event.route, event.branch, event.outcome), event.at - event.began_at)
 
         stops += [pipeline.listen(tell, direct=True), pipeline.listen(self._exchanges)]
         return once(*stops, lambda: self._watched.discard(pipeline))

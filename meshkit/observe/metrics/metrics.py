@@ -41,6 +41,7 @@ __all__ = ["FAMILIES", "Metrics"]
 
 ATTEMPTS = "meshkit_attempts_total"
 CALLS = "meshkit_call_duration_seconds"
+ROUTES = "meshkit_route_duration_seconds"
 CLIENT, SERVER = "http_client_request_duration_seconds", "http_server_request_duration_seconds"
 BY_POLICY = ("pipeline", "policy")
 
@@ -67,6 +68,12 @@ FAMILIES: Mapping[str, Family] = {
     ),
     CALLS: Family(
         "histogram", "Duration of calls, with all their attempts and waits, by outcome.", ("pipeline", "outcome")
+    ),
+    ROUTES: Family(
+        "histogram",
+        "Duration of calls by the route that a router took, and the branch that a split did.",
+        ("pipeline", "route", "branch", "outcome"),
+        ("route", "branch"),
     ),
     ATTEMPTS: Family(
         "counter",
@@ -243,7 +250,7 @@ def _listener(tally: Tally, label: str, note: Callable[[Table, Key, float], None
     ``note``: where there are exemplars.
     """
     tables, pending, append, settle = tally.tables, tally.pending, tally.pending.append, tally.settle
-    attempts, calls = tables[ATTEMPTS], tables[CALLS]
+    attempts, calls, routes = tables[ATTEMPTS], tables[CALLS], tables[ROUTES]
     began, ended, over, rare = told.AttemptBegan, told.AttemptEnded, told.CallEnded, RARE.get
 
     def tell(event: Any) -> None:
@@ -256,6 +263,8 @@ def _listener(tally: Tally, label: str, note: Callable[[Table, Key, float], None
             append((attempts, (label, event.cluster, name, event.verdict._value_), None, None))
         elif kind is over:
             outcome = event.verdict._value_ if event.failure is None else event.outcome
+            if event.route or event.branch:
+                append((routes, (label, event.route, event.branch, outcome), event.at - event.began_at, None))
             try:
                 if note is None:
                     append((calls, (label, outcome), event.at - event.began_at, None))

@@ -13,8 +13,9 @@ Those of HTTP are the stable semantic conventions for HTTP spans (OpenTelemetry,
     http.request.resend_count     client: number - 1, from the second attempt on
     network.protocol.version      where it is known
 
-What they have no names for is under ``meshkit.``, few values each. Recommended attributes that tell of the person who
-calls (``client.address``, ``user_agent.original``, ``url.query``) are left out.
+What they have no names for is under ``meshkit.``, few values each: so is the name of a route of ours, which is neither a
+framework's template (``http.route``) nor that of a URL (``url.template``). Recommended attributes that tell of the
+person who calls (``client.address``, ``user_agent.original``, ``url.query``) are left out.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ __all__ = [
     "server",
     "titled",
     "told",
+    "way",
     "where",
     "why",
     "word",
@@ -98,6 +100,7 @@ def where(call: Any, number: int, pipeline: str) -> Attributes:
         found["http.request.resend_count"] = number - 1
     if pipeline:
         found["meshkit.pipeline"] = pipeline
+    found |= way(call.events)
     if call.cluster:
         found["meshkit.cluster"] = call.cluster
     endpoint = call.endpoint
@@ -113,6 +116,12 @@ def where(call: Any, number: int, pipeline: str) -> Attributes:
 def word(verdict: Verdict, failure: Failure | None) -> str:
     """An attempt's outcome, as a call's: "success", "failure", "overloaded", "timeout", "ignored"."""
     return "timeout" if failure is not None and isinstance(failure.error, TimedOut) else verdict.value
+
+
+def way(taken: Any) -> Attributes:
+    """Which route and which branch were taken: of a `Trail`, or of a `CallEnded`."""
+    found: Attributes = {"meshkit.route": redact.text(taken.route)} if taken.route else {}
+    return found | ({"meshkit.branch": redact.text(taken.branch)} if taken.branch else {})
 
 
 def why(failure: Failure | BaseException | None) -> tuple[str, str | None]:

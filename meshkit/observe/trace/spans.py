@@ -79,7 +79,7 @@ class WholeSpan:
             tell(span, event, self._ahead)
             return
         if span.is_recording():
-            span.set_attribute("meshkit.outcome", event.outcome)
+            span.set_attributes({"meshkit.outcome": event.outcome, **conventions.way(event)})
         if self._token is not None:
             if span.is_recording():
                 kind, says = self._called(event) if self.request is None else self._served(event)
@@ -91,7 +91,8 @@ class WholeSpan:
     def answering(self, call: Any, status: int, /) -> Fields:
         if self._token is None:  # a span of somebody else's ends with the answer: what has happened is told now
             if self._span.is_recording() and not call.events.over:  # as far as is known; there may be no later
-                self._span.set_attribute("meshkit.outcome", call.request.verdict.value)
+                said = {"meshkit.outcome": call.request.verdict.value, **conventions.way(call.events)}
+                self._span.set_attributes(said)
             events = [*call.events]
             already, self._before = self._before, len(events)
             for event in events[already:]:
