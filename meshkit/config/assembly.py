@@ -26,7 +26,7 @@ from ..shared import bare
 from .kept import Kept
 from .spec import Listener, MeshSpec, Node
 
-__all__ = ["incoming", "outgoing", "served"]
+__all__ = ["host_of", "incoming", "outgoing", "served"]
 
 LAST = -(2**31)
 """The priority of what is only there where nothing else is."""
@@ -35,7 +35,9 @@ LAST = -(2**31)
 def outgoing(spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:
     """The specs in front of a node's calls."""
     hosts = None if node is None else node.calls
-    own = [Route(Match(host=_host(cluster)), cluster, name=_host(cluster), priority=LAST) for cluster in spec.clusters]
+    own = [
+        Route(Match(host=host_of(cluster)), cluster, name=host_of(cluster), priority=LAST) for cluster in spec.clusters
+    ]
     default = Route(name="egress") if spec.egress == "any" else None
     policies = () if node is None else kept.policies(("node", node.name), node.policies)
     routes = _routes(("outgoing",), [*spec.routes, *own], hosts, kept)
@@ -55,16 +57,14 @@ def served(node: Node, kept: Kept) -> tuple[Any, ...]:
     return kept.policies(("serves", node.name), node.serves)
 
 
-def _host(cluster: Any) -> str:
+def host_of(cluster: Any) -> str:
     """The host that a cluster is by its own name: its name in another namespace ``shop/orders`` is ``orders.shop``."""
     name: str = bare(cluster).name
     space, slash, own = name.partition("/")
     return f"{own}.{space}" if slash else name
 
 
-def _routes(
-    part: tuple[str, ...], routes: Iterable[Route], hosts: tuple[str, ...] | None, kept: Kept
-) -> list[Route]:
+def _routes(part: tuple[str, ...], routes: Iterable[Route], hosts: tuple[str, ...] | None, kept: Kept) -> list[Route]:
     found = []
     for route in routes:
         narrowed = route if hosts is None else _narrowed(route, hosts)

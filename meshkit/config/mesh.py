@@ -100,7 +100,9 @@ class Mesh:
         if listener is None:
             return self._part(("serves",), _served)
         self.spec.listener(listener)
-        return self._part(("listener", listener), lambda spec, node, kept: incoming(spec, spec.listener(listener), kept))
+        return self._part(
+            ("listener", listener), lambda spec, node, kept: incoming(spec, spec.listener(listener), kept)
+        )
 
     def become(self, spec: MeshSpec) -> int:
         """Have another version take the place of this one, at once and as a whole. Answers its number. Raises

@@ -26,7 +26,10 @@ from ..route.hosts import checked
 from ..route.route import Route
 from ..shared import bare
 
-__all__ = ["Listener", "MeshSpec", "Node"]
+__all__ = ["EGRESS", "Listener", "MeshSpec", "Node"]
+
+EGRESS = ("listed", "any")
+"""What becomes of calls to hosts that are not in the mesh."""
 
 
 def _name(spec: Any, attribute: Any, value: Any) -> None:
@@ -145,7 +148,7 @@ class MeshSpec:
     nodes: tuple[Node, ...] = attrs.field(
         default=(), converter=_list, validator=_kind(Node, "give nodes, such as Node('web', calls=['orders'])")
     )
-    egress: str = attrs.field(default="listed", validator=among("listed", "any"))
+    egress: str = attrs.field(default="listed", validator=among(*EGRESS))
 
     def node(self, name: str | None) -> Node | None:
         """The node of that name; without one the only one there is, if any. Raises `ConfigError`."""

@@ -73,6 +73,10 @@ class Kinds:
         """An option of a spec is of this kind."""
         self._options[cls, name] = kind
 
+    def option_of(self, cls: type, name: str) -> Kind:
+        """The kind of an option."""
+        return self.named(cls, "").inner.options[name].kind
+
     def group(self, name: str, *classes: type, bare: bool = True) -> Choice:
         """Specs of which one is chosen by its word, the class's name in snake case; ``name`` is what one is called, and
         ``bare`` whether a word alone says it.

@@ -1,0 +1,282 @@
+"""What does a mesh file say? A `MeshSpec`, or all that is wrong with the file.
+
+::
+
+    mesh: shop                      # its name
+    egress: listed                  # or: any
+    policies: {careful: [...]}      # stacks of policies, by name
+    clusters: {orders: {...}}       # by name
+    routes: [{match: ..., to: orders}]
+    listeners: {public: {...}}
+    nodes: {web: {...}}
+    namespaces: {billing: {policies, clusters, routes, grants}}
+    grants: {billing: [orders]}     # who else may refer to what is named here
+
+The words and options are those of the specs (`words`, `mesh_kinds`), what is named in them stands in `names`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import Any
+
+import attrs
+
+from ..cluster import Cluster
+from ..errors import ConfigError
+from ..route.hosts import checked, intersection
+from ..route.route import Route
+from .assembly import host_of
+from .document import Document, Format, parse, read
+from .kinds.kind import Kind
+from .kinds.texts import Text, Words
+from .located import BROKEN, WRONG, Located
+from .meant import advice
+from .mesh_kinds import PASS, add_to
+from .mistakes import Mistakes, shown
+from .names import DEFAULT, Names, Space
+from .spec import EGRESS, Listener, MeshSpec, Node
+from .typed import Kinds
+from .words import standard
+
+__all__ = ["MeshFile", "load", "loads"]
+
+SPACE = ("policies", "clusters", "routes", "grants")
+"""The sections of a namespace."""
+TOP = ("mesh", "egress", *SPACE, "listeners", "nodes", "namespaces")
+
+
+def load(path: str | PathLike[str], *, imports: bool = False) -> MeshSpec:
+    """The mesh of a file. Raises `FileErrors`, with all its mistakes. ``imports``: see `standard`."""
+    return MeshFile(imports=imports).spec(read(path))
+
+
+def loads(
+    text: str | bytes, name: str = "<mesh>", *, format: Format | None = "yaml", imports: bool = False
+) -> MeshSpec:
+    """The mesh of a text; ``name`` is what mistakes call it."""
+    return MeshFile(imports=imports).spec(parse(text, name, format))
+
+
+class MeshFile:
+    """Reads mesh files. What has been read last is there to be asked: the ``names``, the ``kinds``, and in ``places``
+    where each route stands, by its name.
+    """
+
+    def __init__(self, *, imports: bool = False) -> None:
+        self.kinds: Kinds = standard(imports=imports)
+        self.names = Names({"cluster": self._cluster, "policies": self._policies})
+        add_to(self.kinds, self.names)
+        self._clusters = self.kinds.named(Cluster)
+        self._route: Kind = self.kinds.of(Route)
+        self._stack = self.kinds.option_of(Route, "policies")
+        self.places: dict[str, Located] = {}
+
+    def spec(self, document: Document) -> MeshSpec:
+        """The mesh of a document. Raises `FileErrors`."""
+        mistakes = self.mistakes = document.mistakes
+        top = self._sections(document.root, TOP, "a mesh file")
+        spaces = [(self._space(DEFAULT, top), top)]
+        for name, node in self._mapping(top, "namespaces").items():
+            if not self._is_name(name, top["namespaces"], "namespace"):
+                continue
+            sections = self._sections(node, SPACE, "a namespace")
+            spaces.append((self._space(name, sections), sections))
+        for space, sections in spaces:
+            self._grants(space, sections)
+        clusters: list[Any] = []
+        routes: list[Route] = []
+        for space, sections in spaces:
+            self.names.space = space
+            for sort in ("policies", "cluster"):
+                found = self.names.all(sort, space, mistakes)
+                (clusters if sort == "cluster" else []).extend(each for each in found if each is not WRONG)
+            routes += self._routes(space, sections)
+        self.names.space = spaces[0][0]
+        parts = {
+            "clusters": clusters,
+            "routes": routes,
+            "listeners": self._named(top, "listeners", Listener),
+            "nodes": self._named(top, "nodes", Node),
+            "name": self._one(top, "mesh", Text(), "mesh"),
+            "egress": self._one(top, "egress", Words(EGRESS), EGRESS[0]),
+        }
+        self._references(top, parts, sound=not len(mistakes))
+        mistakes.check()
+        try:
+            return MeshSpec(**parts)
+        except ConfigError as error:
+            mistakes.note(document.root, str(error))
+            raise mistakes.error() from None
+
+    # Sections.
+
+    def _sections(self, node: Located, known: Iterable[str], what: str) -> dict[str, Located]:
+        value = node.value
+        if value.__class__ is not dict:
+            self.mistakes.wrong(node, f"{what}: a mapping of {', '.join(known)}")
+            return {}
+        for name, each in value.items():
+            if name not in known and each.value is not BROKEN:
+                self.mistakes.note(node, f"{what} has no {shown(name)}", advice(name, [*known]), key=name)
+        return {name: each for name, each in value.items() if name in known and each.value is not None}
+
+    def _mapping(self, sections: dict[str, Located], name: str) -> dict[str, Located]:
+        node = sections.get(name)
+        if node is None or node.value is BROKEN:
+            return {}
+        if node.value.__class__ is not dict:
+            self.mistakes.wrong(node, f"{name} by name, each with what belongs to it")
+            return {}
+        return node.value
+
+    def _is_name(self, name: str, node: Located, what: str) -> bool:
+        """Whether it may be a name of the file's: names are hosts, and stand on both sides of a slash."""
+        try:
+            sound = not checked("", "", name).startswith("*.") and name == name.lower()
+        except ConfigError:
+            sound = False
+        if not sound:
+            fix = "write letters, digits, - and dots, such as orders or orders-v2: it is a host as well"
+            self.mistakes.note(node, f"{shown(name)!r} cannot be the name of a {what}", fix, key=name)
+        return sound
+
+    def _space(self, name: str, sections: dict[str, Located]) -> Space:
+        space = self.names.spaces[name] = Space(name)
+        for section, sort, what in (("clusters", "cluster", "cluster"), ("policies", "policies", "stack of policies")):
+            for each, node in self._mapping(sections, section).items():
+                if self._is_name(each, sections[section], what):
+                    space.nodes[sort][each] = node
+                else:
+                    space.misnamed.add(each)
+        words = self.kinds.one_of("policy").members
+        for each in [*space.nodes["policies"]]:
+            if each in words:
+                fix = "give the stack another name"
+                self.mistakes.note(sections["policies"], f"{each} is the word of a policy", fix, key=each)
+        if PASS in space.nodes["cluster"]:
+            self.mistakes.note(sections["clusters"], f"{PASS} is no name for a cluster", "take another one", key=PASS)
+        return space
+
+    def _grants(self, space: Space, sections: dict[str, Located]) -> None:
+        for other, node in self._mapping(sections, "grants").items():
+            if other not in self.names.spaces:
+                known = [*self.names.spaces]
+                text = f"there is no namespace {shown(other)!r}"
+                self.mistakes.note(sections["grants"], text, advice(other, known), key=other)
+                continue
+            found = []
+            for each in node.value if node.value.__class__ is list else [node]:
+                name = each.value
+                if name != "*" and not any(name in named for named in space.nodes.values()):
+                    known = [*space.nodes["cluster"], *space.nodes["policies"], "*"]
+                    fix = advice(name, known) if isinstance(name, str) else "write a list of names"
+                    self.mistakes.wrong(each, f"a name of the namespace {space.name}", fix)
+                else:
+                    found.append(name)
+            space.grants[other] = tuple(found)
+
+    # What is named.
+
+    def _cluster(self, name: str, node: Located) -> Any:
+        inner = self._clusters.inner
+        given = {"name": self.names.space.qualified(name)}
+        if node.value is None:
+            return inner.bare(node, self.mistakes, "cluster", **given)
+        return inner.read(node, self.mistakes, **given)
+
+    def _policies(self, name: str, node: Located) -> Any:
+        return self._stack.read(node, self.mistakes)
+
+    def _named(self, top: dict[str, Located], section: str, cls: type) -> list[Any]:
+        inner = self.kinds.named(cls).inner
+        found = []
+        for name, node in self._mapping(top, section).items():
+            if node.value is None:
+                one = inner.bare(node, self.mistakes, section, name=name)
+            else:
+                one = inner.read(node, self.mistakes, name=name)
+            if one is not WRONG:
+                found.append(one)
+        return found
+
+    def _one(self, top: dict[str, Located], section: str, kind: Kind, default: str) -> Any:
+        node = top.get(section)
+        found = default if node is None else kind.read(node, self.mistakes)
+        return default if found is WRONG else found
+
+    # Routes.
+
+    def _routes(self, space: Space, sections: dict[str, Located]) -> list[Route]:
+        node = sections.get("routes")
+        if node is None or node.value is BROKEN:
+            return []
+        if node.value.__class__ is not list:
+            self.mistakes.wrong(node, "a list of routes", "begin each route with -")
+            return []
+        found = []
+        for each in node.value:
+            route = self._one_route(space, each)
+            if route is not None:
+                found.append(route)
+        return found
+
+    def _one_route(self, space: Space, node: Located) -> Route | None:
+        if node.value.__class__ is dict and "to" not in node.value and node.value:
+            fix = f"add to: and the name of a cluster, a destination such as redirect, or {PASS}"
+            self.mistakes.note(node, "the route leads nowhere", fix)
+        route = self._route.read(node, self.mistakes)
+        if route is WRONG:
+            return None
+        if route.name:
+            route = attrs.evolve(route, name=space.qualified(route.name))
+            if route.name in self.places:
+                line = self.places[route.name].line
+                fix = "give each route a name of its own"
+                self.mistakes.note(node.value.get("name", node), f"line {line} has that name already", fix)
+            self.places[route.name] = node
+        return route  # type: ignore[no-any-return]
+
+    # References between sections.
+
+    def _references(self, top: dict[str, Located], parts: dict[str, Any], *, sound: bool) -> None:
+        """``sound``: nothing is wrong so far; otherwise what is missing may only be wrong itself."""
+        routes: list[Route] = parts["routes"]
+        hosts = [host for route in routes for match in route.match for host in match.host]
+        hosts += [host_of(cluster) for cluster in parts["clusters"]]
+        anywhere = any(not match.host for route in routes for match in route.match)
+        names = [route.name for route in routes if route.name]
+        listeners = [listener.name for listener in parts["listeners"]]
+        for node in self._mapping(top, "nodes").values():
+            for each in _items(node, "calls") if sound else ():
+                self._is_served(each, hosts, anywhere)
+            for each in _items(node, "listeners"):
+                self._is_one_of(each, listeners, "listener")
+        for node in self._mapping(top, "listeners").values():
+            for each in _items(node, "routes") if sound else ():
+                self._is_one_of(each, names, "route")
+
+    def _is_one_of(self, node: Located, known: list[str], what: str) -> None:
+        if isinstance(node.value, str) and node.value not in known and not self.mistakes.full:
+            fix = advice(node.value, known) if known else "there is none with a name"
+            self.mistakes.note(node, f"there is no {what} {shown(node.value)!r}", fix)
+
+    def _is_served(self, node: Located, hosts: list[str], anywhere: bool) -> None:
+        if not isinstance(node.value, str) or self.mistakes.full:
+            return
+        try:
+            wanted = checked("", "", node.value)
+        except ConfigError:
+            return  # that was said already
+        if not anywhere and not any(intersection(wanted, host) for host in hosts):
+            known = [*dict.fromkeys(hosts)][:20]
+            fix = advice(node.value, known) if known else "there is neither a route with a host nor a cluster"
+            self.mistakes.note(node, f"no route and no cluster has the host {shown(node.value)!r}", fix)
+
+
+def _items(node: Located, option: str) -> list[Located]:
+    value = node.value.get(option) if node.value.__class__ is dict else None
+    if value is None:
+        return []
+    return value.value if value.value.__class__ is list else [value]

@@ -1,0 +1,124 @@
+"""What does a name in a mesh file stand for? A cluster, a stack of policies; of this namespace, or of another one.
+
+::
+
+    orders             the cluster of that name in this namespace
+    billing/payments   that of another namespace, if it has granted it: ``grants: {shop: [payments]}``
+
+What stands at the top of a file is in the namespace ``default``. What is named is read when it is first asked for, so
+the order in a file does not matter; a stack that is within itself is a mistake. To refer to what is wrong is no further
+mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .located import BROKEN, WRONG, Located
+from .meant import advice
+from .mistakes import Mistakes, shown
+
+__all__ = ["DEFAULT", "Names", "Space"]
+
+DEFAULT = "default"
+ALL = "*"
+READING = object()
+
+Read = Callable[[str, Located], Any]
+
+
+class Space:
+    """A namespace: what is named in it, by sort, as the file has it."""
+
+    __slots__ = ("found", "grants", "misnamed", "name", "nodes")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.nodes: dict[str, dict[str, Located]] = {"cluster": {}, "policies": {}}
+        self.found: dict[tuple[str, str], Any] = {}
+        self.misnamed: set[str] = set()
+        """Names that cannot be names: to refer to one is no further mistake."""
+        self.grants: dict[str, tuple[str, ...]] = {}
+        """By namespace, the names that it may refer to."""
+
+    def qualified(self, name: str) -> str:
+        """The name as the whole mesh knows it."""
+        return name if self.name == DEFAULT else f"{self.name}/{name}"
+
+
+class Names:
+    """All that is named in a file. ``space`` is the namespace that is being read."""
+
+    def __init__(self, readers: dict[str, Read]) -> None:
+        self.spaces: dict[str, Space] = {}
+        self.space = Space(DEFAULT)
+        self._readers = readers
+
+    def cluster(self, node: Located, mistakes: Mistakes, key: str | None = None) -> Any:
+        """The cluster of the name that stands there, or is a ``key`` there; or `WRONG`."""
+        return self._of("cluster", node.value if key is None else key, node, mistakes, key)
+
+    def policies(self, node: Located, mistakes: Mistakes) -> Any:
+        """The policies of that name, or `WRONG`."""
+        return self._of("policies", node.value, node, mistakes, None)
+
+    def all(self, sort: str, space: Space, mistakes: Mistakes) -> Iterator[Any]:
+        """All of a sort in a namespace."""
+        for name, node in space.nodes[sort].items():
+            yield self._read(sort, space, name, node, mistakes)
+
+    def known(self, sort: str) -> list[str]:
+        """The names that can be referred to from here."""
+        own = [*self.space.nodes[sort]]
+        others = [
+            f"{space.name}/{name}"
+            for space in self.spaces.values()
+            if space is not self.space
+            for name in space.nodes[sort]
+            if self._granted(space, name)
+        ]
+        return own + others
+
+    def _of(self, sort: str, name: str, node: Located, mistakes: Mistakes, key: str | None) -> Any:
+        where, slash, own = name.rpartition("/")
+        space = self.spaces.get(where) if slash else self.space
+        if space is not None and own in space.misnamed:
+            return WRONG
+        if space is None or own not in space.nodes[sort]:
+            if not mistakes.full:
+                what = "cluster" if sort == "cluster" else "stack of policies"
+                known = self.known(sort)
+                fix = advice(name, known) if known else f"there is none: add it under {_section(sort)}"
+                mistakes.note(node, f"there is no {what} {shown(name)!r}", fix, key=key)
+            return WRONG
+        if space is not self.space and not self._granted(space, own):
+            fix = f"let the namespace {space.name} grant it: grants: {{{self.space.name}: [{own}]}}"
+            mistakes.note(node, f"{shown(name)} is not granted to the namespace {self.space.name}", fix, key=key)
+            return WRONG
+        return self._read(sort, space, own, node, mistakes)
+
+    def _granted(self, space: Space, name: str) -> bool:
+        granted = space.grants.get(self.space.name, ())
+        return name in granted or ALL in granted
+
+    def _read(self, sort: str, space: Space, name: str, node: Located, mistakes: Mistakes) -> Any:
+        key = sort, name
+        found = space.found.get(key)
+        if found is READING:
+            mistakes.note(node, f"{shown(name)} is within itself", "write out what it is made of")
+            return WRONG
+        if found is None:
+            space.found[key] = READING
+            before, self.space = self.space, space
+            inner = space.nodes[sort][name]
+            try:
+                found = WRONG if inner.value is BROKEN else self._readers[sort](name, inner)
+            finally:
+                self.space = before
+            space.found[key] = found
+        return found
+
+
+def _section(sort: str) -> str:
+    return "clusters" if sort == "cluster" else sort

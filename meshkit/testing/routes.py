@@ -1,0 +1,147 @@
+"""Does a mesh route as it should? A table of requests and what becomes of them, without a server and without a cluster.
+
+    shop = routes("mesh.yaml", listener="public")
+
+    def test_routes():
+        shop.check(\"\"\"
+            GET  http://shop.example/api/orders            -> orders  /orders
+            GET  http://shop.example/api/orders x-canary=1 -> orders-v2
+            GET  http://shop.example/old                   -> 301 https://shop.example/new
+            GET  http://shop.example/nothing               -> 404
+        \"\"\")
+
+or one by one, for ``pytest.mark.parametrize``: ``shop.find("GET", "http://shop.example/").to``. Only routing is asked:
+no policy, no balancer, no share of a split.
+"""
+
+from __future__ import annotations
+
+import re
+from os import PathLike
+from typing import Any, NamedTuple
+
+from ..config.assembly import incoming, outgoing
+from ..config.kept import Kept
+from ..config.lookup import Found, Lookup, Request
+from ..config.mesh import Mesh
+from ..config.spec import MeshSpec
+from ..errors import ConfigError
+
+__all__ = ["Routes", "Row", "routes"]
+
+LINE = re.compile(r"(?P<method>[A-Z]+)\s+(?P<url>\S+)(?P<fields>(?:\s+[\w-]+=\S*)*)\s+->\s+(?P<wanted>\S.*)")
+
+
+class Row(NamedTuple):
+    """A line of a table. ``wanted`` are the words behind the arrow."""
+
+    line: int
+    request: Request
+    wanted: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.request.method} {self.request.url}"
+
+
+def routes(
+    mesh: str | PathLike[str] | Mesh | MeshSpec, *, node: str | None = None, listener: str | None = None
+) -> Routes:
+    """The routes of a mesh, or of a file, as a node has them for its calls, or a listener for what comes to it. Raises
+    `ConfigError`, with all mistakes of the file.
+    """
+    if isinstance(mesh, Mesh):
+        spec = mesh.spec
+    elif isinstance(mesh, MeshSpec):
+        spec = mesh
+    else:
+        from ..config.file import load  # pyyaml is an extra
+
+        spec = load(mesh, imports=True)
+    if listener is not None:
+        specs = incoming(spec, spec.listener(listener), Kept())
+    else:
+        specs = outgoing(spec, spec.node(node), Kept())
+    return Routes(Lookup(specs[-1]))
+
+
+class Routes:
+    """Routes that can be asked about. Made by `routes`."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+
+    def find(self, method: str, url: str, headers: dict[str, str] | None = None, **more: Any) -> Found:
+        """What becomes of a request, and why no other route has it. ``more``: ``client``, ``facts`` of `Request`."""
+        return self._lookup.find(Request(method, url, headers=headers or {}, **more), reasons=True)
+
+    def check(self, table: str) -> None:
+        """Check a table: a request in each line, and what is to become of it behind an arrow.
+
+        The request: its method, its URL, header fields as ``name=value``. Behind the arrow, in any order: the name of a
+        cluster or of a route; a path (with its query) that is sent on; a status; a URL, of a redirect or of where a
+        request is sent on under another host. Empty lines and what stands behind ``#`` do not count. Raises
+        `AssertionError`, with all lines that do not hold and why.
+        """
+        rows = self.rows(table)
+        wrong = [text for row in rows for text in self._wrong(row)]
+        if wrong:
+            raise AssertionError(f"{len(wrong)} of {len(rows)} routes are others:\n" + "\n".join(wrong))
+
+    def rows(self, table: str) -> list[Row]:
+        """The lines of a table, for ``pytest.mark.parametrize(..., ids=str)``. Raises `ConfigError`."""
+        found = []
+        for number, line in enumerate(table.splitlines(), start=1):
+            text = line.partition(" #")[0].strip()
+            if not text or text.startswith("#"):
+                continue
+            parts = LINE.fullmatch(text)
+            if parts is None:
+                fix = 'write "GET http://host/path -> cluster /path", with header fields as name=value before the arrow'
+                raise ConfigError.of("routes", f"line {number}", text, fix)
+            fields = dict(each.split("=", 1) for each in parts["fields"].split())
+            request = Request(parts["method"], parts["url"], headers=fields)
+            found.append(Row(number, request, tuple(parts["wanted"].split())))
+        if not found:
+            raise ConfigError.of("routes", "table", table, "give at least one line")
+        return found
+
+    def check_row(self, row: Row) -> None:
+        """Check a line. Raises `AssertionError`."""
+        wrong = self._wrong(row)
+        if wrong:
+            raise AssertionError("\n".join(wrong))
+
+    def _wrong(self, row: Row) -> list[str]:
+        found = self._lookup.find(row.request, reasons=True)
+        missing = [word for word in row.wanted if not _is(word, found)]
+        if not missing:
+            return []
+        lines = [f"  line {row.line}: {row}", f"    wanted {' '.join(missing)}", f"    found  {_shown(found)}"]
+        named = [(route, why) for route, why in found.missed if str(route) in missing or _leads(route, missing)]
+        lines += [f"    {route}: {why}" for route, why in named[:5]]
+        return ["\n".join(lines)]
+
+
+def _leads(route: Any, words: list[str]) -> bool:
+    from ..config.lookup import told
+
+    return told(route.to).removeprefix("cluster ") in words
+
+
+def _is(word: str, found: Found) -> bool:
+    if word.isdecimal():
+        return found.status == int(word)
+    if "://" in word:
+        return word in (found.location, f"{word.partition('://')[0]}://{found.host}{found.path}")
+    if word.startswith("/"):
+        return found.route is not None and found.status is None and word == found.path
+    return found.route is not None and word in (found.name, found.to.removeprefix("cluster "))
+
+
+def _shown(found: Found) -> str:
+    if found.route is None:
+        return f"{found.status}: {found.reason}"
+    if found.location is not None:
+        return f"{found.status} {found.location}, by {found.name}"
+    status = "" if found.status is None else f"{found.status}, "
+    return f"{status}{found.to} {found.path}, by {found.name}"
