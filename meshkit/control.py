@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 __all__ = ["Control"]
+
+FIXES = {
+    "isolate": "only a circuit breaker can be isolated and reset by hand",
+    "reset": "only a circuit breaker and a rollout can be reset by hand",
+    "weigh": "only a split and a canary have weights",
+}
 
 
 class Control:
@@ -30,8 +37,34 @@ class Control:
         self._steer("isolate")
 
     def reset(self) -> None:
-        """Close the breaker and forget what it has counted. Raises `ConfigError` for another kind of policy."""
+        """Close the breaker, or begin the rollout anew, and forget what was counted. Raises `ConfigError` for another
+        kind of policy.
+        """
         self._steer("reset")
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Give branches of a split, or the canary, other weights, by their names and all at once. Raises `ConfigError`
+        for another kind of policy, for other names, and for what is no weight.
+        """
+        self._steer("weigh", dict(weights))
+
+    def advance(self) -> None:
+        """Have the rollout take its next step, however the canary looks. Raises `ConfigError` for another policy."""
+        self._steer("advance")
+
+    def roll_back(self) -> None:
+        """Take the canary of the rollout back, until `reset`. Raises `ConfigError` for another policy."""
+        self._steer("roll_back")
+
+    def pause(self) -> None:
+        """Have the rollout stay at its step; what is worse goes back all the same. Raises `ConfigError` for another
+        policy.
+        """
+        self._steer("pause")
+
+    def resume(self) -> None:
+        """End the pause of the rollout: its step begins anew. Raises `ConfigError` for another policy."""
+        self._steer("resume")
 
     def snapshot(self) -> dict[str, Any]:
         """The state as plain numbers and words; empty where a policy has none."""
@@ -39,15 +72,15 @@ class Control:
         with LOCK:
             return self._state.snapshot(now) if hasattr(self._state, "snapshot") else {}
 
-    def _steer(self, verb: str) -> None:
+    def _steer(self, verb: str, *given: Any) -> None:
         steer = getattr(self._state, verb, None)
         if steer is None:
-            fix = "only a circuit breaker can be isolated and reset by hand"
+            fix = FIXES.get(verb, "only a rollout has steps")
             raise ConfigError.of(named(self._state), "control", verb, fix)
         now = self._pipeline.clock()
         with LOCK:
             before = getattr(self._state, "state", "")
-            steer(now)
+            steer(*given, now)
             after = getattr(self._state, "state", "")
         if after != before:
             self._pipeline.tell(StateChanged(now, named(self._state), self._endpoint, before, after))

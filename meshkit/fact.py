@@ -41,8 +41,8 @@ def check(door: Any, specs: Iterable[Any]) -> None:
     """Ask a door, while it is made, whether it knows what the specs call by name: a wrong name is a `ConfigError` that
     names the policy and the option, and not the first request's.
 
-    A spec's class says with ``asks`` which of its options may be such a name, with ``asked`` what names it needs, and
-    with ``holds`` where it has further specs in it.
+    A spec's class says with ``asks`` which of its options may be such a name, with ``asked`` what names it needs of a
+    request (``None``: it needs none), and with ``holds`` where it has further specs in it.
     """
     for spec in specs:
         kind = type(spec)
@@ -53,11 +53,15 @@ def check(door: Any, specs: Iterable[Any]) -> None:
                     door.knows(name)
                 except ConfigError as error:
                     raise ConfigError.of(kind.__name__, option, name, error.fix) from None
-        if hasattr(kind, "asked"):
+        asked = getattr(spec, "asked", None) if hasattr(kind, "asked") else None
+        if asked is not None:
             if not hasattr(door, "head"):
-                fix = "it picks by method, host and path of a request: put it behind meshkit.httpx or meshkit.asgi"
-                raise ConfigError.of(kind.__name__, "routes", type(door).__name__, fix)
-            for name in spec.asked:
+                fix = (
+                    "it is about requests with a method, a host and a path: put it behind meshkit.httpx or meshkit.asgi"
+                )
+                option = "routes" if hasattr(kind, "routes") else "door"
+                raise ConfigError.of(kind.__name__, option, type(door).__name__, fix)
+            for name in asked:
                 try:
                     door.knows(name)
                 except ConfigError as error:
