@@ -3,34 +3,39 @@
 The ``Location`` of a redirect follows the Gateway API::
 
     scheme, host      the request's own, where none is given
-    port              the one given; else, with a scheme given, that scheme's; else the request's own;
-                      left out where it is the scheme's well-known one
-    path              as `Rewrite` makes it; the query stays, and there is no fragment
+    port              the one given; else, with a scheme given, that scheme's; else the request's own, as its ``Host``
+                      says it; left out where it is the scheme's well-known one
+    path              as `Rewrite` makes it, in its normal form; the query stays, and there is no fragment
+
+It always says the host, and what stands behind that begins with one slash: no path can lead elsewhere. The host is that
+of the request only where it could be one (`hosts`), and what no URL may have raw in its query is percent-encoded there:
+no request can end the field.
 """
 
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
 from ..call import Call
 from ..errors import ConfigError
-from ..options import no_decorator
-from .edit import _pairs as header_fields
-from .match import _port as port_option
-from .rewrite import Rewrite
+from ..options import among, count, no_decorator, optional
+from . import options
+from .hosts import bracketed, normal
+from .options import PORTS
+from .rewrite import check_ways, install, new_prefix, one_host
 
 __all__ = ["Redirect", "Respond"]
 
-WELL_KNOWN = {"http": 80, "https": 443}
 CODES = (301, 302, 303, 307, 308)
+BODILESS = (204, 205, 304)
 
-
-def _scheme(spec: Any, attribute: Any, value: Any) -> None:
-    if value not in (None, "http", "https"):
-        raise ConfigError.of("Redirect", "scheme", value, 'write "http" or "https"')
+_plain = re.compile(r"[!$-;=?-~]*").fullmatch
+SAFE = r"!$%&'()*+,-./:;=?@[\]^_`{|}~"
 
 
 def _code(spec: Any, attribute: Any, value: Any) -> None:
@@ -40,28 +45,27 @@ def _code(spec: Any, attribute: Any, value: Any) -> None:
 
 @attrs.frozen
 class Redirect:
-    """Sends the caller elsewhere: ``Redirect(scheme="https", status=301)``. Raises `ConfigError`.
+    """Sends the caller elsewhere: ``Redirect(scheme="https", status=301)``. Where a route leads. Raises `ConfigError`.
 
     ``host``, ``path``, ``prefix``, ``regex`` and ``to`` as in `Rewrite`.
     """
 
-    scheme: str | None = attrs.field(default=None, validator=_scheme, kw_only=True)
-    host: str | None = attrs.field(default=None, kw_only=True)
-    port: int | None = attrs.field(default=None, validator=port_option, kw_only=True)
-    path: str | None = attrs.field(default=None, kw_only=True)
-    prefix: str | None = attrs.field(default=None, kw_only=True)
+    scheme: str | None = attrs.field(default=None, validator=optional(among("http", "https")), kw_only=True)
+    host: str | None = attrs.field(default=None, validator=one_host, kw_only=True)
+    port: int | None = attrs.field(default=None, validator=options.port, kw_only=True)
+    path: str | None = attrs.field(default=None, validator=options.path, kw_only=True)
+    prefix: str | None = attrs.field(default=None, validator=new_prefix, kw_only=True)
     regex: str | None = attrs.field(default=None, kw_only=True)
     to: str | None = attrs.field(default=None, kw_only=True)
     status: int = attrs.field(default=302, validator=_code, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        self.rewrite  # noqa: B018  # it says what is wrong
+        check_ways(self)
 
-    @property
-    def rewrite(self) -> Rewrite | None:
-        """How host and path change."""
-        given = {name: getattr(self, name) for name in ("host", "path", "prefix", "regex", "to")}
-        return Rewrite(**given) if any(value is not None for value in given.values()) else None
+    def install(self, plan: Any, /) -> None:
+        if plan.rewrite is not None or plan.host is not None:
+            raise ConfigError("Redirect: its route rewrites as well: give host and path to the Redirect itself")
+        install(self, plan)
 
     def location(self, scheme: str, host: str, port: int | None, path: str, query: str | None) -> str:
         """The ``Location`` for a request: ``path`` is the rewritten one, ``port`` the one it came to."""
@@ -70,8 +74,13 @@ class Redirect:
             port = self.port
         elif self.scheme is not None:
             port = None
-        shown = "" if port is None or WELL_KNOWN.get(target) == port else f":{port}"
-        return f"{target}://{host}{shown}{path}" + (f"?{query}" if query else "")
+        shown = "" if port is None or PORTS.get(target) == port else f":{port}"
+        if query and not _plain(query):
+            query = quote(query.encode("latin-1", "replace"), safe=SAFE)
+        return f"{target}://{bracketed(host)}{shown}{path}" + (f"?{query}" if query else "")
+
+    asked = ()
+    """Nothing of a request, but that there is one; see `meshkit.fact.check`."""
 
     __call__ = no_decorator
 
@@ -80,18 +89,22 @@ class Redirect:
 
     def _answer(self, call: Call) -> Any:
         decision: Any = call.route
-        _, scheme, host, port, _, _ = call.door.head(call)
-        location = self.location(scheme, decision.host or host, port, decision.path, decision.query)
+        if decision is None:
+            raise ConfigError("Redirect: no router has seen the request: make it the destination of a Route")
+        _, scheme, own, port, _, _ = call.door.head(call)
+        location = self.location(scheme, decision.host or normal(own), port, decision.path, decision.query)
         return call.door.respond(call, self.status, ((b"location", location.encode("ascii")),))
 
 
-def _status(spec: Any, attribute: Any, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
-        raise ConfigError.of("Respond", "status", value, "give a final status, 200 to 599")
-
-
-def _body(value: Any) -> Any:
+def _encoded(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value
+
+
+def _bytes(spec: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, bytes):
+        raise ConfigError.of("Respond", attribute.name, value, "give text or bytes")
+    if value and spec.status in BODILESS:
+        raise ConfigError.of("Respond", attribute.name, value, f"an answer with {spec.status} has none: leave it out")
 
 
 @attrs.frozen
@@ -102,9 +115,12 @@ class Respond:
     given.
     """
 
-    status: int = attrs.field(default=200, validator=_status)
-    body: bytes = attrs.field(default=b"", converter=_body, validator=attrs.validators.instance_of(bytes))
-    headers: dict[str, str] = attrs.field(factory=dict, validator=header_fields, kw_only=True)
+    status: int = attrs.field(default=200, validator=count(200, 599))
+    body: bytes = attrs.field(default=b"", converter=_encoded, validator=_bytes)
+    headers: dict[str, str] = attrs.field(factory=dict, validator=options.fields, kw_only=True)
+
+    asked = ()
+    """Nothing of a request, but that there is one; see `meshkit.fact.check`."""
 
     __call__ = no_decorator
 

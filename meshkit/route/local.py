@@ -30,6 +30,9 @@ class Function:
 
     fn: Callable[..., Any] = attrs.field(validator=_callable)
 
+    asked = ()
+    """Nothing of a request, but that there is one; see `meshkit.fact.check`."""
+
     __call__ = no_decorator
 
     def start(self, rng: Random, /) -> Destination:
@@ -44,6 +47,9 @@ class App:
     """An ASGI app as the destination, called within the process."""
 
     app: Any = attrs.field(validator=_callable)
+
+    asked = ()
+    """Nothing of a request, but that there is one; see `meshkit.fact.check`."""
 
     __call__ = no_decorator
 

@@ -1,74 +1,57 @@
 """Which requests is a route for? All that is written in a match must hold; of several matches, one.
 
-A path is one of three::
+A path is written in one of these ways, and always in its normal form (`path`)::
 
-    path="/orders"             just that path
-    prefix="/orders"           that path, and those below it, element by element: not /orders2
-    regex="/orders/[0-9]+"     a path that the expression matches as a whole
+    path="/orders"                     just that path
+    prefix="/orders"                   that path, and those below it, element by element: not /orders2
+    starts="/orders"                   all that begin with these characters: /orders2 as well
+    regex="/orders/[0-9]+"             a path that the expression matches as a whole
+    grpc="shop.Orders/Get"             a method of gRPC, or all of a service
 
-Names of header fields are compared without regard to case, everything else with. Where a field, a parameter or a cookie
-comes several times, `meshkit.policy.Door.fact` says what counts. The rules are those of the Gateway API's HTTPRoute,
-where it has one.
+How another order of routes reads them: `envoy`, `ingress_nginx`. Names of header fields are compared without regard to
+case, everything else with. Where a field, a parameter or a cookie comes several times, `meshkit.policy.Door.fact` says
+what counts. The rules are those of the Gateway API's HTTPRoute, where it has one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 import attrs
 
 from ..call import Call
 from ..errors import ConfigError
-from ..options import is_function
+from ..options import among, is_function, optional
 from ..policy import awaits
+from . import options
 from .hosts import checked
-from .path import BadPath, normal
+from .options import TOKEN, once, several
 from .regex import compile as compiled
-from .value import Test, Value, tested, values
+from .value import Test, Value, tested, value, values
 
 __all__ = ["Match"]
 
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-GRPC = re.compile(r"[\w.]+(?:/\w+)?")
+GRPC = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:/[A-Za-z_]\w*)?", re.ASCII)
+GRPC_TYPE = re.compile(r"application/grpc(?:\+[^;]*)?\s*(?:;.*)?", re.IGNORECASE)
+"""Not gRPC-Web's."""
+WAYS = ("path", "prefix", "path_separated_prefix", "starts", "regex", "grpc")
 
 
-def _several(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-
-
-def _hosts(value: Any) -> Any:
-    several = _several(value)
-    if several is None or several == ():
+def _hosts(given: Any) -> Any:
+    hosts = several(given)
+    if hosts is None:
         return ()
-    if not isinstance(several, tuple):
-        raise ConfigError.of("Match", "host", value, 'give a host, such as "orders", or several')
-    return tuple(checked("Match", "host", each) for each in several)
+    if not isinstance(hosts, tuple):
+        raise ConfigError.of("Match", "host", given, 'give a host, such as "orders", or several')
+    return tuple(checked("Match", "host", each) for each in hosts)
 
 
-def _methods(spec: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, tuple) or not all(isinstance(each, str) and TOKEN.fullmatch(each) for each in value):
-        raise ConfigError.of("Match", "method", value, 'give a method, such as "GET", or several')
-
-
-def _path(spec: Any, attribute: Any, value: Any) -> None:
-    if value is None:
-        return
-    if not isinstance(value, str) or not value.startswith("/"):
-        raise ConfigError.of("Match", attribute.name, value, 'give a path that begins with "/"')
-    try:
-        same = normal(value)
-    except BadPath as error:
-        raise ConfigError.of("Match", attribute.name, value, f"no request has such a path: {error}") from None
-    if same != value:
-        raise ConfigError.of("Match", attribute.name, value, f"paths are matched in their normal form: write {same!r}")
-
-
-def _regex(spec: Any, attribute: Any, value: Any) -> None:
-    if value is not None:
-        compiled(value, policy="Match")
+def _regex(spec: Any, attribute: Any, given: Any) -> None:
+    if given is not None:
+        compiled(given, policy="Match")
 
 
 def _named(spec: Any, attribute: Any, given: Any) -> None:
@@ -80,106 +63,98 @@ def _named(spec: Any, attribute: Any, given: Any) -> None:
         fits = isinstance(name, str) and (TOKEN.fullmatch(name) if attribute.name != "query" else name)
         if not fits:
             raise ConfigError.of("Match", attribute.name, name, "give a name")
+    if attribute.name == "headers":
+        once("Match", "headers", given)
 
 
-def _lowered(given: Any) -> Any:
-    known = values(given)
-    if isinstance(known, dict):
-        return {name.lower() if isinstance(name, str) else name: value for name, value in known.items()}
-    return known
-
-
-def _networks(spec: Any, attribute: Any, value: Any) -> None:
+def _networks(spec: Any, attribute: Any, given: Any) -> None:
     try:
-        for each in value:
+        for each in given:
             ip_network(each)
     except (TypeError, ValueError):
         fix = 'give addresses or networks, such as "10.0.0.0/8"'
-        raise ConfigError.of("Match", attribute.name, value, fix) from None
+        raise ConfigError.of("Match", attribute.name, given, fix) from None
 
 
-def _when(spec: Any, attribute: Any, value: Any) -> None:
-    if value is not None and (not is_function(value) or awaits(value)):
-        raise ConfigError.of("Match", "when", value, "give a plain function of the call that answers yes or no")
+def _when(spec: Any, attribute: Any, given: Any) -> None:
+    if given is not None and (not is_function(given) or awaits(given)):
+        raise ConfigError.of("Match", "when", given, "give a plain function of the call that answers yes or no")
 
 
-def _port(spec: Any, attribute: Any, value: Any) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 65536):
-        raise ConfigError.of("Match", "port", value, "give a port, 1 to 65535")
+def _grpc(spec: Any, attribute: Any, given: Any) -> None:
+    if given is not None and not (isinstance(given, str) and GRPC.fullmatch(given)):
+        raise ConfigError.of("Match", "grpc", given, 'give a service, or one with its method: "shop.Orders/Get"')
 
 
-def _scheme(spec: Any, attribute: Any, value: Any) -> None:
-    if value not in (None, "http", "https", "ws", "wss"):
-        raise ConfigError.of("Match", "scheme", value, 'write "http", "https", "ws" or "wss"')
-
-
-def _grpc(spec: Any, attribute: Any, value: Any) -> None:
-    if value is not None and not (isinstance(value, str) and GRPC.fullmatch(value)):
-        raise ConfigError.of("Match", "grpc", value, 'give a service, or one with its method: "shop.Orders/Get"')
-
-
-def _client(spec: Any, attribute: Any, value: Any) -> None:
-    if value is not None and not isinstance(value, Value):
-        raise ConfigError.of("Match", attribute.name, value, "give text or a Value")
-
-
-def _value(given: Any) -> Any:
-    return Value(given) if isinstance(given, str) else given
+def _client(spec: Any, attribute: Any, given: Any) -> None:
+    if given is not None and not isinstance(given, Value):
+        raise ConfigError.of("Match", attribute.name, given, "give text, a boolean or a Value")
 
 
 @attrs.frozen(kw_only=True)
 class Match:
     """What a request must be. Without options: any request. Raises `ConfigError`.
 
-    ``host``: a name or a wildcard (`hosts`), or several; ``path``, ``prefix``, ``regex``: one of the three; ``method``:
+    ``host``: a name or a wildcard (`hosts`), or several; ``path``, ``prefix``, ``starts``, ``regex``, ``grpc``: one of
+    them; ``path_separated_prefix``: a ``prefix`` that is one element by element in every order of routes. ``method``:
     one or several; ``scheme``; ``port``: the one the request was sent to. ``headers``, ``query``, ``cookies``: for each
     name a text, a boolean (there is one, or none), or a `Value`. ``source``: networks of which the client's address
-    must be in one; ``sni`` and ``certificate`` (the client's, its subject): a text or a `Value`; these three are known
-    to servers only. ``grpc``: a service, or a service and method. ``when``: a function of the call, asked last; what it
-    raises is the caller's to see.
+    must be in one; ``sni`` and ``certificate`` (the client's, its subject): the same as for a header; these three are
+    known to servers only. ``when``: a function of the call, asked last; what it raises is the caller's to see.
     """
 
     host: tuple[str, ...] = attrs.field(default=(), converter=_hosts)
-    path: str | None = attrs.field(default=None, validator=_path)
-    prefix: str | None = attrs.field(default=None, validator=_path)
+    path: str | None = attrs.field(default=None, validator=options.path)
+    prefix: str | None = attrs.field(default=None, validator=options.path)
+    path_separated_prefix: str | None = attrs.field(default=None, validator=options.path)
+    starts: str | None = attrs.field(default=None, validator=options.path)
     regex: str | None = attrs.field(default=None, validator=_regex)
-    method: tuple[str, ...] = attrs.field(default=(), converter=_several, validator=_methods)
-    scheme: str | None = attrs.field(default=None, validator=_scheme)
-    port: int | None = attrs.field(default=None, validator=_port)
-    headers: dict[str, Value] = attrs.field(factory=dict, converter=_lowered, validator=_named)
+    method: tuple[str, ...] = attrs.field(default=(), converter=several, validator=options.methods)
+    scheme: str | None = attrs.field(default=None, validator=optional(among("http", "https", "ws", "wss")))
+    port: int | None = attrs.field(default=None, validator=options.port)
+    headers: dict[str, Value] = attrs.field(factory=dict, converter=values, validator=_named)
     query: dict[str, Value] = attrs.field(factory=dict, converter=values, validator=_named)
     cookies: dict[str, Value] = attrs.field(factory=dict, converter=values, validator=_named)
-    source: tuple[str, ...] = attrs.field(default=(), converter=_several, validator=_networks)
-    sni: Value | None = attrs.field(default=None, converter=_value, validator=_client)
-    certificate: Value | None = attrs.field(default=None, converter=_value, validator=_client)
+    source: tuple[str, ...] = attrs.field(default=(), converter=several, validator=_networks)
+    sni: Value | None = attrs.field(default=None, converter=value, validator=_client)
+    certificate: Value | None = attrs.field(default=None, converter=value, validator=_client)
     grpc: str | None = attrs.field(default=None, validator=_grpc)
     when: Callable[[Call], Any] | None = attrs.field(default=None, validator=_when)
 
     def __attrs_post_init__(self) -> None:
-        given = [name for name in ("path", "prefix", "regex", "grpc") if getattr(self, name) is not None]
+        given = [name for name in WAYS if getattr(self, name) is not None]
         if len(given) > 1:
             fix = "a request has one path: give one of them, or several matches"
             raise ConfigError(f"Match: {' and '.join(given)}: {fix}")
 
     @property
-    def asked(self) -> tuple[str, ...]:
-        """The facts that it needs to know of a request, by their names."""
-        return tuple(name for name, _ in self.facts())
+    def asked(self) -> dict[str, str]:
+        """The facts that it needs to know of a request, by their names, each with the option that asks."""
+        given = {"grpc": self.grpc, "source": self.source or None, "sni": self.sni, "certificate": self.certificate}
+        return {
+            **{f"header:{name.lower()}": "headers" for name in self.headers},
+            **{f"cookie:{name}": "cookies" for name in self.cookies},
+            **{f"query:{name}": "query" for name in self.query},
+            **{FACTS[option]: option for option, value in given.items() if value is not None},
+        }
 
     def facts(self) -> list[tuple[str, Test]]:
         """What is asked of the request besides its line, in the order in which it is cheap to ask."""
-        found = tested("header", self.headers) + tested("cookie", self.cookies) + tested("query", self.query)
+        headers = {name.lower(): each for name, each in self.headers.items()}
+        found = tested("header", headers) + tested("cookie", self.cookies) + tested("query", self.query)
         if self.grpc is not None:
-            grpc = Value(prefix="application/grpc")
-            found.append(("header:content-type", grpc.test()))
+            found.append((FACTS["grpc"], lambda given: given is not None and bool(GRPC_TYPE.fullmatch(given))))
         if self.source:
             networks = tuple(ip_network(each) for each in self.source)
-            found.append(("client", lambda address: _within(networks, address)))
+            found.append((FACTS["source"], lambda address: _within(networks, address)))
         if self.sni is not None:
-            found.append(("sni", self.sni.test()))
+            found.append((FACTS["sni"], self.sni.test()))
         if self.certificate is not None:
-            found.append(("certificate", self.certificate.test()))
+            found.append((FACTS["certificate"], self.certificate.test()))
         return found
+
+
+FACTS = {"grpc": "header:content-type", "source": "client", "sni": "sni", "certificate": "certificate"}
 
 
 def _within(networks: tuple[Any, ...], address: str | None) -> bool:
@@ -187,4 +162,6 @@ def _within(networks: tuple[Any, ...], address: str | None) -> bool:
         parsed = ip_address(address or "")
     except ValueError:  # a Unix socket's peer
         return False
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
     return any(parsed in network for network in networks)

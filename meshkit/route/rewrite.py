@@ -1,15 +1,16 @@
-"""Where is the request sent in other words than it came? Its host, and its path as a whole, by its prefix, or by parts.
+r"""Where is the request sent in other words than it came? Its host; its path as a whole, by its prefix, by parts.
 
 ::
 
     Rewrite(path="/health")                          that path, whatever was asked
     Rewrite(prefix="/v2")                            in place of the prefix that has matched
-    Rewrite(regex="^/(\\w+)/old", to="/$1/new")      the first place that the expression matches
+    Rewrite(regex="^/(\w+)/old", to="/$1/new")       the first place that the expression matches
     Rewrite(to="/$1")                                the whole path, of what the route's own expression has captured
     Rewrite(host="orders.internal")                  also, or only, the host
 
-The prefix is replaced element by element, as the Gateway API's ``ReplacePrefixMatch`` has it. The query stays. What
-comes of a rewriting is brought into the normal form of paths once more, so that captured text cannot make one that is
+A prefix is replaced element by element, as the Gateway API's ``ReplacePrefixMatch`` has it; characters by which a
+route's ``starts`` has matched are replaced as they are, as by Envoy's ``prefix_rewrite``. The query stays. What comes
+of a rewriting is brought into the normal form of paths once more, so that captured text cannot make one that is
 refused; where it cannot be, the request is.
 """
 
@@ -21,31 +22,32 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ..errors import ConfigError
-from .hosts import checked
-from .match import _path as path_option
+from . import options
+from .hosts import ANY, checked
+from .options import check
+from .path import Paths, normal
 from .regex import compile as compiled
+from .rule import CHARACTERS, ELEMENTS
 
 if TYPE_CHECKING:
-    from .match import Match
+    from .rule import Rule
 
-__all__ = ["Rewrite", "rewriter"]
+__all__ = ["Rewrite", "Rewriter", "check_ways", "install", "new_prefix", "one_host", "rewriter"]
 
 Rewriter = Callable[[str, Any], str]
 """``(path, captured)`` to the path to send; ``captured``: what the route's own expression has matched."""
 
 
-def _prefix(spec: Any, attribute: Any, value: Any) -> None:
+def one_host(spec: Any, attribute: Any, value: Any) -> None:
+    """Validates the one host to ask, or ``None``."""
+    if value is not None and ANY in checked(type(spec).__name__, attribute.name, value):
+        raise ConfigError.of(type(spec).__name__, attribute.name, value, "give the one host to ask")
+
+
+def new_prefix(spec: Any, attribute: Any, value: Any) -> None:
+    """Validates what takes a prefix's place: a path, or nothing."""
     if value != "":
-        path_option(spec, attribute, value)
-
-
-def _host(value: Any) -> Any:
-    if value is None:
-        return None
-    host = checked("Rewrite", "host", value)
-    if host.startswith("*"):
-        raise ConfigError.of("Rewrite", "host", value, "give the one host to ask")
-    return host
+        options.path(spec, attribute, value)
 
 
 @attrs.frozen(kw_only=True)
@@ -57,56 +59,81 @@ class Rewrite:
     was captured.
     """
 
-    host: str | None = attrs.field(default=None, converter=_host)
-    path: str | None = attrs.field(default=None, validator=path_option)
-    prefix: str | None = attrs.field(default=None, validator=_prefix)
+    host: str | None = attrs.field(default=None, validator=one_host)
+    path: str | None = attrs.field(default=None, validator=options.path)
+    prefix: str | None = attrs.field(default=None, validator=new_prefix)
     regex: str | None = attrs.field(default=None)
     to: str | None = attrs.field(default=None)
 
     def __attrs_post_init__(self) -> None:
-        ways = [name for name in ("path", "prefix", "to") if getattr(self, name) is not None]
-        if len(ways) > 1:
-            raise ConfigError(f"Rewrite: {' and '.join(ways)}: give one of them")
-        if self.regex is not None:
-            if self.to is None:
-                raise ConfigError.of("Rewrite", "regex", self.regex, "say with to= what takes its place")
-            compiled(self.regex, policy="Rewrite").template(self.to, policy="Rewrite")
-        if not ways and self.host is None:
+        if not check_ways(self) and self.host is None:
             raise ConfigError("Rewrite: nothing given: give host, path, prefix or to")
 
     def install(self, plan: Any, /) -> None:
-        plan.rewrite = self
-        plan.host = self.host or plan.host
+        install(self, plan)
 
 
-def rewriter(spec: Rewrite, match: Match) -> Rewriter | None:
-    """The function that makes the path, for requests that this match has let in; ``None``: it stays."""
+def install(spec: Any, plan: Any) -> None:
+    """Write a rewriting, or what has its options, into the plan of a route."""
+    if spec.host is not None:
+        plan.host = checked(type(spec).__name__, "host", spec.host)
+    if check_ways(spec):
+        plan.rewrite = spec
+
+
+def check_ways(spec: Any) -> bool:
+    """That the path is rewritten in one way; whether it is at all."""
+    policy = type(spec).__name__
+    ways = [name for name in ("path", "prefix", "to") if getattr(spec, name) is not None]
+    if len(ways) > 1:
+        raise ConfigError(f"{policy}: {' and '.join(ways)}: give one of them")
+    if spec.regex is not None:
+        if spec.to is None:
+            raise ConfigError.of(policy, "regex", spec.regex, "say with to= what takes its place")
+        compiled(spec.regex, policy=policy, search=True).template(spec.to, policy=policy)
+    return bool(ways)
+
+
+def rewriter(spec: Any, rule: Rule, paths: Paths) -> Rewriter | None:
+    """The function that makes the path of ``spec`` (`Rewrite` and whoever has its options), in its normal form, for the
+    requests that a rule has let in; ``None``: it stays. Raises `ConfigError`.
+    """
+    policy = type(spec).__name__
     if spec.path is not None:
+        check(policy, "path", spec.path, paths)
         path = spec.path
         return lambda _, captured: path
     if spec.prefix is not None:
-        if match.prefix is None:
-            fix = "it takes the place of the prefix that has matched: give each match of the route a prefix"
-            raise ConfigError.of("Rewrite", "prefix", spec.prefix, fix)
-        return _replacing(match.prefix, spec.prefix)
+        return _replacing(policy, spec.prefix, rule, paths)
     if spec.to is None:
         return None
     if spec.regex is not None:
-        regex = compiled(spec.regex, policy="Rewrite")
-        template = regex.template(spec.to, policy="Rewrite")
-        return lambda path, captured: regex.replace(path, template)
-    if match.regex is None:
+        regex = compiled(spec.regex, policy=policy, search=True)
+        template = regex.template(spec.to, policy=policy)
+        return lambda path, captured: normal(regex.replace(path, template), paths)
+    if rule.template is None:
         fix = "it is made of what the route's match by regex has captured: give each match of the route one, or a regex"
-        raise ConfigError.of("Rewrite", "to", spec.to, fix)
-    whole = compiled(match.regex, policy="Match").template(spec.to, policy="Rewrite")
-    return lambda path, captured: whole(captured)
+        raise ConfigError.of(policy, "to", spec.to, fix)
+    whole = rule.template(spec.to, policy=policy)
+    return lambda path, captured: normal(whole(captured), paths)
 
 
-def _replacing(prefix: str, other: str) -> Rewriter:
-    cut = len(prefix.rstrip("/"))
-    other = other.rstrip("/")
+def _replacing(policy: str, other: str, rule: Rule, paths: Paths) -> Rewriter:
+    check(policy, "prefix", other or "/", paths)
+    if rule.kind == CHARACTERS:
+        length = len(rule.text)
+        return lambda path, captured: normal(other + path[length:], paths)
+    if rule.kind != ELEMENTS:
+        fix = "it takes the place of the prefix that has matched: give each match of the route a prefix"
+        raise ConfigError.of(policy, "prefix", other, fix)
+    cut = len(rule.text.rstrip("/"))
+    stem = other.rstrip("/")
+    most = paths.longest
+    keeps = paths.slashes == "keep"
 
     def replaced(path: str, captured: Any) -> str:
-        return other + path[cut:] or "/"
+        made = stem + path[cut:] or "/"
+        # Two normal paths, put together at a slash, are one: unless it is too long, or begins with two.
+        return normal(made, paths) if keeps or len(made) > most else made
 
     return replaced

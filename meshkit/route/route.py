@@ -7,10 +7,11 @@ from typing import Any
 import attrs
 
 from ..errors import ConfigError
-from ..options import count, is_function, optional
+from ..options import count, is_function
 from ..policy import awaits
 from .local import Function
 from .match import Match
+from .options import specs
 
 __all__ = ["Route"]
 
@@ -25,12 +26,14 @@ def _are_matches(spec: Any, attribute: Any, value: Any) -> None:
 
 
 def _to(value: Any) -> Any:
-    specs = getattr(value, "specs", None)
-    if isinstance(specs, tuple):
-        return specs
+    if isinstance(value, Route):
+        return value  # which has specs as well, and is refused
+    found = getattr(value, "specs", None)
+    if isinstance(found, tuple):
+        return found
     if is_function(value) and not hasattr(value, "start") and not isinstance(value, type):
         return Function(value)
-    return value
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _is_destination(spec: Any, attribute: Any, value: Any) -> None:
@@ -38,13 +41,6 @@ def _is_destination(spec: Any, attribute: Any, value: Any) -> None:
         if isinstance(each, type) or not (each is None or hasattr(each, "start") or awaits(each)):
             fix = "give a cluster, a pipeline, a Split, a Redirect, a Respond, a function, or None: where it was going"
             raise ConfigError.of("Route", "to", each, fix)
-
-
-def _list(value: Any) -> Any:
-    specs = getattr(value, "specs", None)
-    if isinstance(specs, tuple):
-        return specs
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _are_policies(spec: Any, attribute: Any, value: Any) -> None:
@@ -57,6 +53,8 @@ def _are_actions(spec: Any, attribute: Any, value: Any) -> None:
     for each in value:
         if isinstance(each, type) or not hasattr(each, "install"):
             raise ConfigError.of("Route", "actions", each, "give actions, such as Rewrite(prefix='/')")
+        if hasattr(each, "start"):
+            raise ConfigError.of("Route", "actions", each, "it is where a route leads: give it as to=")
 
 
 @attrs.frozen
@@ -71,9 +69,9 @@ class Route:
 
     match: tuple[Match, ...] = attrs.field(default=Match(), converter=_matches, validator=_are_matches)
     to: Any = attrs.field(default=None, converter=_to, validator=_is_destination)
-    policies: tuple[Any, ...] = attrs.field(default=(), converter=_list, validator=_are_policies, kw_only=True)
-    actions: tuple[Any, ...] = attrs.field(default=(), converter=_list, validator=_are_actions, kw_only=True)
-    priority: int = attrs.field(default=0, validator=optional(count(-(2**31))), kw_only=True)
+    policies: tuple[Any, ...] = attrs.field(default=(), converter=specs, validator=_are_policies, kw_only=True)
+    actions: tuple[Any, ...] = attrs.field(default=(), converter=specs, validator=_are_actions, kw_only=True)
+    priority: int = attrs.field(default=0, validator=count(-(2**31)), kw_only=True)
     name: str = attrs.field(default="", validator=attrs.validators.instance_of(str), kw_only=True)
 
     @property
@@ -83,8 +81,16 @@ class Route:
         return (*self.policies, *to)
 
     def __str__(self) -> str:
+        """Its name, or what its first match is for."""
         if self.name:
             return self.name
         match = self.match[0]
         host = match.host[0] if match.host else "*"
-        return host + (match.path or (match.prefix or "/").rstrip("/") + "/*" if match.regex is None else match.regex)
+        if match.regex is not None:
+            return f"{host}{match.regex}"
+        if match.starts is not None:
+            return f"{host}{match.starts}*"
+        if match.grpc is not None:
+            return f"{host}/{match.grpc}" + ("" if "/" in match.grpc else "/*")
+        prefix = match.prefix or match.path_separated_prefix or "/"
+        return host + (match.path or f"{prefix.rstrip('/')}/*")

@@ -20,13 +20,20 @@ import attrs
 
 from ..call import Call
 from ..errors import ConfigError, NoRoute
-from ..options import no_decorator
-from .match import Match
-from .path import BadPath, Paths, normal
+from ..options import among, no_decorator
+from .cors import preflight
+from .envoy import Envoy
+from .hosts import BadHost
+from .hosts import normal as normal_host
+from .ingress_nginx import IngressNginx
+from .options import check
+from .path import TOO_LONG, BadPath, Paths, normal
 from .plan import Decision, Plan
+from .rewrite import rewriter
 from .route import Route
 from .rule import Rule
-from .table import Table
+from .rule import read as reading
+from .table import Found, GatewayApi
 
 if TYPE_CHECKING:
     from ..section import Section
@@ -53,20 +60,36 @@ def _paths(spec: Any, attribute: Any, value: Any) -> None:
         raise ConfigError.of("Router", "paths", value, "give Paths(...)")
 
 
+ORDERS: dict[str, Any] = {"envoy": Envoy, "gateway-api": GatewayApi, "ingress-nginx": IngressNginx}
+
+
 @attrs.frozen
 class Router:
     """Picks the route of each request. Raises `ConfigError`.
 
     ``default``: for requests that no route matches; without it they are refused with `NoRoute` (behind a server door
-    the status is 404). ``paths``: the normal form of paths. ``name``: for records and errors.
+    the status is 404). ``order``: whose rules say which of several routes comes first, and what a prefix is:
+    ``"gateway-api"`` (`table`), ``"envoy"`` (`envoy`) or ``"ingress-nginx"`` (`ingress_nginx`); a route's ``priority``
+    stands above all of them. ``paths``: the normal form of paths. ``name``: for records and errors.
     """
 
     routes: tuple[Route, ...] = attrs.field(converter=_routes, validator=_are_routes)
     default: Route | None = attrs.field(default=None, validator=_default, kw_only=True)
+    order: str = attrs.field(default="gateway-api", validator=among(*ORDERS), kw_only=True)
     paths: Paths = attrs.field(factory=Paths, validator=_paths, kw_only=True)
     name: str = attrs.field(default="Router", validator=attrs.validators.instance_of(str), kw_only=True)
 
     __call__ = no_decorator
+
+    def __attrs_post_init__(self) -> None:
+        for match in {id(match): match for route in self.every for match in route.match}.values():
+            for option in ("path", "prefix", "path_separated_prefix", "starts"):
+                path = getattr(match, option)
+                if path is not None:
+                    check("Match", option, path, self.paths)
+        if any(isinstance(spec, Router) for spec in _below(self)):
+            fix = "a router stands below it, and a request has one route: put the routes of both into one"
+            raise ConfigError.of("Router", "routes", self.name, fix)
 
     @property
     def every(self) -> tuple[Route, ...]:
@@ -79,9 +102,9 @@ class Router:
         return tuple(spec for route in self.every for spec in route.specs)
 
     @property
-    def asked(self) -> tuple[str, ...]:
-        """The facts that the matches need, by their names."""
-        return tuple(dict.fromkeys(name for route in self.every for match in route.match for name in match.asked))
+    def asked(self) -> dict[str, str]:
+        """The facts that the matches need, by their names, each with the option that asks."""
+        return {name: option for route in self.every for match in route.match for name, option in match.asked.items()}
 
     holds = ("inner",)
 
@@ -89,10 +112,37 @@ class Router:
         return RouterState(self, rng)
 
 
+def _below(spec: Any) -> Iterator[Any]:
+    """All specs within a spec, each once."""
+    seen: set[int] = set()
+    left = [spec]
+    while left:
+        above = left.pop()
+        for place in getattr(type(above), "holds", ()):
+            held = getattr(above, place)
+            for each in held if isinstance(held, tuple) else (held,):
+                if id(each) not in seen:
+                    seen.add(id(each))
+                    left.append(each)
+                    yield each
+
+
 class RouterState:
     """The choice that `Router` starts."""
 
-    __slots__ = ("__weakref__", "_default", "_paths", "_tables", "askers", "branches", "name", "rules", "titles")
+    __slots__ = (
+        "__weakref__",
+        "_cors",
+        "_default",
+        "_finds",
+        "_paths",
+        "askers",
+        "beside",
+        "branches",
+        "name",
+        "rules",
+        "titles",
+    )
 
     kind = "route"
 
@@ -100,29 +150,37 @@ class RouterState:
         self.name = spec.name
         self.askers = (self,)
         self._paths = spec.paths
-        self.rules: list[Rule] = []
+        order = ORDERS[spec.order]
+        read = [*order.read(spec.routes)]
+        if spec.default is not None:
+            read += ((len(spec.routes), match, reading(match)) for match in spec.default.match)
+        self.rules: list[Rule] = [
+            Rule(spec.every[route], match, path, number) for number, (route, match, path) in enumerate(read)
+        ]
+        """Of all matches; the default's are the last."""
         self.branches: list[list[Any]] = []
         """The states of each route."""
-        self.titles: list[str] = _numbered(map(str, spec.every))
+        self.beside: list[tuple[Any, ...]] = []
+        """What each does besides: the states of its `Mirror`s."""
+        self.titles: list[str] = _titles(spec.every)
         """Their names, as records and snapshots have them."""
-        for order, route in enumerate(spec.every):
-            plan = Plan(route.actions, rng)
+        plans = []
+        for route in spec.every:
+            plan = Plan((*route.actions, *(each for each in route.specs if hasattr(each, "install"))), rng)
+            plans.append(plan)
             states = [each.start(rng) if hasattr(each, "start") else each for each in route.specs]
-            redirect = next((each.spec for each in states if hasattr(each, "spec") and hasattr(each.spec, "rewrite")), 0)
-            rewrite = plan.rewrite if not redirect else redirect.rewrite
-            if redirect and rewrite is not None:
-                plan.host = rewrite.host
-            self.branches.append(states)
-            for number, match in enumerate(route.match):
-                rule = Rule(route, match, plan, states, rewrite)
-                rule.title = self.titles[order]
-                rule.rank = _rank(rule, order, number)
-                self.rules.append(rule)
-        default = len(spec.default.match) if spec.default is not None else 0
-        listed = self.rules[: len(self.rules) - default]
-        self._default = self.rules[-1] if default else None
+            self.branches.append([*plan.gates, *states])
+            self.beside.append(plan.mirrors)
+        for rule, (place, _, _) in zip(self.rules, read, strict=True):
+            rule.title, rule.states, rule.plan = self.titles[place], self.branches[place], plans[place]
+            if rule.plan.rewrite is not None:
+                rule.rewriter = rewriter(rule.plan.rewrite, rule, spec.paths)
+        self._cors = any(plan.cors is not None for plan in plans)
+        self._default = self.rules[-1] if spec.default is not None else None
+        listed = [rule for rule in self.rules if rule.route is not spec.default]
         priorities = sorted({rule.route.priority for rule in listed}, reverse=True)
-        self._tables = [Table(rule for rule in listed if rule.route.priority == each) for each in priorities]
+        tables = [order([rule for rule in listed if rule.route.priority == each]) for each in priorities]
+        self._finds = [table.find for table in tables]
 
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
         sections: dict[int, Section] = {}
@@ -136,77 +194,67 @@ class RouterState:
         """Of all routes, each once."""
         return list({id(rule.section): rule.section for rule in self.rules}.values())
 
-    def facts(self, call: Call, /) -> Decision | BadPath | None:
-        """The decision about this request; what is wrong with its path; or ``None``, where no route matches."""
+    def facts(self, call: Call, /) -> Decision | BadHost | BadPath | None:
+        """The decision about this request; what is wrong with its host or its path; ``None``: no route matches."""
         head = call.door.head(call)
+        if head[0] == "OPTIONS" and self._cors:
+            head = (preflight(call) or "OPTIONS", *head[1:])
+        came = head[4]
         try:
-            path = normal(head[4], self._paths)
-            found = self.find(call, head, path)
+            path = normal(came, self._paths)
+            found = self.find(call, head, normal_host(head[2]), path)
             if found is None:
                 return None
             rule, captured = found
-            if rule.rewriter is not None:
-                path = normal(rule.rewriter(path, captured), self._paths)
-        except BadPath as error:
+            if rule.rewriter is not None and path != "*":
+                path = rule.rewriter(path, captured)
+        except (BadHost, BadPath) as error:
             return error
-        return Decision(rule, path, head[5], path == head[4], captured)
+        return Decision(rule, path, head[5], path == came)
 
-    def find(self, call: Call, head: tuple[Any, ...], path: str) -> tuple[Rule, Any] | None:
-        """The rule that matches a path in its normal form, and what its expression has captured."""
-        for table in self._tables:
-            found = table.find(call, head, path)
+    def find(self, call: Call, head: tuple[Any, ...], host: str, path: str) -> Found | None:
+        """The rule for a host and a path in their normal form, and what its expression has captured."""
+        for find in self._finds:
+            found: Found | None = find(call, head, host, path)
             if found is not None:
                 return found
         return None if self._default is None else (self._default, None)
+
+    def normal(self, path: str) -> str:
+        """A path as it is compared. Raises `BadPath`."""
+        return normal(path, self._paths)
 
     def pick(self, call: Call, now: float, /) -> Section:
         """The section of the request's route, which is then ``call.route``. Raises `NoRoute`."""
         decision = call.facts[self]  # type: ignore[index]  # gathered: there are facts
         if decision.__class__ is not Decision:
-            if decision is None:
-                raise NoRoute("no route for %s %s%s", *_shown(call), policy=self.name)
-            raise NoRoute("the path is refused: %s", decision.reason, policy=self.name, status=400)
+            raise self._refused(call, decision)
         call.route = decision
         return decision.rule.section  # type: ignore[no-any-return]
+
+    def _refused(self, call: Call, why: BadHost | BadPath | None) -> NoRoute:
+        if why is None:
+            method, _, host, _, path, _ = call.door.head(call)
+            return NoRoute("no route for %s %s%s", method, host, path[:200], policy=self.name)
+        what = "host" if isinstance(why, BadHost) else "path"
+        status = 414 if why.reason == TOO_LONG else 400
+        return NoRoute("the %s is refused: %s", what, why.reason, policy=self.name, status=status)
 
     def taken(self, call: Call, /) -> str:
         """The name of the route that was picked just now."""
         return call.route.rule.title  # type: ignore[no-any-return]
 
-    @property
-    def mirrors(self) -> tuple[Any, ...]:
-        """Where else copies go: the states of all `Mirror`s."""
-        return tuple(dict.fromkeys(mirror for rule in self.rules for mirror in rule.plan.mirrors))
-
-    def snapshot(self, now: float, /) -> dict[str, dict[str, Any]]:
-        """The mirrors by name; the second of a name is ``"name 2"``."""
-        names = _numbered(mirror.name for mirror in self.mirrors)
-        return {name: mirror.snapshot(now) for name, mirror in zip(names, self.mirrors, strict=True)}
-
     def idle(self) -> bool:
         """Also whether no copy is under way."""
-        states = [*self.mirrors, *(state for states in self.branches for state in states)]
+        states = (state for states in (*self.branches, *self.beside) for state in states)
         return all(state.idle() for state in states if hasattr(state, "idle"))
 
 
-def _numbered(names: Iterable[str]) -> list[str]:
-    """The second of a name is ``"name 2"``."""
-    numbered, seen = [], dict[str, int]()
-    for name in names:
+def _titles(routes: Iterable[Any]) -> list[str]:
+    """What routes are called; the second of a name is ``"name 2"``."""
+    titles, seen = [], dict[str, int]()
+    for route in routes:
+        name = str(route)
         seen[name] = seen.get(name, 0) + 1
-        numbered.append(name if seen[name] == 1 else f"{name} {seen[name]}")
-    return numbered
-
-
-def _shown(call: Call) -> Iterator[str]:
-    """Method, host and path, for an error."""
-    method, _, host, _, path, _ = call.door.head(call)
-    return iter((method, host, path[:200]))
-
-
-def _rank(rule: Rule, order: int, number: int) -> tuple[Any, ...]:
-    match: Match = rule.match
-    others = sum(each is not None for each in (match.scheme, match.port, match.sni, match.certificate, match.when))
-    others += bool(match.source)
-    counts = -len(match.headers) - len(match.cookies), -len(match.query), -others
-    return not match.method, *counts, order, number
+        titles.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return titles

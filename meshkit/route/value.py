@@ -10,11 +10,13 @@ option       matches
 ``least``,   a whole number in decimal digits, from ``least`` up to, not including, ``below``
 ``below``
 ``present``  true: any value, false: none
-``invert``   the opposite; what is absent has no value, and matches an inverted one too
+``invert``   the opposite of what stands beside it; what is absent matches an inverted one too,
+             unless ``present`` is true as well
 ===========  ==========================================================================
 
 Values are compared as they are, with regard to case. The kinds are those of Envoy's ``HeaderMatcher`` (there
-``range_match`` is half open as well) and of App Mesh.
+``range_match`` is half open as well) and of App Mesh. In Envoy an inverted one needs a value, unless
+``treat_missing_header_as_empty`` is set: ``Value("a", invert=True, present=True)``.
 """
 
 from __future__ import annotations
@@ -26,24 +28,25 @@ from typing import Any
 import attrs
 
 from ..errors import ConfigError
-from ..options import flag, optional
+from ..options import count, flag, optional
 from .regex import compile as compiled
 
-__all__ = ["Test", "Value", "tested", "values"]
+__all__ = ["Test", "Value", "tested", "value", "values"]
 
 Test = Callable[[str | None], bool]
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 KINDS = ("exact", "prefix", "suffix", "regex", "least", "below", "present")
+FARTHEST = 10**18
+"""What `WHOLE` reads stays below it."""
 
 
 def _text(spec: Any, attribute: Any, value: Any) -> None:
-    if value is not None and not (isinstance(value, str) and value and value.isprintable()):
+    sound = isinstance(value, str) and value.isprintable() and (value or attribute.name == "exact")
+    if value is not None and not sound:
         raise ConfigError.of("Value", attribute.name, value, "give printable text")
 
 
-def _whole(spec: Any, attribute: Any, value: Any) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise ConfigError.of("Value", attribute.name, value, "give a whole number")
+whole = optional(count(-FARTHEST, FARTHEST))
 
 
 @attrs.frozen
@@ -54,29 +57,36 @@ class Value:
     prefix: str | None = attrs.field(default=None, validator=_text, kw_only=True)
     suffix: str | None = attrs.field(default=None, validator=_text, kw_only=True)
     regex: str | None = attrs.field(default=None, validator=_text, kw_only=True)
-    least: int | None = attrs.field(default=None, validator=_whole, kw_only=True)
-    below: int | None = attrs.field(default=None, validator=_whole, kw_only=True)
+    least: int | None = attrs.field(default=None, validator=whole, kw_only=True)
+    below: int | None = attrs.field(default=None, validator=whole, kw_only=True)
     present: bool | None = attrs.field(default=None, validator=optional(flag()), kw_only=True)
     invert: bool = attrs.field(default=False, validator=flag(), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        given = {kind for kind in KINDS if getattr(self, kind) is not None}
-        if len(given) != 1 and given != {"least", "below"}:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        tests = given[:-1] if self.invert and self.present and len(given) > 1 else given
+        if len(tests) != 1 and tests != ["least", "below"]:
             fix = f"give one of {', '.join(KINDS)} (or least and below)"
-            raise ConfigError(f"Value: {', '.join(sorted(given)) or 'nothing'} given: {fix}")
+            raise ConfigError(f"Value: {' and '.join(given) or 'nothing'} given: {fix}")
+        if self.least is not None and self.below is not None and self.least >= self.below:
+            fix = f"give more than least={self.least}: no number is from there up to, not including, that"
+            raise ConfigError.of("Value", "below", self.below, fix)
         if self.regex is not None:
             compiled(self.regex, policy="Value")
 
     def test(self) -> Test:
         """A function of the value, ``None`` where there is none."""
         test = self._plain()
-        return (lambda value: not test(value)) if self.invert else test
+        if not self.invert:
+            return test
+        if self.present and test is not present:
+            return lambda value: value is not None and not test(value)
+        return lambda value: not test(value)
 
     def _plain(self) -> Test:
         if self.exact is not None:
-            return self.exact.__eq__
-        if self.present is not None:
-            return (lambda value: value is not None) if self.present else (lambda value: value is None)
+            exact = self.exact
+            return lambda value: value == exact
         if self.prefix is not None:
             prefix = self.prefix
             return lambda value: value is not None and value.startswith(prefix)
@@ -86,7 +96,9 @@ class Value:
         if self.regex is not None:
             full = compiled(self.regex, policy="Value").full
             return lambda value: value is not None and full(value) is not None
-        return self._within
+        if self.least is not None or self.below is not None:
+            return self._within
+        return present if self.present else absent
 
     def _within(self, value: str | None) -> bool:
         if value is None or not WHOLE.fullmatch(value):
@@ -95,18 +107,26 @@ class Value:
         return (self.least is None or number >= self.least) and (self.below is None or number < self.below)
 
 
-def values(given: Any) -> dict[str, Value]:
-    """An attrs converter: what users write for a few values by name. Text is ``exact``, a boolean ``present``."""
-    if not isinstance(given, dict):
-        return given  # type: ignore[no-any-return]  # the validator says so
-    return {
-        name: Value(value)
-        if isinstance(value, str)
-        else Value(present=value)
-        if isinstance(value, bool)
-        else value
-        for name, value in given.items()
-    }
+def present(value: str | None) -> bool:
+    """There is one."""
+    return value is not None
+
+
+def absent(value: str | None) -> bool:
+    """There is none."""
+    return value is None
+
+
+def value(given: Any) -> Any:
+    """An attrs converter: text is ``exact``, a boolean ``present``."""
+    if isinstance(given, bool):
+        return Value(present=given)
+    return Value(given) if isinstance(given, str) else given
+
+
+def values(given: Any) -> Any:
+    """An attrs converter: the same, for a few by name."""
+    return {name: value(each) for name, each in given.items()} if isinstance(given, dict) else given
 
 
 def tested(kind: str, given: dict[str, Value]) -> list[tuple[str, Test]]:
