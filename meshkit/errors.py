@@ -10,10 +10,12 @@
     │   ├── Overloaded                no permit, or none before the queue or the deadline ran out
     │   ├── NoEndpoint                the cluster has nobody to ask
     │   ├── NoRoute                   no route is for this request, or its path is no path
+    │   ├── TooLarge                  the request's body is longer than its route lets through
     │   └── TooLate                   the deadline that came with the call leaves no time for it
     ├── TimedOut(TimeoutError)        may have been executed
     │   ├── AttemptTimedOut           one attempt took too long
     │   └── DeadlineExceeded          the whole call did
+    ├── Overlong                      the answer's body is longer than its route lets through
     └── DiscoveryError                where the endpoints are could not be found out; no call's
 
 The upstream's own exception is none of these: it passes unchanged. The branch says whether the protected thing may have
@@ -34,9 +36,11 @@ __all__ = [
     "NoEndpoint",
     "NoRoute",
     "Overloaded",
+    "Overlong",
     "RateLimited",
     "Rejected",
     "TimedOut",
+    "TooLarge",
     "TooLate",
 ]
 
@@ -132,6 +136,14 @@ class NoRoute(Rejected):
         self.status = status
 
 
+class TooLarge(Rejected):
+    """The body of the request is longer than its route lets through. Where its length was not told, that was found out
+    on the way: then a part of it may have been sent, and never its end.
+    """
+
+    status = 413
+
+
 class TooLate(Rejected):
     """The deadline that came with the call has passed, or leaves no time: what cannot finish is not started."""
 
@@ -151,6 +163,19 @@ class AttemptTimedOut(TimedOut):
 
 class DeadlineExceeded(TimedOut):
     """The call, with all its attempts and waits, took longer than the timeout outside the retry."""
+
+
+class Overlong(MeshError):
+    """The body of the answer is longer than its route lets through: it was broken off. The request was executed.
+    ``policy`` and ``endpoint`` as in `Rejected`; ``status``: what a server says of it, where it can still say something.
+    """
+
+    status = 502
+
+    def __init__(self, reason: str = "overlong", *, policy: str = "", endpoint: object = None) -> None:
+        super().__init__(reason)
+        self.policy = policy
+        self.endpoint = endpoint
 
 
 class DiscoveryError(MeshError):

@@ -52,6 +52,8 @@ class Connection:
     headers: Any = ()
     inherited: Any = None
     over = False
+    refused: BaseException | None = None
+    """As of an exchange; of a websocket no body is too long."""
     status: int | None = None
     verdict = FAILURE
     waited = 0.0

@@ -26,6 +26,7 @@ from typing import Any
 from ..call import Call, Failure, Verdict
 from ..policy import Pairs
 from ..runtime.telling import answering
+from .bodies import FILES, begins, replaced
 from .end import begun, ended
 from .routed import edited
 
@@ -39,7 +40,6 @@ SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdic
 NONE: list[tuple[bytes, bytes]] = []
 PARAMETER = re.compile("{([^:}]+)")
 """The name of one, in a route's template."""
-SENT_AS_FILES = {"http.response.pathsend", "http.response.zerocopysend"}
 BODILESS = {204, 304}
 """RFC 9110, 6.4.1: they have no body, and 204 no ``Content-Length``."""
 SHARE = 0.1
@@ -62,6 +62,8 @@ class Exchange:
     call: Call | None = None
     error: BaseException | None = None
     """What the app raised, as opposed to the pipeline."""
+    facts: Any = None
+    """What is known of the request, where a route was looked for: what was decided is among it."""
     followed: Call | None = None
     """The call that somebody follows, from its beginning on."""
     gone = False
@@ -69,6 +71,8 @@ class Exchange:
     inherited: Any = None
     """The deadline that came with the request, as a `meshkit.deadline.Scope`."""
     over = False
+    refused: BaseException | None = None
+    """What was raised into the app, because a body is longer than its route lets through."""
     reading: float | None = None
     """Since when the app waits for more of the request; ``None``: it does not."""
     size: int | None = 0
@@ -80,6 +84,8 @@ class Exchange:
     verdict = FAILURE
     waited = 0.0
     """Seconds for which the app waited for the client."""
+    watched: Any = None
+    """The plan by which the body of the request is seen to."""
     waits_until: float | None = None
     """The instant until which the client waits, by its own word, on the pipeline's clock; ``None``: it said nothing."""
     writing = False
@@ -88,17 +94,18 @@ class Exchange:
     def __init__(self, door: Any, scope: Any, receive: Receive, send: Send) -> None:
         self.door = door
         self.scope = scope
-        self._receive = receive
+        self.source = receive
+        """What the server gives, as the route has it."""
         self._send = send
 
     async def receive(self) -> Message:
         if not self.unread:
-            message = await self._receive()
+            message = await self.source()
         else:
             clock = self.door.clock
             since = self.reading = clock()
             try:
-                message = await self._receive()
+                message = await self.source()
             finally:  # also where the app gives up on it
                 self.reading = None
                 self.waited += clock() - since
@@ -147,16 +154,20 @@ class Exchange:
         """The answer begins: judge it, and say what is left of the limits."""
         door = self.door
         call: Any = self.call
-        status = self.status = message["status"]
-        now = door.clock()
-        call.answered_at = now - self.waited
         headers = message.get("headers", NONE)
         if headers.__class__ is not list:  # any iterable will do, and this one may be read once only
             headers = [*headers]
             message = {**message, "headers": headers}
-        if call.route is not None and call.route.plan.answer:
-            headers = edited(headers, call.route.plan.answer)
-            message = {**message, "headers": headers}
+        if call.route is not None:
+            plan = call.route.plan
+            if plan.answer:
+                headers = edited(headers, plan.answer)
+                message = {**message, "headers": headers}
+            if plan.outgoing:
+                self._send = begins(self, plan, message["status"], headers, self._send)
+        status = self.status = message["status"]
+        now = door.clock()
+        call.answered_at = now - self.waited
         self.headers = headers
         self.verdict = SUCCESS if status < 429 and door.by_status else door.verdict(self)
         if "trailers" in message:
@@ -174,7 +185,7 @@ class Exchange:
 
     def _last(self, kind: str, message: Message) -> bool:
         """Whether a rarer message is the last of the answer."""
-        if kind in SENT_AS_FILES:
+        if kind in FILES:
             self.size = None
         if kind == "http.response.trailers":
             return not message.get("more_trailers")
@@ -214,10 +225,11 @@ class Exchange:
         """Whatever the app has left behind (a task of its own, say), it is not to answer any more."""
         self._send = closed
         self.over = True
+        self.refused = None  # no cycle with its traceback
 
     async def refuse(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Answer in place of the app."""
-        send = self._send
+        """Answer in place of the app, as the route has it where one was found."""
+        send = self._send if self.facts is None else replaced(self, self._send)
         self.close()
         if self.scope.get("method") == "HEAD":
             body = b""

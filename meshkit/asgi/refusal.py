@@ -7,9 +7,11 @@ error                 status  problem type                               error o
 `Overloaded`          503     about:blank                                connection_limit_reached
 `NoRoute`             404     about:blank                                destination_not_found
 ``..``, of its path   400     about:blank                                http_request_error
+`TooLarge`            413     about:blank                                http_request_error
 any other `Rejected`  503     about:blank                                destination_unavailable
 `TooLate`             504     about:blank                                http_response_timeout
 `TimedOut`            504     about:blank                                http_response_timeout
+`Overlong`            502     about:blank                                http_response_body_size
 ====================  ======  =========================================  ==========================
 
 ``Retry-After`` is in whole seconds, rounded up and 1 at least: who comes back earlier is refused again. What is told
@@ -25,11 +27,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from ..errors import ConfigError, NoRoute, Overloaded, RateLimited, Rejected, TimedOut, TooLate
+from ..errors import ConfigError, NoRoute, Overloaded, Overlong, RateLimited, Rejected, TimedOut, TooLarge, TooLate
 from ..fields.problem import MEDIA_TYPE, problem, proxy_status
 from ..fields.rate_limit import QUOTA_EXCEEDED
 
-__all__ = ["Refusals", "foretold", "refusal"]
+__all__ = ["REFUSED", "Refusals", "foretold", "refusal"]
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -50,6 +52,10 @@ ASTRAY = (404, "Nothing is served under this host and path.", b"destination_not_
 MALFORMED = (400, "The path of this request is not one that is served.", b"http_request_error")
 LATE = (504, "The time given for this request leaves none to serve it.", b"http_response_timeout")
 SLOW = (504, "The answer was not ready in time.", b"http_response_timeout")
+LARGE = (413, "The body of this request is longer than is served here.", b"http_request_error")
+LONG = (502, "The answer is longer than is served here.", b"http_response_body_size")
+REFUSED = Rejected | TimedOut | Overlong
+"""What is told so."""
 
 
 class Refusals:
@@ -71,6 +77,8 @@ class Refusals:
         """Status, header fields and body. An error that is not ``ours`` came from a call further in: whatever it says
         of a limit is said to this service, not to its client.
         """
+        if not ours and isinstance(error, TooLarge):
+            error = Rejected()  # what the app has asked somebody else is not this client's fault
         name = getattr(error, "policy", "") if ours and isinstance(error, RateLimited) else None
         made = self._made.get((type(error), name or getattr(error, "status", None)))
         if made is None:
@@ -101,13 +109,13 @@ class Refusals:
 def refusal(
     error: BaseException, *, ours: bool = True, via: str | None = "meshkit"
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, header fields and body to answer a `Rejected` or a `TimedOut` with, in an exception handler.
+    """Status, header fields and body to answer a `Rejected`, `TimedOut` or `Overlong` with, in an exception handler.
 
     ``ours``: a `RateLimited` is of a limit on this service's own client, and a 429. ``ours=False``: it is of a call to
     another service, of which the client is not to know; a 503. ``via`` as in `MeshMiddleware`. The framework adds the
     ``Content-Length``. Raises `TypeError` for any other error.
     """
-    if not isinstance(error, Rejected | TimedOut):
+    if not isinstance(error, REFUSED):
         raise TypeError(f"a {type(error).__name__} is no refusal: register the handler for Rejected and for TimedOut")
     status, headers, body = _refusals(via).of(error, ours=ours)
     fields = {name.decode("ascii"): value.decode("ascii") for name, value in headers if name != b"content-length"}
@@ -118,7 +126,7 @@ def foretold(exchange: Any, error: BaseException | None) -> tuple[int, int | Non
     """The status with which the middleware is about to answer an exchange whose call has ended with this error, and the
     bytes of the body; ``None``: it leaves that to the server, or there is an answer already.
     """
-    if exchange.status is not None or not isinstance(error, Rejected | TimedOut):
+    if exchange.status is not None or not isinstance(error, REFUSED):
         return None
     ours = error is not exchange.error
     if not ours and not getattr(exchange.door, "translates", False):
@@ -136,6 +144,10 @@ _refusals = lru_cache(16)(Refusals)
 def _said(error: BaseException) -> tuple[int, str, bytes]:
     if isinstance(error, NoRoute):
         return ASTRAY if error.status == 404 else MALFORMED
+    if isinstance(error, TooLarge):
+        return LARGE
+    if isinstance(error, Overlong):
+        return LONG
     if isinstance(error, TooLate):
         return LATE
     if isinstance(error, TimedOut):

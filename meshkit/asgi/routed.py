@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from ..route.edit import Edit
+from .bodies import FILES
 
 __all__ = ["edited", "head_of", "routed"]
 
@@ -43,9 +44,11 @@ def routed(scope: Any, decision: Any) -> Any:
     """The scope as its route has it; the very scope where it changes nothing."""
     plan = decision.plan
     host = decision.host
-    if decision.same and host is None and not plan.request:
+    if decision.same and host is None and not plan.request and not plan.paces:
         return scope
     changed = dict(scope)
+    if plan.paces and plan.outgoing and "extensions" in scope:  # a file that the server sends is not paced
+        changed["extensions"] = {name: each for name, each in (scope["extensions"] or {}).items() if name not in FILES}
     if not decision.same:
         changed["raw_path"] = decision.path.encode("ascii")
         changed["path"] = unquote(decision.path)

@@ -115,7 +115,7 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
 
     def hold(tree: Any, call: Call, response: Any, verdict: Verdict) -> Any:
         if call.route is not None:
-            answered_by(response, call.route)
+            response = answered_by(response, call, tree.clock)
         whole = getattr(response.stream, "whole", None)
         if (
             whole is not None

@@ -9,7 +9,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from ..errors import ConfigError, MeshError, Rejected, TimedOut
+from ..errors import ConfigError, MeshError, Overlong, Rejected, TimedOut
 
 __all__ = ["Library", "installed", "library_of"]
 
@@ -50,12 +50,13 @@ class Library:
         return ConnectionError if isinstance(error, self.module.TransportError) else None
 
     def adopt(self, error: MeshError, request: Any) -> MeshError:
-        """Make one of our errors also one of the library's: `Rejected` a ``TransportError``, `TimedOut` its timeout.
+        """Make one of our errors also one of the library's: `TimedOut` its timeout, `Rejected` and `Overlong` a
+        ``TransportError``.
 
         It stays the same object, with its attributes, cause, notes and traceback.
         """
         kind: type[MeshError] = type(error)
-        if not isinstance(error, Rejected | TimedOut) or isinstance(error, self.module.TransportError):
+        if not isinstance(error, Rejected | TimedOut | Overlong) or isinstance(error, self.module.TransportError):
             return error
         double = self._doubles.get(kind)
         if double is None:

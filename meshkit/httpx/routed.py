@@ -1,24 +1,28 @@
 """What does a route make of a request, and of its answer? Another path, another host, other header fields.
 
 The caller's request is never changed: what differs from it is a copy that shares its body. Where the route changes
-nothing it is the request itself. The answer is the caller's, and is changed in place.
+nothing it is the request itself. The answer is the caller's, and is changed in place. For bodies: `bodies`.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
+from ..call import Call
 from ..route.edit import Edit
+from . import bodies
 from .aim import another, new
 
 __all__ = ["answered", "routed"]
 
 
-def routed(request: Any, decision: Any) -> Any:
-    """The request as its route has it."""
+def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monotonic) -> Any:
+    """The request as its route has it. ``clock``: what a body is paced by."""
     plan = decision.plan
     if decision.same and decision.host is None:
-        if not plan.request:
+        if not plan.request and not plan.incoming:
             return request
         changed = another(request, request.url, request.extensions)
     else:
@@ -28,6 +32,8 @@ def routed(request: Any, decision: Any) -> Any:
         changed.headers = edited(changed.headers, Edit(frozenset((b"host",)), ((b"host", authority),)), front=True)
     if plan.request:
         changed.headers = edited(changed.headers, plan.request)
+    if plan.incoming:
+        changed.stream = bodies.sent(request, plan, clock)
     return changed
 
 
@@ -59,8 +65,9 @@ def edited(headers: Any, edit: Edit, *, front: bool = False) -> Any:
     return changed
 
 
-def answered(response: Any, decision: Any) -> None:
-    """Do to the answer what the route has for it."""
-    plan = decision.plan
+def answered(response: Any, call: Call, clock: Callable[[], float]) -> Any:
+    """The answer as the route has it; it may be another one."""
+    plan = call.route.plan
     if plan.answer:
         response.headers = edited(response.headers, plan.answer)
+    return bodies.answered(response, call, clock) if plan.outgoing else response

@@ -1,0 +1,197 @@
+"""What becomes of bodies on their way, where a route has something for them? They are counted, paced, or replaced.
+
+============  ==============================================================  =======================================
+action        a request                                                       an answer
+============  ==============================================================  =======================================
+`Buffer`      whose length is not told is counted as it is sent: `TooLarge`   is counted as it is read: `Overlong`
+`Bandwidth`   is sent in pieces                                               is given to its reader in pieces
+`Pages`                                                                       has a page for its body; its own is
+                                                                              closed unread
+============  ==============================================================  =======================================
+
+A request whose length is told was refused before (`meshkit.route.buffer`). An answer that is in memory already is
+counted all the same, and not paced. A page of an `App` is for servers: nothing can be awaited where an answer is given
+to its caller, so that the answer stays as it is. CORS and compression are matters between a server and its clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from ..call import Call
+from ..engine import survive
+from ..errors import MeshError
+from ..runtime.lock import LOCK
+from .library import library_of
+
+__all__ = ["answered", "sent"]
+
+Clock = Callable[[], float]
+Cap = tuple[int | None, Callable[[], MeshError]]
+
+
+def sent(request: Any, plan: Any, clock: Clock) -> Any:
+    """The stream of a request as it is to be sent: its own, where there is nothing to watch."""
+    library, stream = library_of(request), request.stream
+    buckets = [each for state in plan.paces if (each := state.request()) is not None]
+    cap = None if plan.buffer is None else (plan.buffer.max_request, plan.buffer.too_large)
+    if not buckets and (cap is None or cap[0] is None or isinstance(stream, library.ByteStream)):
+        return stream
+    theirs = (library.AsyncByteStream, library.module.SyncByteStream)
+    kind = _of(Watched, tuple(each for each in theirs if isinstance(stream, each)))
+    return kind(stream, request, clock, buckets, cap)
+
+
+def answered(response: Any, call: Call, clock: Clock) -> Any:
+    """The answer as the route has it; another one, where a page takes its place."""
+    plan: Any = call.route.plan
+    request = call.request
+    if plan.pages is not None:
+        page = _page(plan.pages, response, call)
+        if page is not None:
+            return _instead(response, request, plan.pages, page)
+    buckets = [each for state in plan.paces if (each := state.answer()) is not None]
+    most = None if plan.buffer is None else plan.buffer.max_response
+    if request.method == "HEAD" or (most is None and (not buckets or response.is_closed)):
+        return response
+    library = library_of(response)
+    kind = _of(Watched, (library.AsyncByteStream, library.module.SyncByteStream))
+    stream = kind(response.stream, request, clock, buckets, (most, lambda: plan.buffer.overlong(call.endpoint)))
+    if not response.is_closed:
+        response.stream = stream
+        return response
+    if most is None or len(response.content) <= most:
+        return response
+    return _like(response, response.status_code, response.headers.raw, stream)
+
+
+class Watched:
+    """A body that is counted and paced while it is iterated, anew each time. ``cap``: the bytes that it may have
+    (``None``: any number), and what makes the error that is raised where it has more.
+    """
+
+    def __init__(self, stream: Any, request: Any, clock: Clock, buckets: list[Any], cap: Cap | None) -> None:
+        self._stream = stream
+        self._request = request
+        self._clock = clock
+        self._buckets = buckets
+        self._most, self._wrong = cap or (None, MeshError)
+
+    def _check(self, size: int) -> None:
+        if self._most is not None and size > self._most:
+            raise library_of(self._request).adopt(self._wrong(), self._request)
+
+    def _pieces(self, part: bytes) -> Iterator[tuple[float, bytes]]:
+        """The pieces of a part, each with the seconds to wait before it."""
+        buckets = self._buckets
+        if not buckets:
+            yield 0.0, part
+            return
+        length = min(bucket.piece for bucket in buckets)
+        for begin in range(0, len(part), length):
+            piece = part[begin : begin + length]
+            now = self._clock()
+            with LOCK:
+                wait = max([bucket.take(len(piece), now) for bucket in buckets])
+            yield wait, piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        from ..runtime.blocking import nap
+
+        size = 0
+        for part in self._stream:
+            size += len(part)
+            self._check(size)
+            for wait, piece in self._pieces(part):
+                if wait > 0:
+                    nap(wait, self._clock)
+                yield piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        from ..runtime.waiting import nap  # asyncio and anyio are loaded by those who await
+
+        size = 0
+        parts = self._stream.__aiter__()
+        try:
+            async for part in parts:
+                size += len(part)
+                self._check(size)
+                for wait, piece in self._pieces(part):
+                    if wait > 0:
+                        await nap(wait, self._clock)
+                    yield piece
+        finally:
+            if hasattr(parts, "aclose"):
+                await parts.aclose()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class Instead:
+    """A page, and the body that it takes the place of, which is closed with it."""
+
+    def __init__(self, page: bytes, stream: Any) -> None:
+        self._page = page
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._page
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._page
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _page(pages: Any, response: Any, call: Call) -> bytes | None:
+    """The page for an answer. One that fails is counted, and costs no answer."""
+    from ..route.pages import made  # whoever has pages has loaded it
+
+    page = pages.find(response.status_code)
+    if page is None or hasattr(page, "app"):
+        return None
+    try:
+        return made(page, response.status_code, call)
+    except Exception as error:
+        survive(error)
+        return None
+
+
+def _instead(response: Any, request: Any, pages: Any, page: bytes) -> Any:
+    """An answer with the page, in the place of this one."""
+    from ..route.pages import fields
+
+    library = library_of(response)
+    headers = fields(response.headers.raw, pages.type, len(page))
+    body = b"" if request.method == "HEAD" else page
+    if response.is_closed or getattr(response.stream, "whole", None) is not None:
+        stream = library.ByteStream(body)
+        stream.whole = body  # nothing is held any more
+    else:
+        kind = _of(Instead, (library.AsyncByteStream, library.module.SyncByteStream))
+        stream = kind(body, response.stream)
+    return _like(response, pages.status or response.status_code, headers, stream)
+
+
+def _like(response: Any, status: int, headers: Any, stream: Any) -> Any:
+    made = library_of(response).module.Response
+    return made(status, headers=headers, stream=stream, extensions=response.extensions)
+
+
+def _of(kind: type, theirs: tuple[type, ...]) -> Any:
+    """The kind as streams of a library, whose clients ask for one."""
+    if (kind, theirs) not in _kinds:
+        _kinds[kind, theirs] = type(kind.__name__, (kind, *theirs), {})
+    return _kinds[kind, theirs]
+
+
+_kinds: dict[tuple[type, tuple[type, ...]], Any] = {}
