@@ -35,10 +35,11 @@ from ..call import Call, Failure, Verdict
 from ..engine import survive
 from ..errors import ConfigError, Rejected
 from ..fields.pairs import cookie, parameter
-from ..fields.rate_limit import Announced
 from ..function import judged
 from ..policy import Head, Pairs
+from .bodies import take, watch
 from .client import Clients, network_of
+from .limits import announcing
 from .routed import head_of, routed
 
 __all__ = ["AsgiDoor", "Judge"]
@@ -72,6 +73,7 @@ class AsgiDoor:
     opens = True
     hold = None
     discard = None
+    take = staticmethod(take)
     wall = staticmethod(time.time)
 
     def __init__(
@@ -93,8 +95,7 @@ class AsgiDoor:
 
     def renew(self) -> None:
         """The pipeline has come by other policies."""
-        announced = None if self._profile is None else Announced(self.pipeline.states, self._profile)
-        self.announces = announced.fields if announced else None
+        self.announces = None if self._profile is None else announcing(self.pipeline.states, self._profile)
         """The ``RateLimit`` fields of an answer; ``None``: there is nothing to say."""
 
     def address(self, call: Call, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -103,6 +104,8 @@ class AsgiDoor:
         if before is not None and before is not call and before.deadline is not None:
             before.deadline = -inf  # a middleware has called twice; see `end.left`
         exchange.call = call
+        if call.route is not None and call.route.plan.incoming:
+            watch(exchange, call.route.plan)
         return (exchange,), NONE
 
     def verdict(self, exchange: Any) -> Verdict:
@@ -172,6 +175,7 @@ class AsgiDoor:
         return False, False
 
     def head(self, call: Call, /) -> Head:
+        call.request.facts = call.facts
         return head_of(call.request.scope)
 
     async def respond(self, call: Call, status: int, headers: Pairs = (), body: bytes = b"", /) -> None:
@@ -194,7 +198,7 @@ class AsgiDoor:
         try:
             await app(routed(exchange.scope, call.route), exchange.receive, exchange.send)
         except Exception as error:
-            exchange.error = error
+            exchange.error = None if error is exchange.refused else error
             raise
 
     def same(self, call: Call, own: Any = None, /) -> None:

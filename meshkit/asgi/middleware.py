@@ -16,8 +16,7 @@ from typing import Any
 
 from ..call import Call
 from ..deadline import CURRENT, Scope, until
-from ..engine import gather
-from ..errors import ConfigError, MeshError, Rejected, TimedOut
+from ..errors import ConfigError, MeshError, TimedOut
 from ..fact import check
 from ..fallback import Fallback
 from ..fields.deadline import NAMES, parse
@@ -34,11 +33,14 @@ from ..runtime.telling import answering
 from ..section import CHOICE, RACE, REPEAT, named
 from ..share import SingleFlight, StaleIfError
 from ..shared import bare
+from . import bodies
 from .client import Clients
 from .connection import Connection
 from .door import AsgiDoor, Judge
 from .end import left
 from .exchange import Exchange, Receive, Send
+from .limits import told
+from .refusal import REFUSED as TOLD
 from .refusal import Refusals
 from .routed import routed
 
@@ -113,7 +115,7 @@ class MeshMiddleware:
             try:
                 await app(scope, exchange.receive, exchange.send)
             except Exception as error:
-                exchange.error = error
+                exchange.error = None if error is exchange.refused else error
                 raise
 
         self._invoke = bind(pipeline, self._door, serve)
@@ -154,7 +156,7 @@ class MeshMiddleware:
             theirs = error is exchange.error
             if exchange.started and not theirs and isinstance(error, TimedOut):
                 self._broken_off(exchange, error)
-            if exchange.started or (theirs and not self._translate) or not isinstance(error, Rejected | TimedOut):
+            if exchange.started or (theirs and not self._translate) or not isinstance(error, TOLD):
                 raise
             await self._refuse(exchange, error, ours=not theirs)
         finally:
@@ -205,7 +207,7 @@ class MeshMiddleware:
         if door.announces is not None:
             now = door.clock()
             with suppress(Exception):  # a key the app's owner asks for, and which was the reason to refuse
-                headers += door.announces(exchange.call or _told(door, exchange, now), now, door.wall())
+                headers += door.announces(exchange.call or told(door, exchange, now), now, door.wall())
         if exchange.followed is not None:
             _explained(headers, exchange.followed)
             headers += answering(self.pipeline, exchange.followed, status)
@@ -231,13 +233,6 @@ def reset(variable: ContextVar[Any], token: Token[Any]) -> None:
         variable.reset(token)
     except ValueError:  # the collector closes a coroutine in another context
         pass
-
-
-def _told(door: AsgiDoor, exchange: Any, now: float) -> Call:
-    """A call like the one refused, that knows what the gates ask of the request."""
-    call = Call(door, exchange, now)
-    gather(call, [state for state in door.pipeline.states if getattr(state, "facts", None) is not None])
-    return call
 
 
 def _names(deadline: Any) -> dict[bytes, str]:
@@ -271,6 +266,7 @@ def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None
             fix = "nobody sends a value: give a function of the exchange that sends an answer"
             raise ConfigError.of("MeshMiddleware", "pipeline", spec.name, fix)
     _check_sections(pipeline.root)
+    bodies.check(pipeline.states)
 
 
 def _check_sections(section: Any) -> None:

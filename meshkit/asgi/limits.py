@@ -1,0 +1,88 @@
+"""Which limits is a client told of? Those that its request has passed: in front of the routes, and on the one it took.
+
+Another route's limits are none of its business. What is on a route is put together when the first request comes by it;
+what no field can carry is refused before that, when the middleware is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from ..call import Call
+from ..engine import gather
+from ..fields.rate_limit import Announced
+
+__all__ = ["announcing", "told"]
+
+Announces = Callable[..., list[tuple[bytes, bytes]]]
+"""``(call, now, now_wall)``: the fields of one answer."""
+
+
+def announcing(states: Sequence[Any], profile: str) -> Announces | None:
+    """What says the ``RateLimit`` fields of an answer; ``None``: there is nothing to say. Raises `ConfigError`."""
+    if not any(hasattr(state, "titles") for state in states):
+        announced = Announced(states, profile)
+        return announced.fields if announced else None
+    limits = [state for state in _every(states) if hasattr(state, "quota_policy")]
+    for limit in limits:
+        Announced([limit], profile)
+    return ByRoute(states, profile).fields if limits else None
+
+
+class ByRoute:
+    """The same where there are routes: for each way that a call may take, as it is first taken."""
+
+    __slots__ = ("_known", "_profile", "_states")
+
+    def __init__(self, states: Sequence[Any], profile: str) -> None:
+        self._states = states
+        self._profile = profile
+        self._known: dict[tuple[int, ...], Announced] = {}
+        """By the states of the routes and branches taken, which live as long as ``states``."""
+
+    def fields(self, call: Call, now: float, now_wall: float = 0.0) -> list[tuple[bytes, bytes]]:
+        key, taken, several = [], _taken(self._states, call), [self._states]
+        while taken is not None:
+            key.append(id(taken))
+            several.append(taken)
+            taken = _taken(taken, call)
+        announced = self._known.get(tuple(key))
+        if announced is None:
+            announced = Announced([state for states in several for state in states], self._profile)
+            self._known[tuple(key)] = announced
+        return announced.fields(call, now, now_wall)
+
+
+def told(door: Any, exchange: Any, now: float) -> Call:
+    """A call like the one that was refused, that knows what the gates on its way ask of the request."""
+    call = Call(door, exchange, now)
+    call.facts = getattr(exchange, "facts", None)  # where a router has asked
+    states: Sequence[Any] | None = door.pipeline.states
+    while states is not None:
+        gather(call, [state for state in states if getattr(state, "facts", None) is not None])
+        states = _taken(states, call)
+    return call
+
+
+def _taken(states: Sequence[Any], call: Call) -> Sequence[Any] | None:
+    """The states of the route that a router at the end of these has found, or of the branch of a split."""
+    last = states[-1] if states else None
+    if not hasattr(last, "titles"):
+        return None
+    fact = (call.facts or {}).get(last)
+    taken = getattr(fact, "rule", None) or getattr(fact, "branch", None)
+    return None if taken is None else taken.states  # type: ignore[no-any-return]
+
+
+def _every(states: Iterable[Any]) -> Iterator[Any]:
+    """Those of all routes, each once."""
+    seen: set[int] = set()
+    left = [*states]
+    while left:
+        state = left.pop()
+        if id(state) not in seen:
+            seen.add(id(state))
+            yield state
+            for branch in state.branches if hasattr(state, "titles") else ():
+                left += branch
