@@ -28,13 +28,13 @@ from ..errors import ConfigError
 from ..route.hosts import checked, intersection
 from ..route.route import Route
 from .assembly import host_of
-from .document import Document, Format, parse, read
+from .document import Document, parse, read
 from .kinds.kind import Kind
 from .kinds.texts import Text, Words
 from .located import BROKEN, WRONG, Located
 from .meant import advice
 from .mesh_kinds import PASS, add_to
-from .mistakes import Mistakes, shown
+from .mistakes import shown
 from .names import DEFAULT, Names, Space
 from .spec import EGRESS, Listener, MeshSpec, Node
 from .typed import Kinds
@@ -52,11 +52,9 @@ def load(path: str | PathLike[str], *, imports: bool = False) -> MeshSpec:
     return MeshFile(imports=imports).spec(read(path))
 
 
-def loads(
-    text: str | bytes, name: str = "<mesh>", *, format: Format | None = "yaml", imports: bool = False
-) -> MeshSpec:
-    """The mesh of a text; ``name`` is what mistakes call it."""
-    return MeshFile(imports=imports).spec(parse(text, name, format))
+def loads(text: str | bytes, name: str = "mesh.yaml", *, imports: bool = False) -> MeshSpec:
+    """The mesh of a text; ``name`` is what mistakes call it, and tells the format."""
+    return MeshFile(imports=imports).spec(parse(text, name))
 
 
 class MeshFile:

@@ -15,7 +15,7 @@ that kind it is there.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -28,7 +28,7 @@ from ..shared import Shared, bare
 
 __all__ = ["Kept"]
 
-Place = tuple[Hashable, ...]
+Place = tuple[Any, ...]
 ROUTE = "meshkit.route."
 ANY = Random(0)  # noqa: S311  # what is started already draws nothing from it
 
@@ -66,7 +66,7 @@ class Kept:
         return attrs.evolve(route, policies=self.policies(place, route.policies), to=to)
 
     def settle(self) -> None:
-        """This version is in force: tell the clusters where their endpoints are now."""
+        """It is in force: tell the clusters where their endpoints are now."""
         for shared, cluster in self.changes:
             slices = shared.start(ANY).moved(cluster.endpoints)
             shared.spec = cluster

@@ -4,8 +4,8 @@
     async with httpx.AsyncClient(transport=mesh.transport()) as client:
         await client.get("http://orders/stock/7")
 
-A mesh in use: what was written down (`MeshSpec`), and the pipelines that are made of it. Another version takes the place
-of one while calls are under way: each call goes on as it began, and the next one goes by the new version.
+A mesh in use: what was written down (`MeshSpec`), and the pipelines that are made of it. Another version takes the
+place of one while calls are under way: each call goes on as it began, and the next one goes by the new version.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
@@ -100,9 +101,7 @@ class Mesh:
         if listener is None:
             return self._part(("serves",), _served)
         self.spec.listener(listener)
-        return self._part(
-            ("listener", listener), lambda spec, node, kept: incoming(spec, spec.listener(listener), kept)
-        )
+        return self._part(("listener", listener), partial(_incoming, listener))
 
     def become(self, spec: MeshSpec) -> int:
         """Have another version take the place of this one, at once and as a whole. Answers its number. Raises
@@ -149,6 +148,10 @@ class Mesh:
     def __repr__(self) -> str:
         node = "" if self.node is None else f", node={self.node.name!r}"
         return f"Mesh({self.spec.name!r}, version={self.version}{node})"
+
+
+def _incoming(listener: str, spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:
+    return incoming(spec, spec.listener(listener), kept)
 
 
 def _served(spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:

@@ -46,7 +46,7 @@ from .typed import Kinds
 
 __all__ = ["PASS", "add_to"]
 
-PASS = "passthrough"
+PASS = "passthrough"  # noqa: S105
 ACTIONS = (
     Bandwidth, Buffer, Compress, Cors, Mirror, Pages, RequestHeaders, ResponseHeaders, Rewrite,
 )  # fmt: skip

@@ -51,11 +51,8 @@ def _policies(spec: Any, attribute: Any, value: Any) -> None:
             raise ConfigError.of(type(spec).__name__, attribute.name, each, fix)
 
 
-def _hosts(option: str) -> Any:
-    def convert(value: Any) -> Any:
-        return tuple(checked(option.capitalize(), option, each) for each in _list(value))
-
-    return convert
+def _hosts(value: Any) -> Any:
+    return tuple(checked("Listener", "hosts", each) for each in _list(value))
 
 
 def _calls(value: Any) -> Any:
@@ -85,7 +82,7 @@ class Listener:
     port: int = attrs.field(default=8080, validator=_port, kw_only=True)
     address: str = attrs.field(default="127.0.0.1", validator=_name, kw_only=True)
     scheme: str = attrs.field(default="http", validator=among("http", "https"), kw_only=True)
-    hosts: tuple[str, ...] = attrs.field(default=(), converter=_hosts("hosts"), kw_only=True)
+    hosts: tuple[str, ...] = attrs.field(default=(), converter=_hosts, kw_only=True)
     routes: tuple[str, ...] = attrs.field(default=(), converter=_list, validator=_texts, kw_only=True)
     policies: tuple[Any, ...] = attrs.field(default=(), converter=_list, validator=_policies, kw_only=True)
 
@@ -107,7 +104,7 @@ class Node:
     identity: str | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        identity = self.identity
+        identity: Any = self.identity
         if identity is not None and not (isinstance(identity, str) and identity.isprintable() and identity.strip()):
             raise ConfigError.of("Node", "identity", identity, 'give a name, such as "spiffe://shop/web"')
 
@@ -116,8 +113,8 @@ def _kind(kind: type, fix: str) -> Any:
     def check(spec: Any, attribute: Any, value: Any) -> None:
         seen: set[str] = set()
         for each in value:
-            found = bare(each)
-            if not isinstance(found, kind):
+            found: Any = bare(each)
+            if type(found) is not kind:
                 raise ConfigError.of("Mesh", attribute.name, each, fix)
             name = found.name
             if name and name in seen:
