@@ -41,8 +41,9 @@ def check(door: Any, specs: Iterable[Any]) -> None:
     """Ask a door, while it is made, whether it knows what the specs call by name: a wrong name is a `ConfigError` that
     names the policy and the option, and not the first request's.
 
-    A spec's class says with ``asks`` which of its options may be such a name, with ``asked`` what names it needs of a
-    request (``None``: it needs none), and with ``holds`` where it has further specs in it.
+    A spec's class says with ``asks`` which of its options may be such a name, with ``asked`` which names its matches
+    need, each with the option that does (``None``: it needs no request), and with ``holds`` where it has further specs
+    in it.
     """
     for spec in specs:
         kind = type(spec)
@@ -61,11 +62,12 @@ def check(door: Any, specs: Iterable[Any]) -> None:
                 )
                 option = "routes" if hasattr(kind, "routes") else "door"
                 raise ConfigError.of(kind.__name__, option, type(door).__name__, fix)
-            for name in asked:
+            for name, option in dict(asked).items():
                 try:
                     door.knows(name)
                 except ConfigError as error:
-                    raise ConfigError.of("Match", name.replace(":", "="), name, error.fix) from None
+                    fix = f"what comes through {type(door).__name__} has no such thing: {error.fix}"
+                    raise ConfigError.of("Match", option, name, fix) from None
         for place in getattr(kind, "holds", ()):
             inner = getattr(spec, place)
             check(door, inner if isinstance(inner, tuple) else (inner,))

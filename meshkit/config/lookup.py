@@ -128,7 +128,7 @@ class Lookup:
         for rule in self._state.rules:
             if chosen is not None and rule.route is chosen.route:
                 continue
-            why = misses(rule.match, call, head, path)
+            why = misses(rule, call, head, path)
             told.setdefault(id(rule.route), (rule.route, []))[1].append(", ".join(why) or "it matches, but comes later")
         return [(route, "; or ".join(whys)) for route, whys in told.values()]
 

@@ -6,43 +6,50 @@ for calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .hosts import suffixes
+from .hosts import ANY, normal, prefixes, suffixes
 from .match import Match
-from .regex import compile as compiled
+from .options import PORTS
+from .rule import CHARACTERS, ELEMENTS, EXACT, Rule
 
 __all__ = ["misses"]
 
 
-def misses(match: Match, call: Any, head: tuple[Any, ...], path: str) -> list[str]:
+def misses(rule: Rule, call: Any, head: tuple[Any, ...], path: str) -> list[str]:
     """What does not hold, empty if all does. ``path`` is in its normal form."""
-    return [*_line(match, head, path), *_facts(match, call)]
+    return [*_line(rule, head, path), *_facts(rule.match, call)]
 
 
-def _line(match: Match, head: tuple[Any, ...], path: str) -> Iterator[str]:
+def _line(rule: Rule, head: tuple[Any, ...], path: str) -> Iterator[str]:
+    match = rule.match
     method, scheme, host, port, _, _ = head
-    wild = {f"*.{suffix}" for suffix in suffixes(host)}
-    if match.host and not any(each == host or each in wild for each in match.host):
+    host = normal(host)
+    known = {ANY, host, *(f"*.{each}" for each in suffixes(host)), *(f"{each}.*" for each in prefixes(host))}
+    if match.host and known.isdisjoint(match.host):
         yield f"host is {host or 'not given'}, not {_either(match.host)}"
-    if match.path is not None and path != match.path:
-        yield f"path is {path}, not {match.path}"
-    if match.prefix is not None and not _below(path, match.prefix):
-        yield f"path is {path}, not below {match.prefix}"
-    if match.regex is not None and compiled(match.regex, policy="Match").full(path) is None:
-        yield f"path {path} does not match {match.regex}"
-    if match.grpc is not None:
-        wanted = "/" + match.grpc
-        if not (path == wanted if "/" in match.grpc else _below(path, wanted)):
-            yield f"path is {path}, not gRPC's {wanted}"
-    methods = match.method or (("POST",) if match.grpc is not None else ())
-    if methods and method not in methods:
-        yield f"method is {method}, not {_either(methods)}"
+    yield from _path(rule, path)
+    if rule.methods and method not in rule.methods:
+        yield f"method is {method}, not {_either(sorted(rule.methods))}"
     if match.scheme is not None and scheme != match.scheme:
         yield f"scheme is {scheme}, not {match.scheme}"
-    if match.port is not None and port != match.port:
-        yield f"port is {'not given' if port is None else port}, not {match.port}"
+    if match.port is not None and (port or PORTS.get(scheme)) != match.port:
+        yield f"port is {port or PORTS.get(scheme, 'not given')}, not {match.port}"
+
+
+def _path(rule: Rule, path: str) -> Iterator[str]:
+    text = rule.text
+    wanted = text if rule.match.grpc is None else f"gRPC's {text}"
+    if rule.regex is not None:
+        if rule.regex(path) is None:
+            yield f"path {path} does not match {text}"
+    elif rule.kind == EXACT and path != text:
+        yield f"path is {path}, not {wanted}"
+    elif rule.kind == ELEMENTS and not _below(path, text):
+        yield f"path is {path}, not below {wanted}"
+    elif rule.kind == CHARACTERS and not path.startswith(text):
+        yield f"path is {path}, which does not begin with {text}"
 
 
 def _facts(match: Match, call: Any) -> Iterator[str]:
@@ -61,5 +68,5 @@ def _below(path: str, prefix: str) -> bool:
     return path == stem or path.startswith(stem + "/")
 
 
-def _either(those: tuple[str, ...]) -> str:
+def _either(those: Iterable[str]) -> str:
     return " or ".join(those)
