@@ -109,7 +109,7 @@ class Node:
             raise ConfigError.of("Node", "identity", identity, 'give a name, such as "spiffe://shop/web"')
 
 
-def _kind(kind: type, fix: str) -> Any:
+def _kind(kind: Any, fix: str) -> Any:
     def check(spec: Any, attribute: Any, value: Any) -> None:
         seen: set[str] = set()
         for each in value:
