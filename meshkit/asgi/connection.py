@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..call import Call, Failure, Verdict
+from ..fields.set_cookie import NAME, lines
 from ..policy import Pairs
 from ..runtime.telling import answering
 from .end import begun, ended, unbound
@@ -134,6 +135,9 @@ class Connection:
         if call.events is not None:
             call.status = status
         if message["type"] != "websocket.close":
+            if call.cookies is not None:
+                headers = [*headers, *((NAME, line) for line in lines(call.cookies))]
+                message = {**message, "headers": headers}
             if door.announces is not None:
                 headers = [*headers, *door.announces(call, now, door.wall())]
                 message = {**message, "headers": headers}

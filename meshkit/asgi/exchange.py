@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from ..call import Call, Failure, Verdict
+from ..fields.set_cookie import NAME, lines
 from ..policy import Pairs
 from ..runtime.telling import answering
 from .bodies import FILES, begins, replaced
@@ -176,6 +177,9 @@ class Exchange:
             begun(call)
         if call.events is not None:
             call.status = status
+        if call.cookies is not None:
+            headers = [*headers, *((NAME, line) for line in lines(call.cookies))]
+            message = {**message, "headers": headers}
         if door.announces is not None:
             headers = headers + door.announces(call, now, door.wall())
             message = {**message, "headers": headers}

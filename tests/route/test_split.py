@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshkit import Cluster, ConfigError, Constant, Hedge, NoEndpoint, Pipeline, Retry, Shared, StateChanged
+from meshkit.asgi import MeshMiddleware
 from meshkit.call import Call
 from meshkit.engine import fork
 from meshkit.fact import check as names_known
@@ -341,6 +342,45 @@ def test_actions_without_a_router_and_of_a_split_within_a_split():
         for _ in range(20):
             client.get("http://shop/orders")
     assert set(tries) == {(host, version) for host, _, version, _, _ in expected}  # once for each attempt, not thrice
+
+
+async def test_behind_a_server_door_a_cookie_and_the_actions_reach_client_and_app():
+    async def app(scope, receive, send):
+        stage = dict(scope["headers"]).get(b"x-version", b"old")
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept", "headers": [(b"x-version", stage)]})
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": stage})
+
+    new = Branch(None, actions=edited("new"), name="new")
+    stack = Pipeline(Router([Route(to=Split(new, Branch(Respond(200, "old")), cookie="variant"))]), seed=1)
+    guarded = MeshMiddleware(app, stack)
+    seen = set()
+    for _ in range(12):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(guarded), base_url="http://shop") as client:
+            first, second = await client.get("/"), await client.get("/")
+            assert (first.text, first.headers.get("x-served")) == (second.text, second.headers.get("x-served"))
+            assert [len(each.headers.get_list("set-cookie")) for each in (first, second)] == [1, 0]
+            assert "variant" in client.cookies
+            seen.add((first.text, first.headers.get("x-served")))
+    assert seen == {("old", None), ("new", "new")}
+
+    accepted = []
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        accepted.append(message)
+
+    scope = {"type": "websocket", "path": "/", "headers": [], "scheme": "ws"}
+    while not accepted or accepted[0]["type"] != "websocket.accept":  # those who get a Respond are not let in
+        accepted.clear()
+        await guarded(dict(scope), receive, send)
+    names = [name for name, _ in accepted[0]["headers"]]
+    assert names == [b"x-version", b"set-cookie"]
 
 
 def test_plans_are_made_once():
