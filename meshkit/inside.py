@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
 from .runtime.lock import LOCK
 from .section import numbered
 
-__all__ = ["find", "holding", "shown"]
+if TYPE_CHECKING:
+    from .call import Call
+
+__all__ = ["find", "holding", "shown", "taken"]
 
 MANY = 20
 """Names that an error lists."""
@@ -80,6 +83,19 @@ def find(states: Sequence[Any], name: str, endpoint: str | None, route: str | No
     return found[name]
 
 
+def taken(states: Sequence[Any], call: Call) -> Iterator[list[Any]]:
+    """The states of the route that a router at the end of these has found for a call, or of the branch of a split; then
+    of what that leads to, and so on, as far as it is known.
+    """
+    while states and hasattr(states[-1], "titles"):
+        fact = (call.facts or {}).get(states[-1])
+        found = getattr(fact, "rule", None) or getattr(fact, "branch", None)
+        if found is None:
+            return
+        states = found.states
+        yield found.states
+
+
 def _below(states: Iterable[Any]) -> list[Any]:
     """The choices that routes lead to, and those that these lead to, each once."""
     found: dict[int, Any] = {}
@@ -118,7 +134,7 @@ def _way(states: Sequence[Any], more: Iterable[Any], names: dict[int, str], now:
         if hasattr(state, "snapshot"):
             instead = getattr(state, "instead", ())
             picture[name] = {**state.snapshot(now), **(_way(instead, (), names, now) if instead else {})}
-    end = states[-1] if states else None
+    end: Any = states[-1] if states else None
     picture["to"] = names.get(id(end)) or (end.name if hasattr(end, "destination") else None)
     return picture
 

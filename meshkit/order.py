@@ -6,7 +6,8 @@ a router or a split there are as many paths as there are ways: of each odd thing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from random import Random
 from typing import Any, NamedTuple
@@ -21,10 +22,10 @@ from .limit import LoadShed, Pace, Throttle
 from .policy import awaits
 from .retry import Hedge, Retry
 from .share import SingleFlight, StaleIfError
-from .shared import bare
+from .shared import Shared, bare
 from .timeout import Timeout
 
-__all__ = ["Way", "check_sync", "warnings", "ways"]
+__all__ = ["Way", "check_sync", "every", "warnings", "ways"]
 
 MOST = 50
 """Warnings, where there are routes."""
@@ -58,6 +59,20 @@ def ways(spec: Any) -> list[Way]:
         names[name] = names.get(name, 0) + 1
         found.append(Way(kind, name if names[name] == 1 else f"{name} {names[name]}", each, each.specs))
     return found
+
+
+def every(specs: Iterable[Any]) -> Iterator[Any]:
+    """All specs that stand on any way, each as often as it does; what is shared, once."""
+    left = deque(specs)
+    seen: set[int] = set()
+    while left:
+        spec = left.popleft()
+        if isinstance(spec, Shared):
+            if id(spec) in seen:
+                continue
+            seen.add(id(spec))
+        yield bare(spec)
+        left += (each for way in ways(spec) for each in way.specs)
 
 
 def warnings(specs: tuple[Any, ...]) -> list[str]:

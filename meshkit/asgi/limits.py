@@ -12,6 +12,7 @@ from typing import Any
 from ..call import Call
 from ..engine import gather
 from ..fields.rate_limit import Announced
+from ..inside import taken
 
 __all__ = ["announcing", "told"]
 
@@ -42,15 +43,12 @@ class ByRoute:
         """By the states of the routes and branches taken, which live as long as ``states``."""
 
     def fields(self, call: Call, now: float, now_wall: float = 0.0) -> list[tuple[bytes, bytes]]:
-        key, taken, several = [], _taken(self._states, call), [self._states]
-        while taken is not None:
-            key.append(id(taken))
-            several.append(taken)
-            taken = _taken(taken, call)
-        announced = self._known.get(tuple(key))
+        routes = [*taken(self._states, call)]
+        key = tuple(map(id, routes))
+        announced = self._known.get(key)
         if announced is None:
-            announced = Announced([state for states in several for state in states], self._profile)
-            self._known[tuple(key)] = announced
+            states = [*self._states, *(state for route in routes for state in route)]
+            announced = self._known[key] = Announced(states, self._profile)
         return announced.fields(call, now, now_wall)
 
 
@@ -58,21 +56,15 @@ def told(door: Any, exchange: Any, now: float) -> Call:
     """A call like the one that was refused, that knows what the gates on its way ask of the request."""
     call = Call(door, exchange, now)
     call.facts = getattr(exchange, "facts", None)  # where a router has asked
-    states: Sequence[Any] | None = door.pipeline.states
-    while states is not None:
-        gather(call, [state for state in states if getattr(state, "facts", None) is not None])
-        states = _taken(states, call)
+    states = door.pipeline.states
+    gather(call, _asking(states))
+    for route in taken(states, call):  # a router within is asked when its turn comes
+        gather(call, _asking(route))
     return call
 
 
-def _taken(states: Sequence[Any], call: Call) -> Sequence[Any] | None:
-    """The states of the route that a router at the end of these has found, or of the branch of a split."""
-    last = states[-1] if states else None
-    if not hasattr(last, "titles"):
-        return None
-    fact = (call.facts or {}).get(last)
-    taken = getattr(fact, "rule", None) or getattr(fact, "branch", None)
-    return None if taken is None else taken.states  # type: ignore[no-any-return]
+def _asking(states: Sequence[Any]) -> list[Any]:
+    return [state for state in states if getattr(state, "facts", None) is not None]
 
 
 def _every(states: Iterable[Any]) -> Iterator[Any]:

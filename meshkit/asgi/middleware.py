@@ -26,13 +26,13 @@ from ..fields.trace_context import NAMES as TRACE
 from ..fields.trace_context import taken
 from ..observe.passing import PASSING
 from ..observe.record.recorder import ASKED, Following
+from ..order import every
 from ..policy import awaits
 from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
 from ..runtime.telling import answering
 from ..section import CHOICE, RACE, REPEAT, named
 from ..share import SingleFlight, StaleIfError
-from ..shared import bare
 from . import bodies
 from .client import Clients
 from .connection import Connection
@@ -258,7 +258,7 @@ def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None
     for option, value, least in (("most", most, 0.001), ("reserve", reserve, 0.0)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= LONGEST:
             raise ConfigError.of("MeshMiddleware", option, value, f"give seconds, {least:g} or more, such as 0.5")
-    for spec in map(bare, pipeline.specs):
+    for spec in every(pipeline.specs):
         if isinstance(spec, SingleFlight | StaleIfError):
             fix = "an answer that is sent as it comes cannot be given to another: put it into a client's pipeline"
             raise ConfigError.of("MeshMiddleware", "pipeline", spec.name, fix)

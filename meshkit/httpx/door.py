@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from ..call import Call, Failure, Verdict
@@ -28,14 +28,13 @@ from ..function import cost_of, judged
 from ..options import is_function
 from ..policy import Head, Pairs, awaits
 from ..runtime.telling import returned
-from ..section import within
 from .copies import Copies, alike
 from .library import Library, library_of
-from .notes import give, notes_for
+from .notes import Statuses, give, notes_for
 from .routed import routed
 from .wire import stale
 
-__all__ = ["HttpxDoor", "Judge", "Spent", "named"]
+__all__ = ["HttpxDoor", "Judge", "Spent"]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -60,6 +59,7 @@ class HttpxDoor:
 
     __slots__ = (
         "__weakref__",
+        "_fails",
         "_judge",
         "_named",
         "_notes",
@@ -110,8 +110,9 @@ class HttpxDoor:
     def renew(self) -> None:
         """The pipeline has come by other policies."""
         states = self._pipeline.states
-        self._named = named(states)
-        """Statuses that a retry or a fallback asks for."""
+        statuses = Statuses(states)
+        self._named, self._fails = statuses.named, statuses.fails
+        """Statuses that a retry or a fallback asks for; and whether one that this call comes by does."""
         self._notes = notes_for(states)
 
     def judge(self, call: Call, response: Any, error: BaseException | None, /) -> Verdict:
@@ -138,7 +139,7 @@ class HttpxDoor:
             if status < 500:
                 if status == 429:
                     return OVERLOADED
-                return FAILURE if status in self._named else SUCCESS
+                return FAILURE if status in self._named and self._fails(call, status) else SUCCESS
             return OVERLOADED if status == 503 and "retry-after" in response.headers else FAILURE
         library = library_of(call.request)
         if isinstance(error, (Rejected, *library.mistakes)):
@@ -191,12 +192,12 @@ class HttpxDoor:
         return request.method, scheme, host, port, path or "/", query
 
     def hand(self, call: Call, fn: Callable[..., Any], /) -> Any:
-        return fn(routed(call.request, call.route))
+        return fn(routed(call.request, call.route, self._pipeline.clock))
 
     def serve(self, call: Call, app: Any, /) -> Any:
         """Awaited: an ASGI app answers in one go here, when it has returned."""
         transport = library_of(call.request).module.ASGITransport(app=app)
-        return transport.handle_async_request(routed(call.request, call.route))
+        return transport.handle_async_request(routed(call.request, call.route, self._pipeline.clock))
 
     def who(self, call: Call, /) -> str:
         host: str = call.request.url.host
@@ -253,11 +254,6 @@ class HttpxDoor:
 
 def _unknown(name: str) -> ConfigError:
     return ConfigError.of("meshkit.httpx", "key", name, f"name one of {', '.join(FACTS)}, or give a function")
-
-
-def named(states: Iterable[Any]) -> frozenset[int]:
-    """The statuses that retries and fallbacks among the states are for: who asks for a 409 again calls it a failure."""
-    return frozenset().union(*(getattr(state, "statuses", ()) for state in within(states)))
 
 
 def _final(headers: Any) -> bool:

@@ -137,11 +137,14 @@ class Respond:
 
 
 class Destination:
-    """The end of a pipeline that goes to a function of its own."""
+    """The end of a pipeline that goes to a function of its own. ``asks``: somebody is asked there, and that is an attempt
+    as any other; not where the answer is written down.
+    """
 
-    __slots__ = ("destination", "name", "spec")
+    __slots__ = ("asks", "destination", "name", "spec")
 
-    def __init__(self, name: str, destination: Any, spec: Any) -> None:
+    def __init__(self, name: str, destination: Any, spec: Any, *, asks: bool = False) -> None:
         self.name = name
         self.destination = destination
         self.spec = spec
+        self.asks = asks

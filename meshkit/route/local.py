@@ -39,7 +39,7 @@ class Function:
         def answer(call: Call) -> Any:
             return call.door.hand(call, self.fn)
 
-        return Destination("Function", answer, self)
+        return Destination("Function", answer, self, asks=True)
 
 
 @attrs.frozen
@@ -57,4 +57,4 @@ class App:
         def answer(call: Call) -> Any:
             return call.door.serve(call, self.app)
 
-        return Destination("App", answer, self)
+        return Destination("App", answer, self, asks=True)
