@@ -137,8 +137,8 @@ class Respond:
 
 
 class Destination:
-    """The end of a pipeline that goes to a function of its own. ``asks``: somebody is asked there, and that is an attempt
-    as any other; not where the answer is written down.
+    """The end of a pipeline that goes to a function of its own. ``asks``: somebody is asked there, and that is an
+    attempt as any other; not where the answer is written down.
     """
 
     __slots__ = ("asks", "destination", "name", "spec")

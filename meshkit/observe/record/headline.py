@@ -71,8 +71,8 @@ class Headline:
         self.after = self.steps[last + 1 :]
         """What came after the last attempt had begun."""
         routed = [step for step in self.steps if text(step, "what") == "routed"]
-        self.here = text(routed[-1], "to") if routed and flag(routed[-1], "here", True) else ""
-        """What answers within this process, where the route led to that."""
+        here = text(routed[-1], "to") if routed and flag(routed[-1], "here", True) else ""
+        self.by = f" by {here}, within this process" if here else ""
 
     def _attempts(self) -> list[Attempt]:
         found: dict[int, Attempt] = {}
@@ -127,8 +127,8 @@ class Headline:
             return f"{verb}{after}, by {policy(self.fallen[-1], 'fallback', 'Fallback')}"
         if self.outcome == "rejected" and not self.sent:
             return f"{verb}{after}{UNSENT.get(text(self.call, 'kind'), '')}"
-        if self.outcome == "success" and self.here:
-            return f"was answered within this process{after}, by {self.here}"
+        if self.outcome == "success" and self.by:
+            return f"was answered{self.by}{after and ','}{after}"
         if self.outcome == "success" and len(self.attempts) == 1 and (endpoint := self.attempts[0].endpoint):
             return f"{verb}{after} on {endpoint}"
         if self.outcome == "success" and not self.sent:
@@ -160,7 +160,7 @@ class Headline:
         elif self.failure and self.outcome != "cancelled" and not any(map(self._said, self.attempts)):
             given = f"the caller was given {named(self.failure)}"
             faults = any(text(step, "what") == "fault" for step in self.steps)
-            unsent = f"nothing was sent, and {given}" if faults else f"it {cause(self.failure, None)}"
+            unsent = f"nothing was sent, and {given}" if faults else f"it {cause(self.failure, None)}{self.by}"
             yield given if self.attempts else unsent
         if alike := self._alike():
             yield alike

@@ -13,8 +13,8 @@ Those of HTTP are the stable semantic conventions for HTTP spans (OpenTelemetry,
     http.request.resend_count     client: number - 1, from the second attempt on
     network.protocol.version      where it is known
 
-What they have no names for is under ``meshkit.``, few values each: so is the name of a route of ours, which is neither a
-framework's template (``http.route``) nor that of a URL (``url.template``). Recommended attributes that tell of the
+What they have no names for is under ``meshkit.``, few values each: so is the name of a route of ours, which is neither
+a framework's template (``http.route``) nor that of a URL (``url.template``). Recommended attributes that tell of the
 person who calls (``client.address``, ``user_agent.original``, ``url.query``) are left out.
 """
 
