@@ -136,8 +136,9 @@ def _when(spec: Any) -> str:
 
 def _short(endpoints: tuple[Any, ...]) -> bool:
     """Whether they can be told in the cluster's own line."""
-    plain = all(isinstance(each, Endpoint) and each == Endpoint(each.address, name=each.name) for each in endpoints)
-    return plain and len(endpoints) <= FEW
+    return len(endpoints) <= FEW and all(
+        isinstance(each, Endpoint) and each == Endpoint(each.address, name=each.name) for each in endpoints
+    )
 
 
 def _endpoints(endpoints: tuple[Any, ...], depth: int) -> Iterator[tuple[str, str]]:

@@ -80,10 +80,11 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
     if not (specs and ways(specs[-1])):
         return list(dict.fromkeys(_odd(_path(specs))))
     outside = set(_odd(_path(specs)))
+    clusters: dict[int, list[str]] = {}
     found: dict[str, tuple[str, int]] = {}
     paths = 0
     for paths, (where, path) in enumerate(_paths(specs), 1):  # noqa: B007  # how many there are
-        for warning in dict.fromkeys(chain(_odd(path), _endless(path))):
+        for warning in dict.fromkeys(chain(_odd(path, clusters), _endless(path))):
             first, count = found.get(warning, (where, 0))
             found[warning] = first, count + 1
     told = []
@@ -112,8 +113,8 @@ def _endless(path: list[Any]) -> Iterator[str]:
         yield "no timeout: a call that hangs is never given up"
 
 
-def _odd(path: list[Any]) -> list[str]:
-    """What is odd about one path."""
+def _odd(path: list[Any], clusters: dict[int, list[str]] | None = None) -> list[str]:
+    """What is odd about one path. ``clusters``: what is odd about those that were met, by identity."""
     found: list[str] = []
     retries = [k for k, spec in enumerate(path) if isinstance(spec, Retry)]
     deadline: float | None = None
@@ -162,8 +163,11 @@ def _odd(path: list[Any]) -> list[str]:
                 found.append("a stale answer cannot be given when time has run out: put it outside the timeout")
     if any(path[k].budget is None and path[k].attempts > 1 for k in retries):
         found.append("a retry without a budget multiplies the load on an upstream that fails")
-    found += _of_cluster(next((spec for spec in path if isinstance(spec, Cluster)), None))
-    return found
+    cluster = next((spec for spec in path if isinstance(spec, Cluster)), None)
+    known = {} if clusters is None else clusters
+    if id(cluster) not in known:
+        known[id(cluster)] = [*_of_cluster(cluster)]
+    return found + known[id(cluster)]
 
 
 def _of_cluster(cluster: Cluster | None) -> Iterator[str]:
