@@ -52,6 +52,8 @@ class Successor:
         """Ask the doors of the pipeline whether they can do without what is gone, and with what has come."""
         for door in self.pipeline.doors:
             fact.check(door, self.specs)
+            if getattr(door, "prepare", None) is not None:
+                door.prepare(self.states)
 
     def take_over(self) -> None:
         """From now on calls go by these."""

@@ -71,6 +71,7 @@ class HttpxDoor:
         "discard",
         "enforces_deadline",
         "hold",
+        "prepare",
     )
 
     answers_early = False
@@ -90,6 +91,7 @@ class HttpxDoor:
         enforces_deadline: bool,
         pipeline: Any,
         copies: Copies | None = None,
+        prepare: Callable[[Any], None] | None = None,
     ) -> None:
         self._judge = judge
         self._pipeline = pipeline
@@ -106,6 +108,7 @@ class HttpxDoor:
         self.address = address
         self.enforces_deadline = enforces_deadline
         self.copies = copies
+        self.prepare = prepare
 
     def renew(self) -> None:
         """The pipeline has come by other policies."""

@@ -97,6 +97,7 @@ class PoolTransport(_Async):
         }
         self._theirs: dict[Library, Any] = {}
         self._library: Library | None = None
+        self._first = self
         self._context: ssl.SSLContext | None = None
         if verify is not True or cert is not None:  # what cannot be used is refused here, as httpx does
             self._library = installed("PoolTransport")
@@ -108,6 +109,14 @@ class PoolTransport(_Async):
             self._other(self._library or installed("PoolTransport"))  # what it cannot use, it refuses here
         else:
             self.pool = Pool(self.limits, tls=self._tls, dial=Dial(uds, local_address, options, max(0, int(retries))))
+
+    def beside(self) -> PoolTransport:
+        """Another one like it, with connections of its own and the same TLS context; of somebody's own kind, itself."""
+        if type(self) is not PoolTransport:
+            return self
+        another = PoolTransport(**self._given, limits=self.limits)
+        another._first = self._first
+        return another
 
     async def handle_async_request(
         self, request: Any, endpoint: Endpoint | None = None, fields: Sequence[tuple[bytes, bytes]] = ()
@@ -215,13 +224,14 @@ class PoolTransport(_Async):
 
     def _tls(self) -> ssl.SSLContext:
         """The context, made as the library makes it, when the first connection wants one: it takes 20 ms and more."""
-        if self._context is None:
-            given = self._given
+        first = self._first
+        if first._context is None:
+            given = first._given
             library = self._library or installed("PoolTransport")
-            self._context = library.module.create_ssl_context(
+            first._context = library.module.create_ssl_context(
                 verify=given["verify"], cert=given["cert"], trust_env=given["trust_env"]
             )
-        return self._context
+        return first._context
 
     def _other(self, library: Library) -> Any:
         theirs = self._theirs.get(library)
@@ -257,9 +267,7 @@ class PoolTransport(_Async):
         await self.aclose()
 
     def __repr__(self) -> str:
-        if self.pool is None:
-            return "PoolTransport(over the library's own)"
-        return f"PoolTransport({self.pool!r})"
+        return "PoolTransport(over the library's own)" if self.pool is None else f"PoolTransport({self.pool!r})"
 
 
 def _as_told(request: Any, endpoint: Endpoint | None, fields: Sequence[tuple[bytes, bytes]]) -> Any:

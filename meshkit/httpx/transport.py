@@ -7,12 +7,13 @@ transport inside is asked once for each attempt.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ..call import Call
 from ..engine import expired
-from ..errors import ConfigError, MeshError
+from ..errors import MeshError
 from ..fact import check
 from ..order import check_sync
 from ..runtime.settle import LEFT, collect
@@ -20,7 +21,9 @@ from .aim import aimed, hurried
 from .body import Body, holding
 from .copies import COPIES
 from .door import HttpxDoor, Judge, Spent
+from .given import check_inner, check_whole
 from .library import installed, library_of
+from .mirrored import AsyncCopies, Copies
 from .outgoing import ATTEMPT, DEADLINE, Fields
 from .routed import routed
 from .whole import fetch, fetching
@@ -45,8 +48,6 @@ else:
 __all__ = ["AsyncMeshTransport", "MeshTransport"]
 
 NONE: dict[str, Any] = {}
-LARGEST = 2**30
-"""Bytes of a body that is read as a whole."""
 SLACK = 0.002
 """Seconds by which a timer of the operating system may be early."""
 
@@ -61,7 +62,8 @@ class AsyncMeshTransport(_Async):
     For asyncio and trio.
 
     A call with a deadline sends on what remains of it, in the field named ``deadline``; an attempt that is not the
-    first sends its number in the field named ``attempt``. ``None``: neither.
+    first sends its number in the field named ``attempt``. ``None``: neither. ``mirrors`` sends the copies of requests
+    that a `Mirror` wants (`mirrored`); by default what ``inner`` is.
 
     An answer is judged when its head is there, and from then on it is the caller's. With ``whole`` its body is read
     before that, if it is no longer than so many bytes and no event stream: a connection that is lost in the midst of
@@ -81,6 +83,7 @@ class AsyncMeshTransport(_Async):
         deadline: str | None = DEADLINE,
         attempt: str | None = ATTEMPT,
         whole: int = 0,
+        mirrors: Any = None,
     ) -> None:
         from ..runtime.tasks import bind  # asyncio and anyio are loaded by those who await
         from .async_body import AsyncBody
@@ -89,37 +92,43 @@ class AsyncMeshTransport(_Async):
             from .pool import PoolTransport
 
             inner = PoolTransport()
-        _check("AsyncMeshTransport", pipeline, inner, "handle_async_request")
+        check_inner("AsyncMeshTransport", pipeline, inner, mirrors, "handle_async_request")
         self.pipeline = pipeline
         self.inner = inner
         fields = Fields("AsyncMeshTransport", pipeline, deadline, attempt, awaits=True)
 
         def address(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            request = call.request if call.route is None else routed(call.request, call.route)
+            request = call.request if call.route is None else routed(call.request, call.route, pipeline.clock)
             if call.endpoint is not None:
                 request = aimed(request, call.endpoint)
             return (fields.told(request, call),), NONE
 
         def direct(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            request = call.request if call.route is None else routed(call.request, call.route)
+            request = call.request if call.route is None else routed(call.request, call.route, pipeline.clock)
             if call.events is not None and call.events.detailed:
                 request = fields.traced(request, call)
             return (request, call.endpoint, fields.of(call)), NONE
 
+        check_whole("AsyncMeshTransport", whole)
+        make = partial(AsyncMeshTransport, deadline=deadline, attempt=attempt)
+        self._copies = AsyncCopies(pipeline, inner, mirrors, make)
+        reach, send = self._copies.around(
+            direct if getattr(inner.handle_async_request, "aims", False) else address,
+            fetching(inner.handle_async_request, whole) if whole else inner.handle_async_request,
+        )
         door = HttpxDoor(
             judge=judge,
             spent=spent,
             hold=holding(AsyncBody, "AsyncByteStream"),
             discard=_adiscard,
-            address=direct if getattr(inner.handle_async_request, "aims", False) else address,
+            address=reach,
             enforces_deadline=False,
             pipeline=pipeline,
             copies=COPIES,
+            prepare=self._copies.prepare,
         )
         check(door, pipeline.specs)
-        _check_whole("AsyncMeshTransport", whole)
-        send = inner.handle_async_request
-        self._invoke = bind(pipeline, door, fetching(send, whole) if whole else send)
+        self._invoke = bind(pipeline, door, send)
 
     async def handle_async_request(self, request: Any) -> Any:
         """One call. The response's permits are held until its body is closed."""
@@ -138,7 +147,8 @@ class AsyncMeshTransport(_Async):
     __enter__ = close = handle_request
 
     async def aclose(self) -> None:
-        """Close ``inner``."""
+        """Close ``inner``, and what sends the copies; those under way are cancelled."""
+        await self._copies.aclose()
         await self.inner.aclose()
 
     async def __aenter__(self) -> Self:
@@ -151,6 +161,7 @@ class AsyncMeshTransport(_Async):
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
+        await self._copies.aclose()
         await self.inner.__aexit__(kind, error, trace)
 
     def __repr__(self) -> str:
@@ -174,30 +185,35 @@ class MeshTransport(_Sync):
         deadline: str | None = DEADLINE,
         attempt: str | None = ATTEMPT,
         whole: int = 0,
+        mirrors: Any = None,
     ) -> None:
         from ..runtime.threads import bind
 
-        if inner is None:
-            inner = installed("MeshTransport").module.HTTPTransport()
-        _check("MeshTransport", pipeline, inner, "handle_request")
+        own = None if inner is not None else installed("MeshTransport").module.HTTPTransport
+        inner = own() if own is not None else inner
+        check_inner("MeshTransport", pipeline, inner, mirrors, "handle_request")
         check_sync(pipeline.specs, bounds_attempts=True)
         self.pipeline = pipeline
         self.inner = inner
-        _check_whole("MeshTransport", whole)
+        check_whole("MeshTransport", whole)
         self._whole = whole
         self._clock = pipeline.clock
         self._fields = Fields("MeshTransport", pipeline, deadline, attempt, awaits=False)
+        make = partial(MeshTransport, deadline=deadline, attempt=attempt)
+        self._copies = Copies(pipeline, inner, own if mirrors is None else mirrors, make)
+        address, send = self._copies.around(self._address, self._send)
         door = HttpxDoor(
             judge=judge,
             spent=spent,
             hold=holding(Body, "SyncByteStream"),
             discard=_discard,
-            address=self._address,
+            address=address,
             enforces_deadline=True,
             pipeline=pipeline,
+            prepare=self._copies.prepare,
         )
         check(door, pipeline.specs)
-        self._invoke = bind(pipeline, door, self._send)
+        self._invoke = bind(pipeline, door, send)
 
     def handle_request(self, request: Any) -> Any:
         """One call. The response's permits are held until its body is closed."""
@@ -216,7 +232,7 @@ class MeshTransport(_Sync):
     __aenter__ = aclose = handle_async_request
 
     def _address(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        request = call.request if call.route is None else routed(call.request, call.route)
+        request = call.request if call.route is None else routed(call.request, call.route, self._clock)
         if call.endpoint is not None:
             request = aimed(request, call.endpoint)
         if call.deadline is not None:
@@ -249,7 +265,8 @@ class MeshTransport(_Sync):
         return fetch(response, self._whole, late)
 
     def close(self) -> None:
-        """Close ``inner``."""
+        """Close ``inner``, and what sends the copies; those that wait are not sent any more."""
+        self._copies.close()
         self.inner.close()
 
     def __enter__(self) -> Self:
@@ -262,28 +279,11 @@ class MeshTransport(_Sync):
         error: BaseException | None = None,
         trace: TracebackType | None = None,
     ) -> None:
+        self._copies.close()
         self.inner.__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
         return f"MeshTransport({self.pipeline!r}, {self.inner!r})"
-
-
-def _check(policy: str, pipeline: Any, inner: Any, method: str) -> None:
-    if not hasattr(pipeline, "root"):
-        raise ConfigError.of(policy, "pipeline", pipeline, "give a Pipeline, such as Pipeline(Timeout(2.0))")
-    if isinstance(inner, type) or not callable(getattr(inner, method, None)) or _is_other(inner, method):
-        raise ConfigError.of(policy, "inner", inner, f"give a transport, an object with the method {method}")
-
-
-def _check_whole(policy: str, whole: Any) -> None:
-    if isinstance(whole, bool) or not isinstance(whole, int) or not 0 <= whole <= LARGEST:
-        fix = f"give a number of bytes up to {LARGEST}, such as 65536; 0: its head is an answer"
-        raise ConfigError.of(policy, "whole", whole, fix)
-
-
-def _is_other(inner: Any, method: str) -> bool:
-    """Whether it is the transport of the other colour, which has the method only to say so."""
-    return isinstance(inner, AsyncMeshTransport if method == "handle_request" else MeshTransport)
 
 
 async def _adiscard(response: Any) -> None:
