@@ -71,7 +71,7 @@ def _value(spec: Any, attribute: Any, value: Any) -> None:
     if not isinstance(value, str) or not value:
         raise ConfigError.of("Canary", attribute.name, value, "give a text")
     if attribute.name == "header_pattern":
-        compiled(value, option="header_pattern", policy="Canary")
+        compiled(value, option="header_pattern", policy="Canary", search=True)
 
 
 @attrs.frozen
@@ -265,6 +265,6 @@ def _test(spec: Canary) -> Callable[[str], float | None]:
         wanted = spec.header_value
         return lambda value: ALWAYS if value == wanted else None
     if spec.header_pattern is not None:
-        search = compiled(spec.header_pattern, policy="Canary").search
+        search = compiled(spec.header_pattern, policy="Canary", search=True).search
         return lambda value: ALWAYS if search(value) else None
     return WORDS.get

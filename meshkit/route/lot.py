@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from itertools import accumulate
-from math import log
+from math import inf, log
 from random import Random
 from typing import Any
 
@@ -29,7 +29,10 @@ from .cookie import TOKEN, Cookie
 __all__ = ["Lot", "Lots", "Shares", "drawn"]
 
 PERSON = b"meshkit.split"
-BITS = 53
+SHIFT, STEP = 64 - 53, 2.0**-53
+"""Of a hash of 64 bits, the 53 that a double has room for; one more than that is a number above 0 and up to 1."""
+LONG = 128
+"""Bytes of a session that are hashed for each branch; of longer ones, a hash is."""
 
 
 class Lot:
@@ -79,7 +82,10 @@ class Lots:
         self._policy = policy
         self._random = rng.random
         self._bits = rng.getrandbits
-        self._names = [blake2b(f"{policy}\0{name}".encode(), digest_size=16, person=PERSON).digest() for name in names]
+        self._names = [
+            blake2b(f"{policy}\0{name}\0".encode("utf-8", "surrogatepass"), digest_size=8, person=PERSON)
+            for name in names
+        ]
         self._ask = asking(sticky if cookie is None else cookie.source)
         self.draw = self._made if cookie is not None else self._plain if sticky is None else self._session
 
@@ -99,13 +105,15 @@ class Lots:
         return Lot(0.0, self.scores(token.encode("ascii")), token)
 
     def scores(self, session: bytes) -> tuple[float, ...]:
-        key = blake2b(session, digest_size=32).digest()
-        return tuple([-log(unit(blake2b(name, digest_size=8, key=key).digest())) for name in self._names])
-
-
-def unit(digest: bytes) -> float:
-    """A number above 0 and up to 1, of the first 53 bits."""
-    return ((int.from_bytes(digest) >> 64 - BITS) + 1) / (1 << BITS)
+        """``-ln(u)`` for each branch."""
+        if len(session) > LONG:
+            session = blake2b(session).digest()
+        found = []
+        for name in self._names:
+            each = name.copy()
+            each.update(session)
+            found.append(-log(((int.from_bytes(each.digest()) >> SHIFT) + 1) * STEP))
+        return tuple(found)
 
 
 def octets(policy: str, session: Any) -> bytes | None:
@@ -138,8 +146,9 @@ class Shares:
         """The place of the lot's branch, where one has a weight."""
         scores = lot.scores
         if scores is None:
-            return min(bisect_right(self._ends, lot.point * self.total), self._last)
-        best, place = float("inf"), self._last
+            place = bisect_right(self._ends, lot.point * self.total)
+            return place if place <= self._last else self._last  # a sum of floats may be less than what is drawn
+        best, place = inf, self._last
         for k, weight in enumerate(self.weights):
             if weight and scores[k] < best * weight:
                 best, place = scores[k] / weight, k

@@ -79,7 +79,7 @@ SHARES = {"a": 0.5, "b": 0.3, "c": 0.2, "d": 0.0}
 @pytest.mark.parametrize("options", [{}, {"sticky": "header:x-user"}, {"cookie": "variant"}], ids=str)
 def test_each_gets_its_share(options):
     state = started(Split(Branch(A, 5), Branch(B, 3), Branch(C, 2), Branch(D, 0), **options))
-    counts = Counter(went(state, **{"header_x-user": f"user {k}"}) for k in range(20_000))
+    counts = Counter(went(state, **{"header_x-user": f"user {k}"}) for k in range(8_000))
     as_shares(counts, SHARES)  # false alarm 1e-6
     assert {name: each["calls"] for name, each in state.snapshot(0.0).items()} == {**counts, "d": 0}
     assert state.snapshot(0.0)["b"] == {"weight": 3, "share": 0.3, "calls": counts["b"]}
@@ -167,7 +167,7 @@ def test_the_order_of_branches_and_new_ones_move_nobody_else():
 def test_two_splits_with_names_of_their_own_have_other_guinea_pigs():
     """Of those in the tenth of the one, a tenth is in that of the other. False alarm 1e-6."""
     one, other = (started(Split(Branch(A, 9), Branch(B, 1), sticky="header:x-user", name=name)) for name in "xy")
-    users = [{"header_x-user": f"user {k}"} for k in range(20_000)]
+    users = [{"header_x-user": f"user {k}"} for k in range(8_000)]
     chosen = [user for user in users if went(one, **user) == "b"]
     as_shares(Counter(went(other, **user) for user in chosen), {"a": 0.9, "b": 0.1})
 
@@ -182,6 +182,7 @@ def test_a_function_names_the_session_and_who_has_none_draws():
 def test_what_a_session_may_be():
     assert octets("Split", "é\ud800") == "é\ud800".encode("utf-8", "surrogatepass")
     assert octets("Split", b"\xff") == b"\xff"
+    assert LOTS.scores(b"x" * 9000) == LOTS.scores(b"x" * 9000) != LOTS.scores(b"x" * 9001)
     assert len({octets("Split", each) for each in (1, 1.5, ("a", 1), ("a", "1"), "1")}) == 4  # 1 is "1"
     with pytest.raises(TypeError, match="Split: the session is a object: make it a string"):
         octets("Split", object())
