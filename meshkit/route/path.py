@@ -111,7 +111,7 @@ DEFAULT = Paths()
 def normal(path: str, paths: Paths = DEFAULT) -> str:
     """The normal form of a request target's path, percent-encoded as it stands on the wire, without the query.
 
-    A path that is normal already comes back as it is, in half a microsecond. Raises `BadPath`.
+    A path that is normal already comes back as it is, after one look. Raises `BadPath`.
     """
     if len(path) <= paths.longest and _clean(path) and "//" not in path and "/." not in path:
         return path

@@ -70,9 +70,9 @@ Tried: TypeAlias = Callable[[str], Match | None]
 class Regex:
     """An expression that may be tried on anybody's text, by any thread."""
 
-    __slots__ = ("_begins", "_full", "_names", "_search", "engine", "groups", "literal", "pattern")
+    __slots__ = ("_full", "_names", "_search", "engine", "groups", "literal", "pattern")
 
-    def __init__(self, pattern: str, compiled: Any, engine: str, literal: str, whole: bool) -> None:
+    def __init__(self, pattern: str, compiled: Any, engine: str, literal: str, search: bool) -> None:
         self.pattern = pattern
         self.engine = engine
         """``"re"`` or ``"re2"``."""
@@ -82,8 +82,7 @@ class Regex:
         """Text with which all that matches begins: as much of it as is cheap to know."""
         self._names: dict[str, int] = dict(compiled.groupindex)
         self._full: Tried = compiled.fullmatch
-        self._begins: Tried = compiled.match
-        self._search: Tried | None = None if whole else compiled.search
+        self._search: Tried | None = compiled.search if search else None
 
     def __repr__(self) -> str:
         return f"Regex({self.pattern!r}, engine={self.engine!r})"
@@ -92,14 +91,10 @@ class Regex:
         """The match of the whole text, or ``None``."""
         return self._full(text) if (text.isascii() and len(text) <= LONGEST) or _sound(text) else None
 
-    def begins(self, text: str) -> Match | None:
-        """The match at the beginning of the text, which may go on, or ``None``."""
-        return self._begins(text) if _sound(text) else None
-
     def search(self, text: str) -> Match | None:
         """The first match inside the text, or ``None``."""
         if self._search is None:
-            raise TypeError(f"{self!r} was compiled for whole texts")
+            raise TypeError(f"{self!r} was compiled for whole texts: compile it with search=True")
         return self._search(text) if _sound(text) else None
 
     def replace(self, text: str, template: Template) -> str:
@@ -158,10 +153,10 @@ class Template:
 
 
 def compile(  # noqa: A001  # as in re
-    pattern: str, *, option: str = "regex", policy: str = "Match", ignore_case: bool = False, whole: bool = False
+    pattern: str, *, option: str = "regex", policy: str = "Match", ignore_case: bool = False, search: bool = False
 ) -> Regex:
-    """An expression to try on texts. ``whole``: not inside of them, by ``search`` and ``replace``; then more of them are
-    for ``re``, and ``.*-js`` need not begin with ``^``.
+    """An expression to try on texts. ``search``: also inside of them, by ``search`` and ``replace``; then ``re`` can do
+    fewer of them, and ``[a-z]+/x`` must begin with ``^``.
 
     Raises `ConfigError`, which names ``policy`` and ``option``: it is no expression, has what RE2 has not, or needs RE2
     and there is none.
@@ -183,7 +178,7 @@ def compile(  # noqa: A001  # as in re
     node: Node | None = None
     try:
         node = parse(pattern, ignore_case)
-        return Regex(pattern, re.compile(proven(node, not whole)), "re", literal(node), whole)
+        return Regex(pattern, re.compile(proven(node, search)), "re", literal(node), search)
     except Malformed as error:
         raise wrong(f"this is no regular expression: {error}") from None
     except Unproven as error:
@@ -202,7 +197,7 @@ def compile(  # noqa: A001  # as in re
         raise wrong(f"RE2 refuses it: {said.decode() if isinstance(said, bytes) else said}") from None
     if compiled.programsize > PROGRAM:
         raise wrong(f"RE2 would need {compiled.programsize} instructions for it, of {PROGRAM} at most: count less")
-    return Regex(pattern, compiled, "re2", "" if node is None else literal(node), whole)
+    return Regex(pattern, compiled, "re2", "" if node is None else literal(node), search)
 
 
 def _sound(text: str) -> bool:
