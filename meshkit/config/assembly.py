@@ -76,13 +76,13 @@ def _routes(part: tuple[str, ...], routes: Iterable[Route], hosts: tuple[str, ..
 def _narrowed(route: Route, hosts: tuple[str, ...]) -> Route | None:
     matches = []
     for match in route.match:
-        common = tuple(dict.fromkeys(_common(match.host or (None,), hosts)))
-        if common:
-            matches.append(attrs.evolve(match, host=common))
+        hosts_left = tuple(dict.fromkeys(_both(match.host or (None,), hosts)))
+        if hosts_left:
+            matches.append(attrs.evolve(match, host=hosts_left))
     return attrs.evolve(route, match=tuple(matches)) if matches else None
 
 
-def _common(own: Iterable[str | None], hosts: Iterable[str]) -> Iterator[str]:
+def _both(own: Iterable[str | None], hosts: Iterable[str]) -> Iterator[str]:
     for one in own:
         for other in hosts:
             both = intersection(one, other)
