@@ -8,9 +8,10 @@
     async def charge(order: str) -> str: ...
 
 The doors for HTTP clients are in `meshkit.httpx`, the one for servers in `meshkit.asgi`; all balancers in
-`meshkit.balance`, sources of endpoints in `meshkit.discover`; whole stacks of policies in `meshkit.presets`; deadlines
-that travel in `meshkit.deadline`; records, metrics, traces and logs in `meshkit.observe`, all events in
-`meshkit.observe.events`; and what tests need in `meshkit.testing`.
+`meshkit.balance`, sources of endpoints in `meshkit.discover`, all that a route can do in `meshkit.route`, the mesh file
+in `meshkit.config`; whole stacks of policies in `meshkit.presets`; deadlines that travel in `meshkit.deadline`;
+records, metrics, traces and logs in `meshkit.observe`, all events in `meshkit.observe.events`; and what tests need in
+`meshkit.testing`.
 """
 
 import typing
@@ -22,6 +23,7 @@ if typing.TYPE_CHECKING:
     from .breaker import CircuitBreaker
     from .call import Call, Failure, Verdict
     from .cluster import Ceilings, Cluster, Endpoint, HttpCheck, OutlierDetection, SlowStart, TcpCheck
+    from .config import Mesh
     from .errors import (
         AttemptTimedOut,
         CircuitOpen,
@@ -30,6 +32,7 @@ if typing.TYPE_CHECKING:
         DiscoveryError,
         MeshError,
         NoEndpoint,
+        NoRoute,
         Overloaded,
         RateLimited,
         Rejected,
@@ -64,6 +67,7 @@ if typing.TYPE_CHECKING:
     from .observe.record.recorder import last_call
     from .pipeline import Pipeline
     from .retry import ConcurrentBudget, Constant, Decorrelated, Exponential, Hedge, Retry, RetryBudget
+    from .route import Match, Route, Router
     from .runtime.lag import loop_lag
     from .runtime.limiter import Limiter
     from .shadow import Shadow
@@ -104,8 +108,11 @@ __all__ = [
     "LeastRequest",
     "Limiter",
     "LoadShed",
+    "Match",
+    "Mesh",
     "MeshError",
     "NoEndpoint",
+    "NoRoute",
     "OutlierDetection",
     "Overloaded",
     "Pace",
@@ -118,6 +125,8 @@ __all__ = [
     "Retry",
     "RetryBudget",
     "RoundRobin",
+    "Route",
+    "Router",
     "Shadow",
     "Shared",
     "SingleFlight",
@@ -142,6 +151,7 @@ _HOMES = {
     ".breaker": ("CircuitBreaker",),
     ".call": ("Call", "Failure", "Verdict"),
     ".cluster": ("Ceilings", "Cluster", "Endpoint", "HttpCheck", "OutlierDetection", "SlowStart", "TcpCheck"),
+    ".config": ("Mesh",),
     ".errors": (
         "AttemptTimedOut",
         "CircuitOpen",
@@ -150,6 +160,7 @@ _HOMES = {
         "DiscoveryError",
         "MeshError",
         "NoEndpoint",
+        "NoRoute",
         "Overloaded",
         "RateLimited",
         "Rejected",
@@ -183,6 +194,7 @@ _HOMES = {
     ".observe.record.recorder": ("last_call",),
     ".pipeline": ("Pipeline",),
     ".retry": ("ConcurrentBudget", "Constant", "Decorrelated", "Exponential", "Hedge", "Retry", "RetryBudget"),
+    ".route": ("Match", "Route", "Router"),
     ".runtime.limiter": ("Limiter",),
     ".shadow": ("Shadow",),
     ".shared": ("Shared",),

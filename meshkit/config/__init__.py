@@ -1,16 +1,16 @@
-"""The typed file: read with a place for each value, made into specs, with every mistake told at once.
+"""A whole mesh in one typed file: read with a place for each value, made into specs, every mistake told at once.
 
-    kinds = standard()
-    document = read("policies.yaml")
-    policies = structure(document, tuple[Retry, ...], kinds)     # FileErrors: policies.yaml:3:7: ...
+    mesh = Mesh.from_file("mesh.yaml", node="web")          # FileErrors: mesh.yaml:12:7: routes[3].to: ...
+    client = httpx.AsyncClient(transport=mesh.transport())
 
-======================================  ==========================================================
-`read`, `parse`                         a file, a text: located data (`document`)
-`structure`                             the specs that it says (`typed`, `kinds`, `words`)
-`unstructure`                           the shortest data that says a spec
-`schema`                                the form of a file, as JSON Schema
+======================================  ============================================================================
+`Mesh`                                  a mesh in use: transports, middleware, its versions
+`MeshSpec`, `Listener`, `Node`          what is written down of it
+`load`, `loads`                         the mesh of a file, of a text
+`read`, `parse`                         any file, any text: located data (`document`)
+`structure`, `unstructure`, `schema`    specs of located data, data of specs, their form as JSON Schema (`typed`, `words`)
 `Mistake`, `FileErrors`                 what is wrong, and where
-======================================  ==========================================================
+======================================  ============================================================================
 """
 
 import typing
@@ -19,7 +19,10 @@ from ..lazy import lazily as _lazily
 
 if typing.TYPE_CHECKING:
     from .document import Document, parse, read
+    from .file import load, loads
+    from .mesh import Mesh
     from .mistakes import FileErrors, Mistake
+    from .spec import Listener, MeshSpec, Node
     from .typed import Kinds
     from .ways import schema, structure, unstructure
     from .words import standard
@@ -28,7 +31,13 @@ __all__ = [
     "Document",
     "FileErrors",
     "Kinds",
+    "Listener",
+    "Mesh",
+    "MeshSpec",
     "Mistake",
+    "Node",
+    "load",
+    "loads",
     "parse",
     "read",
     "schema",
@@ -39,7 +48,10 @@ __all__ = [
 
 _HOMES = {
     ".document": ("Document", "parse", "read"),
+    ".file": ("load", "loads"),
+    ".mesh": ("Mesh",),
     ".mistakes": ("FileErrors", "Mistake"),
+    ".spec": ("Listener", "MeshSpec", "Node"),
     ".typed": ("Kinds",),
     ".ways": ("schema", "structure", "unstructure"),
     ".words": ("standard",),
