@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ..route.edit import Edit
+from ..route.edit import NOTHING, Edit
 from .bodies import FILES
 
 __all__ = ["edited", "head_of", "routed"]
@@ -44,7 +44,7 @@ def routed(scope: Any, decision: Any) -> Any:
     """The scope as its route has it; the very scope where it changes nothing."""
     plan = decision.plan
     host = decision.host
-    if decision.same and host is None and not plan.request and not plan.paces:
+    if decision.same and host is None and plan.request is NOTHING and not plan.paces:
         return scope
     changed = dict(scope)
     if plan.paces and plan.outgoing and "extensions" in scope:  # a file that the server sends is not paced
@@ -55,7 +55,7 @@ def routed(scope: Any, decision: Any) -> Any:
     headers = scope["headers"]
     if host is not None:
         headers = [(b"host", host.encode("ascii")), *(field for field in headers if field[0] != b"host")]
-    if plan.request:
+    if plan.request is not NOTHING:
         headers = edited(headers, plan.request)
     changed["headers"] = headers
     return changed

@@ -8,7 +8,7 @@
 `MeshSpec`, `Listener`, `Node`          what is written down of it
 `load`, `loads`                         the mesh of a file, of a text
 `read`, `parse`                         any file, any text: located data (`document`)
-`structure`, `unstructure`, `schema`    specs of located data, data of specs, their form as JSON Schema (`typed`, `words`)
+`structure`, `unstructure`, `schema`    specs of located data, data of specs, their form as JSON Schema (`words`)
 `Mistake`, `FileErrors`                 what is wrong, and where
 ======================================  ============================================================================
 """

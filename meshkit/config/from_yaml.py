@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from ..errors import ConfigError
 from .located import BROKEN, MERGE, SHIFT, Keys, Located, place, placed
-from .mistakes import Mistakes, shown
+from .mistakes import Mistakes, lines_of, shown
 from .scalars import LONGEST, STARTS, resolved
 
 try:
@@ -262,11 +262,14 @@ def _at(event: Any) -> int:
 
 
 def _not_yaml(error: Any, mistakes: Mistakes) -> NoReturn:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "no YAML"
     fix = next((fix for sign, fix in _SIMPLER.items() if sign in problem), "")
-    if "'\\t'" in problem or "tab character" in problem:
-        fix = "indent with blanks: YAML allows no tabs there"
-    at = place(mark.line + 1, mark.column + 1) if mark is not None else 0
-    mistakes.at(at, f"no YAML: {problem}", fix)
+    lines = lines_of(mistakes.text)
+    line, column = (len(lines), 0) if mark is None else (mark.line + 1, mark.column + 1)
+    if line > len(lines) or not column:  # behind the end, where something is missing
+        line, column = len(lines), len(lines[-1]) + 1
+    if lines[line - 1].startswith("\t", column - 1):
+        problem, fix = "a tab where a value is wanted", "indent with blanks"
+    mistakes.at(place(line, column), f"no YAML: {problem}", fix)
     raise mistakes.error()

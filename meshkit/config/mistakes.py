@@ -191,12 +191,13 @@ class Mistakes:
 
 
 def _excerpt(lines: list[str], line: int, column: int) -> tuple[str, ...]:
-    if not 1 <= line <= len(lines) or _SECRET.search(lines[line - 1]):
+    if not 1 <= line <= len(lines) or column > len(lines[line - 1]) + 1:
         return ()
     text = lines[line - 1]
-    if not text.strip() or column > len(text) + 1:
-        return ()
     start = max(0, column - 1 - WINDOW // 2)
+    seen = text[max(0, start - WINDOW) : start + WINDOW]
+    if not seen.strip() or _SECRET.search(seen):
+        return ()
     before, after = shown(text[start : column - 1], WINDOW), shown(text[column - 1 : start + WINDOW], WINDOW)
     return f"    {before}{after}", f"    {' ' * len(before)}^"
 

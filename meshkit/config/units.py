@@ -32,19 +32,22 @@ __all__ = [
     "size_text",
 ]
 
-DURATION = r"([0-9]{1,15}(\.[0-9]{1,15})?(h|ms|m|s|us)){1,8}"
-SIZE = r"[0-9]{1,15}(\.[0-9]{1,15})?([kKMGT]B|[KMGT]iB|B)"
-PERCENT = r"[0-9]{1,15}(\.[0-9]{1,15})?%"
+_NUMBER = r"[0-9]{1,15}(\.[0-9]{1,20})?"
+DURATION = rf"({_NUMBER}(h|ms|m|s|us)){{1,8}}"
+SIZE = rf"{_NUMBER}([kKMGT]B|[KMGT]iB|B)"
+PERCENT = rf"{_NUMBER}%"
 
 _DURATION = re.compile(DURATION)
 _PARTS = re.compile(r"([0-9]+)(?:\.([0-9]+))?(h|ms|m|s|us)")
-_SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,15}))?([kKMGT]B|[KMGT]iB|B)")
-_PERCENT = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,15}))?%")
+_SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,20}))?([kKMGT]B|[KMGT]iB|B)")
+_PERCENT = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,20}))?%")
 
-PLACES = 15
+PLACES = 20
 """Digits behind a point."""
-WHOLE = 1_000_000_000_000_000
+WHOLE = 100_000_000_000_000_000_000
 MICROSECONDS = {"h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1000, "us": 1}
+MOST = 10**18
+"""Seconds that have too many digits in any unit."""
 BYTES = {
     "TiB": 2**40, "TB": 10**12, "GiB": 2**30, "GB": 10**9, "MiB": 2**20, "MB": 10**6, "KiB": 2**10, "kB": 10**3,
     "KB": 10**3, "B": 1,
@@ -52,7 +55,7 @@ BYTES = {
 
 
 def _scaled(whole: str, places: str | None) -> int:
-    """``1.5`` as a whole number of 10 ** -15."""
+    """``1.5`` as a whole number of 10 ** -20."""
     return int(whole) * WHOLE + int((places or "").ljust(PLACES, "0"))
 
 
@@ -97,7 +100,7 @@ def duration_text(seconds: float) -> str | None:
 
 def _texts(exact: Decimal) -> Iterator[str]:
     milliseconds = exact.scaleb(3)
-    if exact >= 0 and milliseconds % 1 == 0:
+    if 0 <= exact < MOST and milliseconds % 1 == 0:
         rest, parts = int(milliseconds), []
         for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
             count, rest = divmod(rest, size)

@@ -12,24 +12,30 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["aimed", "another", "hurried", "numeric", "told"]
+__all__ = ["aimed", "another", "hurried", "numeric", "sent_to", "told"]
 
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 STEPS = ("connect", "read", "write", "pool")
 new = object.__new__
+made = tuple.__new__
 LEAST, MOST = 0.001, 1e9
 """Seconds: a timeout of none at all would mean not to block, and one of centuries is too long for a socket."""
 
 
-def aimed(request: Any, endpoint: Any) -> Any:
-    """The request, to be sent to ``endpoint``."""
+def aimed(request: Any, endpoint: Any, decision: Any = None) -> Any:
+    """The request, to be sent to ``endpoint``, with the path that its route has decided on."""
     url = request.url
     scheme, host, port = endpoint.scheme, endpoint.host, endpoint.port
     try:
         parsed = url._uri_reference
         was, userinfo, before, _, path, query, fragment = parsed
     except (AttributeError, TypeError, ValueError):  # another version parses otherwise
+        url = url if decision is None else sent_to(url, decision)
         parsed, was, before = None, url.scheme, url.host
+    else:
+        if decision is not None:
+            path = decision.path
+            before = decision.host or before
     if scheme is None:
         scheme = was
     elif was in ("ws", "wss"):
@@ -40,11 +46,26 @@ def aimed(request: Any, endpoint: Any) -> Any:
         there = url.copy_with(scheme=scheme, host=host, port=port)
     else:
         there = new(type(url))
-        there._uri_reference = parsed._make((scheme, userinfo, host, port, path, query, fragment))
+        there._uri_reference = made(type(parsed), (scheme, userinfo, host, port, path, query, fragment))
     extensions = request.extensions
     if scheme in ("https", "wss") and numeric(host):
         extensions = {"sni_hostname": before, **extensions}
     return another(request, there, extensions)
+
+
+def sent_to(url: Any, decision: Any) -> Any:
+    """The URL under which a route has a request sent."""
+    try:
+        parsed = url._uri_reference
+        scheme, userinfo, host, port, _, query, fragment = parsed
+    except (AttributeError, TypeError, ValueError):  # another version parses otherwise
+        target = decision.path if decision.query is None else f"{decision.path}?{decision.query}"
+        changes = {"raw_path": target.encode("ascii")}
+        return url.copy_with(**changes) if decision.host is None else url.copy_with(host=decision.host, **changes)
+    there = new(type(url))
+    parts = (scheme, userinfo, decision.host or host, port, decision.path, query, fragment)
+    there._uri_reference = made(type(parsed), parts)
+    return there
 
 
 def numeric(host: str) -> bool:

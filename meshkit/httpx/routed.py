@@ -11,63 +11,55 @@ from collections.abc import Callable
 from typing import Any
 
 from ..call import Call
-from ..route.edit import Edit
+from ..route.edit import NOTHING, Edit
 from . import bodies
-from .aim import another, new
+from .aim import aimed, another, new, sent_to
 
-__all__ = ["answered", "routed"]
+__all__ = ["answered", "edited", "routed"]
+
+GONE = frozenset((b"host",))
 
 
-def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monotonic) -> Any:
-    """The request as its route has it. ``clock``: what a body is paced by."""
+def routed(
+    request: Any, decision: Any, clock: Callable[[], float] = time.monotonic, *, endpoint: Any = None
+) -> Any:
+    """The request as its route has it, to be sent to ``endpoint``. ``clock``: what a body is paced by."""
     plan = decision.plan
-    if decision.same and decision.host is None:
-        if not plan.request and not plan.incoming:
+    if endpoint is not None:
+        changed = aimed(request, endpoint, decision)
+    elif decision.same and decision.host is None:
+        if plan.request is NOTHING and not plan.incoming:
             return request
         changed = another(request, request.url, request.extensions)
     else:
-        changed = another(request, _url(request.url, decision), request.extensions)
+        changed = another(request, sent_to(request.url, decision), request.extensions)
     if decision.host is not None:
-        authority = changed.url.netloc
-        changed.headers = edited(changed.headers, Edit(frozenset((b"host",)), ((b"host", authority),)), front=True)
-    if plan.request:
+        authority = sent_to(request.url, decision).netloc
+        changed.headers = edited(changed.headers, Edit(GONE, ((b"host", authority),)), front=True)
+    if plan.request is not NOTHING:
         changed.headers = edited(changed.headers, plan.request)
     if plan.incoming:
         changed.stream = bodies.sent(request, plan, clock)
     return changed
 
 
-def _url(url: Any, decision: Any) -> Any:
-    try:
-        scheme, userinfo, host, port, _, query, fragment = url._uri_reference
-        parts = (scheme, userinfo, decision.host or host, port, decision.path, query, fragment)
-        there = new(type(url))
-        there._uri_reference = url._uri_reference._make(parts)
-    except (AttributeError, TypeError, ValueError):  # another version parses otherwise
-        target = decision.path if decision.query is None else f"{decision.path}?{decision.query}"
-        changes = {"raw_path": target.encode("ascii")}
-        return url.copy_with(**changes) if decision.host is None else url.copy_with(host=decision.host, **changes)
-    return there
-
-
 def edited(headers: Any, edit: Edit, *, front: bool = False) -> Any:
     """Header fields after an edit."""
-    gone, come = edit.gone, edit.come
+    gone = edit.gone
     try:
         kept = [field for field in headers._list if field[1] not in gone]
-        more = [(name, name, value) for name, value in come]
         changed = new(type(headers))
         changed._encoding = headers._encoding
-        changed._list = more + kept if front else kept + more
+        changed._list = edit.raw + kept if front else kept + edit.raw
     except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
-        kept = [(name, value) for name, value in headers.raw if name.lower() not in gone]
-        changed = type(headers)([*come, *kept] if front else [*kept, *come])
+        pairs = [(name, value) for name, value in headers.raw if name.lower() not in gone]
+        changed = type(headers)([*edit.come, *pairs] if front else [*pairs, *edit.come])
     return changed
 
 
 def answered(response: Any, call: Call, clock: Callable[[], float]) -> Any:
     """The answer as the route has it; it may be another one."""
     plan = call.route.plan
-    if plan.answer:
+    if plan.answer is not NOTHING:
         response.headers = edited(response.headers, plan.answer)
     return bodies.answered(response, call, clock) if plan.outgoing else response

@@ -98,9 +98,11 @@ class AsyncMeshTransport(_Async):
         fields = Fields("AsyncMeshTransport", pipeline, deadline, attempt, awaits=True)
 
         def address(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            request = call.request if call.route is None else routed(call.request, call.route, pipeline.clock)
-            if call.endpoint is not None:
-                request = aimed(request, call.endpoint)
+            request, endpoint = call.request, call.endpoint
+            if call.route is not None:
+                request = routed(request, call.route, pipeline.clock, endpoint=endpoint)
+            elif endpoint is not None:
+                request = aimed(request, endpoint)
             return (fields.told(request, call),), NONE
 
         def direct(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -232,9 +234,11 @@ class MeshTransport(_Sync):
     __aenter__ = aclose = handle_async_request
 
     def _address(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        request = call.request if call.route is None else routed(call.request, call.route, self._clock)
-        if call.endpoint is not None:
-            request = aimed(request, call.endpoint)
+        request, endpoint = call.request, call.endpoint
+        if call.route is not None:
+            request = routed(request, call.route, self._clock, endpoint=endpoint)
+        elif endpoint is not None:
+            request = aimed(request, endpoint)
         if call.deadline is not None:
             request = hurried(request, call.deadline - self._clock())
         return (self._fields.told(request, call), call), NONE

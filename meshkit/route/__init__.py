@@ -7,8 +7,9 @@
 
 ===============  ==================================================================================================
 what matches     `Match`, `Value`; `Paths`, the normal form of paths
-where it goes    a cluster; `Split`, `Canary`, `Rollout` of several `Branch`es; `Redirect`, `Respond`; `App`, `Function`
-what is done     `Rewrite`, `RequestHeaders`, `ResponseHeaders`, `Mirror`, `Cors`, `Compress`, `Buffer`, `Bandwidth`, `Pages`
+where it goes    a cluster; `Split`, `Canary`, `Rollout` of several `Branch`; `Redirect`, `Respond`; `App`, `Function`
+what is done     `Rewrite`, `RequestHeaders`, `ResponseHeaders`, `Mirror`, `Cors`, `Compress`, `Buffer`, `Bandwidth`,
+..               `Pages`
 ===============  ==================================================================================================
 """
 

@@ -56,6 +56,8 @@ class Edit:
 
     @classmethod
     def of(cls, spec: RequestHeaders | ResponseHeaders) -> Edit:
+        if not (spec.set or spec.add or spec.remove):
+            return NOTHING
         gone = frozenset(name.lower().encode("ascii") for name in (*spec.remove, *spec.set))
         come = tuple(
             (name.lower().encode("ascii"), value.encode("latin-1"))
@@ -65,6 +67,8 @@ class Edit:
 
     def then(self, later: Edit) -> Edit:
         """First this edit, then another one of what comes of it."""
+        if self is NOTHING or later is NOTHING:
+            return later if self is NOTHING else self
         come = tuple(field for field in self.come if field[0] not in later.gone) + later.come
         return Edit(self.gone | later.gone, come)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from .match import Match
 from .rule import CHARACTERS, Reading, Rule, read
-from .table import Found, Hosts, Paths, asked
+from .table import Hosts, Paths, asked
 
 __all__ = ["Envoy"]
 
@@ -38,7 +38,7 @@ class Envoy:
         """Each match, by the place of its route, and what it asks of the path."""
         return ((place, match, read(match, CHARACTERS)) for place, route in enumerate(routes) for match in route.match)
 
-    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Found | None:
+    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
         for paths in self._hosts.of(host):
             return asked([sorted(paths.all(path), key=_number)], call, head, path)
         return None

@@ -31,7 +31,7 @@ from .hosts import ANY
 from .match import Match
 from .regex import compile as compiled
 from .rule import REGEX, Reading, Rule, read
-from .table import Found, Hosts, Paths, asked
+from .table import Hosts, Paths, asked
 
 __all__ = ["IngressNginx"]
 
@@ -61,7 +61,7 @@ class IngressNginx:
             reading = read(match)
             yield place, match, _anchored(reading.text) if host in tight else reading
 
-    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Found | None:
+    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
         hosts = self._hosts
         _, _, rest = host.partition(".")
         locations = hosts.exact.get(host) or hosts.suffixes.get(rest) or hosts.any
@@ -76,7 +76,7 @@ class _Expressions:
     def __init__(self, rules: list[Rule]) -> None:
         self._rules = rules
 
-    def find(self, call: Any, head: tuple[Any, ...], path: str) -> Found | None:
+    def find(self, call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
         return asked([self._rules], call, head, path)
 
 

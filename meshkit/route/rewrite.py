@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Rewrite", "Rewriter", "check_ways", "install", "new_prefix", "one_host", "rewriter"]
 
-Rewriter = Callable[[str, Any], str]
-"""``(path, captured)`` to the path to send; ``captured``: what the route's own expression has matched."""
+Rewriter = Callable[[str], str]
+"""The path as it was matched to the path to send."""
 
 
 def one_host(spec: Any, attribute: Any, value: Any) -> None:
@@ -102,7 +102,7 @@ def rewriter(spec: Any, rule: Rule, paths: Paths) -> Rewriter | None:
     if spec.path is not None:
         check(policy, "path", spec.path, paths)
         path = spec.path
-        return lambda _, captured: path
+        return lambda _: path
     if spec.prefix is not None:
         return _replacing(policy, spec.prefix, rule, paths)
     if spec.to is None:
@@ -110,19 +110,19 @@ def rewriter(spec: Any, rule: Rule, paths: Paths) -> Rewriter | None:
     if spec.regex is not None:
         regex = compiled(spec.regex, policy=policy, search=True)
         template = regex.template(spec.to, policy=policy)
-        return lambda path, captured: normal(regex.replace(path, template), paths)
+        return lambda path: normal(regex.replace(path, template), paths)
     if rule.template is None:
         fix = "it is made of what the route's match by regex has captured: give each match of the route one, or a regex"
         raise ConfigError.of(policy, "to", spec.to, fix)
-    whole = rule.template(spec.to, policy=policy)
-    return lambda path, captured: normal(whole(captured), paths)
+    captured, made = rule.regex, rule.template(spec.to, policy=policy)
+    return lambda path: normal(made(captured(path)), paths)
 
 
 def _replacing(policy: str, other: str, rule: Rule, paths: Paths) -> Rewriter:
     check(policy, "prefix", other or "/", paths)
     if rule.kind == CHARACTERS:
         length = len(rule.text)
-        return lambda path, captured: normal(other + path[length:], paths)
+        return lambda path: normal(other + path[length:], paths)
     if rule.kind != ELEMENTS:
         fix = "it takes the place of the prefix that has matched: give each match of the route a prefix"
         raise ConfigError.of(policy, "prefix", other, fix)
@@ -131,7 +131,7 @@ def _replacing(policy: str, other: str, rule: Rule, paths: Paths) -> Rewriter:
     most = paths.longest
     keeps = paths.slashes == "keep"
 
-    def replaced(path: str, captured: Any) -> str:
+    def replaced(path: str) -> str:
         made = stem + path[cut:] or "/"
         # Two normal paths, put together at a slash, are one: unless it is too long, or begins with two.
         return normal(made, paths) if keeps or len(made) > most else made

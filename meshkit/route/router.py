@@ -33,7 +33,7 @@ from .rewrite import rewriter
 from .route import Route
 from .rule import Rule
 from .rule import read as reading
-from .table import Found, GatewayApi
+from .table import GatewayApi
 
 if TYPE_CHECKING:
     from ..section import Section
@@ -134,9 +134,9 @@ class RouterState:
         "__weakref__",
         "_cors",
         "_default",
-        "_finds",
+        "_find",
         "_paths",
-        "askers",
+        "_tables",
         "beside",
         "branches",
         "name",
@@ -148,7 +148,6 @@ class RouterState:
 
     def __init__(self, spec: Router, rng: Random) -> None:
         self.name = spec.name
-        self.askers = (self,)
         self._paths = spec.paths
         order = ORDERS[spec.order]
         read = [*order.read(spec.routes)]
@@ -179,8 +178,9 @@ class RouterState:
         self._default = self.rules[-1] if spec.default is not None else None
         listed = [rule for rule in self.rules if rule.route is not spec.default]
         priorities = sorted({rule.route.priority for rule in listed}, reverse=True)
-        tables = [order([rule for rule in listed if rule.route.priority == each]) for each in priorities]
-        self._finds = [table.find for table in tables]
+        self._tables = [order([rule for rule in listed if rule.route.priority == each]) for each in priorities]
+        alone = len(self._tables) == 1 and self._default is None
+        self._find: Callable[..., Rule | None] = self._tables[0].find if alone else self._first
 
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
         sections: dict[int, Section] = {}
@@ -197,28 +197,35 @@ class RouterState:
     def facts(self, call: Call, /) -> Decision | BadHost | BadPath | None:
         """The decision about this request; what is wrong with its host or its path; ``None``: no route matches."""
         head = call.door.head(call)
-        if head[0] == "OPTIONS" and self._cors:
-            head = (preflight(call) or "OPTIONS", *head[1:])
         came = head[4]
         try:
             path = normal(came, self._paths)
-            found = self.find(call, head, normal_host(head[2]), path)
-            if found is None:
+            find = self._asked_about if head[0] == "OPTIONS" and self._cors else self._find
+            rule = find(call, head, normal_host(head[2]), path)
+            if rule is None:
                 return None
-            rule, captured = found
             if rule.rewriter is not None and path != "*":
-                path = rule.rewriter(path, captured)
+                path = rule.rewriter(path)
         except (BadHost, BadPath) as error:
             return error
         return Decision(rule, path, head[5], path == came)
 
-    def find(self, call: Call, head: tuple[Any, ...], host: str, path: str) -> Found | None:
-        """The rule for a host and a path in their normal form, and what its expression has captured."""
-        for find in self._finds:
-            found: Found | None = find(call, head, host, path)
-            if found is not None:
-                return found
-        return None if self._default is None else (self._default, None)
+    def _first(self, call: Call, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
+        """The rule that is found, in one priority after the other."""
+        for table in self._tables:
+            rule: Rule | None = table.find(call, head, host, path)
+            if rule is not None:
+                return rule
+        return self._default
+
+    def _asked_about(self, call: Call, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
+        """The rule of the request that a preflight asks about, if that has something to say."""
+        method = preflight(call)
+        if method is not None:
+            rule = self._find(call, (method, *head[1:]), host, path)
+            if rule is not None and rule.plan.cors is not None:
+                return rule
+        return self._find(call, head, host, path)
 
     def normal(self, path: str) -> str:
         """A path as it is compared. Raises `BadPath`."""

@@ -27,10 +27,10 @@ from .hosts import ANY, prefixes, suffixes
 from .match import Match
 from .rule import ELEMENTS, EXACT, Reading, Rule, read
 
-__all__ = ["Found", "GatewayApi", "Hosts", "Paths", "asked"]
+__all__ = ["GatewayApi", "Hosts", "Paths", "asked"]
 
-Found = tuple[Rule, Any]
-"""The rule that matches, and what its expression has captured."""
+Find = Callable[[Any, tuple[Any, ...], str], Rule | None]
+"""``(call, head, path)`` to the rule that matches."""
 Rank = Callable[[Rule], Any]
 """Its place among those that match the same request: the smaller comes first."""
 T = TypeVar("T")
@@ -57,6 +57,10 @@ class Hosts(Generic[T]):
         found = self.exact.get(host)
         if found is not None:
             yield found
+        yield from self.wild(host)
+
+    def wild(self, host: str) -> Iterator[T]:
+        """Those for more than this host, the nearest first."""
         if self.suffixes:
             yield from _known(self.suffixes, suffixes(host))
         if self.prefixes:
@@ -70,9 +74,9 @@ def _known(table: dict[str, T], names: Iterable[str]) -> Iterator[T]:
 
 
 class Paths:
-    """The rules for one host pattern, by path."""
+    """The rules for one host pattern, by path. ``find``: the exact one first, then the longest."""
 
-    __slots__ = ("_elements", "_exact", "_lengths", "_longest", "_slash")
+    __slots__ = ("_elements", "_exact", "_lengths", "_longest", "_slash", "find")
 
     def __init__(self, rules: Iterable[Rule], rank: Rank, slash: int = 0) -> None:
         self._slash = slash
@@ -92,49 +96,19 @@ class Paths:
                 self._lengths.setdefault(len(literal), {}).setdefault(literal, []).append(rule)
         self._lengths = {length: self._lengths[length] for length in sorted(self._lengths, reverse=True)}
         self._longest = max(map(len, self._elements), default=0)
+        by_element = _by_element(self._elements, self._longest)
+        self.find: Find = self._first if self._exact or self._lengths else by_element
 
-    def find(self, call: Any, head: tuple[Any, ...], path: str) -> Found | None:
-        """The exact one first, then the longest."""
-        rules = self._exact.get(path)
-        if rules is not None:
-            for rule in rules:
-                if rule.always or rule.holds(call, head):
-                    return rule, None
-        if self._lengths:
-            return asked(self._by_length(path), call, head, path)
-        elements = self._elements
-        if elements:
-            cut = self._cut(path)
-            while True:
-                rules = elements.get(cut)
-                if rules is not None:
-                    for rule in rules:
-                        if rule.always or rule.holds(call, head):
-                            return rule, None
-                if not cut:
-                    break
-                cut = cut[: cut.rfind("/")]
-        return None
-
-    def _cut(self, path: str) -> str:
-        """As much of a path as may be a prefix."""
-        longest = self._longest
-        if len(path) > longest:
-            slash = path.rfind("/", 0, longest + 1)
-            return path[:slash] if slash >= 0 else ""
-        return path[:-1] if path[-1] == "/" else path
+    def _first(self, call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
+        return asked((self._exact.get(path, ()), *self._by_length(path)), call, head, path)
 
     def _by_length(self, path: str) -> list[list[Rule]]:
         """Those whose path may be this one, but for the exact ones: the longest first."""
         found: list[tuple[int, bool, list[Rule]]] = []
-        cut = self._cut(path)
-        while self._elements:
-            rules = self._elements.get(cut)
+        for stem in _stems(path, self._longest) if self._elements else ():
+            rules = self._elements.get(stem)
             if rules is not None:
-                found.append((-max(1, len(cut) + self._slash), False, rules))
-            if not cut:
-                break
-            cut = cut[: cut.rfind("/")]
+                found.append((-max(1, len(stem) + self._slash), False, rules))
         for length, table in self._lengths.items():
             rules = table.get(path[:length])
             if rules is not None:
@@ -149,17 +123,50 @@ class Paths:
             yield from rules
 
 
-def asked(several: Iterable[Iterable[Rule]], call: Any, head: tuple[Any, ...], path: str) -> Found | None:
+def _by_element(elements: dict[str, list[Rule]], longest: int) -> Find:
+    """What finds the rule where all have prefixes: most routers are asked nothing else."""
+    get = elements.get
+    limit = longest + 1
+
+    def find(call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
+        # As in `_stems`, without its generator.
+        if len(path) > longest:
+            slash = path.rfind("/", 0, limit)
+            stem = path[:slash] if slash > 0 else ""
+        else:
+            stem = path[:-1] if path[-1] == "/" else path
+        while True:
+            rules = get(stem)
+            if rules is not None:
+                for rule in rules:
+                    if rule.always or rule.holds(call, head):
+                        return rule
+            if not stem:
+                return None
+            stem = stem[: stem.rfind("/")]
+
+    return find
+
+
+def _stems(path: str, longest: int) -> Iterator[str]:
+    """The path and those above it, without a slash at the end, as far as they are no longer than that."""
+    if len(path) > longest:
+        slash = path.rfind("/", 0, longest + 1)
+        stem = path[:slash] if slash > 0 else ""
+    else:
+        stem = path[:-1] if path[-1] == "/" else path
+    while stem:
+        yield stem
+        stem = stem[: stem.rfind("/")]
+    yield ""
+
+
+def asked(several: Iterable[Iterable[Rule]], call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
     """The first rule that matches, of those whose path may be this one."""
     for rules in several:
         for rule in rules:
-            captured = None
-            if rule.regex is not None:
-                captured = rule.regex(path)
-                if captured is None:
-                    continue
-            if rule.always or rule.holds(call, head):
-                return rule, captured
+            if (rule.regex is None or rule.regex(path) is not None) and (rule.always or rule.holds(call, head)):
+                return rule
     return None
 
 
@@ -170,7 +177,7 @@ def _length(found: tuple[int, bool, list[Rule]]) -> tuple[int, bool]:
 class GatewayApi:
     """The rules of one priority, in the Gateway API's order."""
 
-    __slots__ = ("_exact", "_hosts")
+    __slots__ = ("_alone", "_hosts", "_nearest")
 
     @staticmethod
     def read(routes: Iterable[Any]) -> Iterator[tuple[int, Match, Reading]]:
@@ -179,19 +186,23 @@ class GatewayApi:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._hosts = Hosts(rules, lambda those: Paths(those, _rank))
-        self._exact = self._hosts.exact
+        self._nearest = {host: paths.find for host, paths in self._hosts.exact.items()}
+        self._alone = not (self._hosts.suffixes or self._hosts.prefixes or self._hosts.any)
 
-    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Found | None:
-        nearest = self._exact.get(host)
+    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
+        nearest = self._nearest.get(host)
         if nearest is not None:
-            found = nearest.find(call, head, path)
+            found = nearest(call, head, path)
             if found is not None:
                 return found
-        for paths in self._hosts.of(host):
-            if paths is not nearest:
-                found = paths.find(call, head, path)
-                if found is not None:
-                    return found
+        return None if self._alone else self._wider(call, head, host, path)
+
+    def _wider(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
+        """Among the wildcards."""
+        for paths in self._hosts.wild(host):
+            found = paths.find(call, head, path)
+            if found is not None:
+                return found
         return None
 
 

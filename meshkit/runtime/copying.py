@@ -100,7 +100,8 @@ class Tasks:
         else:
             copy.home = loop
             # Not the loop's own way to make one, which may be eager: the call goes first.
-            task = copy.task = self._asyncio.Task(_on_asyncio(copy, ask), loop=loop, context=context)
+            asked = _on_asyncio(copy, ask)
+            task = copy.task = self._asyncio.Task(asked, loop=loop, name="meshkit-mirror", context=context)
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio's own: its loop may be closed
             task.add_done_callback(partial(_ended, copy), context=context)
 
@@ -144,10 +145,16 @@ def _ended(copy: Copy, task: Any) -> None:
 
 
 async def _on_trio(copy: Copy, ask: Callable[[], Awaitable[None]]) -> None:
+    import trio
+
     failed = True
     try:
         with copy.task:
             failed = await _on_asyncio(copy, ask)
+    except (GeneratorExit, trio.Cancelled):
+        raise
+    except BaseException:  # noqa: S110  # a system task that raises would end the run; Ctrl-C strikes the main task
+        pass
     finally:
         copy.end(failed=failed)
         copy.task = None

@@ -12,13 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..located import BROKEN, WRONG, Located
-from ..meant import advice
-from ..mistakes import Mistakes, shown
+from ..mistakes import Mistakes
 from .classes import Class
-from .kind import Definitions, Kind, Schema, unwritable
-from .texts import Text
+from .kind import Definitions, Kind, Schema
 
-__all__ = ["Name", "Named"]
+__all__ = ["Named"]
 
 
 class Named(Kind):
@@ -55,36 +53,3 @@ class Named(Kind):
     def schema(self, definitions: Definitions) -> Schema:
         inner = self.inner.schema(definitions)
         return {"type": "object", "additionalProperties": {"anyOf": [inner, {"type": "null"}]}}
-
-
-class Name(Kind):
-    """The name of one of those that are ``known``, which are read before; read as what it names."""
-
-    shapes = (str,)
-
-    def __init__(self, what: str, known: Mapping[str, Any]) -> None:
-        self.what = what
-        self.known = known
-        self.expects = f"the name of a {what}"
-
-    def read(self, node: Located, mistakes: Mistakes) -> Any:
-        name = node.value
-        if name.__class__ is not str:
-            return Text().read(node, mistakes) if node.written else self.wrong(node, mistakes)
-        if name not in self.known:
-            fix = "" if mistakes.full else advice(name, self.known) if self.known else f"there is no {self.what} at all"
-            mistakes.note(node, f"there is no {self.what} {shown(name)!r}", fix)
-            return WRONG
-        return self.known[name]
-
-    def suits(self, value: Any) -> bool:
-        return any(each is value or each == value for each in self.known.values())
-
-    def write(self, value: Any) -> Any:
-        for name, each in self.known.items():
-            if each is value or each == value:
-                return name
-        raise unwritable(value, f"it is no {self.what} that has a name")
-
-    def schema(self, definitions: Definitions) -> Schema:
-        return {"type": "string"}
