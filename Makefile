@@ -11,7 +11,7 @@
 
 PYTHON ?= python3
 OTHERS ?= 3.12 3.13
-TESTS ?= -n 2
+TESTS ?= -n 2 --dist worksteal
 
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1

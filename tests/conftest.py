@@ -25,6 +25,11 @@ hypothesis.settings.register_profile(
     print_blob=True,
     database=None,
 )
+hypothesis.settings.register_profile(
+    "elsewhere",  # the second and third interpreter (.ci/test)
+    parent=hypothesis.settings.get_profile("ci" if IN_CI else "dev"),
+    max_examples=20,
+)
 hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 
 

@@ -361,14 +361,14 @@ async def test_a_timeout_of_the_apps_own_keeps_its_words_within_the_answer() -> 
 
 async def test_no_deadline_strikes_once_the_answer_is_complete() -> None:
     """The alarm's time comes while the background task runs."""
-    pipeline = Pipeline(Timeout(0.01), probe := Probe())
+    pipeline = Pipeline(Timeout(0.1), probe := Probe())
     done = False
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         nonlocal done
         await send(START)
         await send(LAST)
-        until = anyio.current_time() + 0.02
+        until = anyio.current_time() + 0.12
         while anyio.current_time() < until:
             await anyio.lowlevel.checkpoint()
         done = True
