@@ -26,7 +26,7 @@ from pathlib import PurePath
 from typing import Literal, NoReturn, TypeAlias
 
 from .located import Located, place
-from .mistakes import Mistakes
+from .mistakes import Mistakes, lines_of
 
 __all__ = ["FORMATS", "LARGEST", "Document", "Format", "parse", "read"]
 
@@ -128,9 +128,12 @@ def _decoded(data: bytes, mistakes: Mistakes) -> str:
 
 def _look_for_unseen(text: str, mistakes: Mistakes) -> None:
     for number, match in enumerate(_UNSEEN.finditer(text)):
-        before = text[: match.start()].replace("\r\n", "\n").replace("\r", "\n")
-        line, column = before.count("\n") + 1, match.start() - max(text.rfind("\n", 0, match.start()), -1)
-        mistakes.at(place(line, column), f"the character U+{ord(match[0]):04X}, which cannot be seen", "leave it out")
+        before = lines_of(text[: match.start()])
+        mistakes.at(
+            place(len(before), len(before[-1]) + 1),
+            f"the character U+{ord(match[0]):04X}, which cannot be seen",
+            "leave it out",
+        )
         if number + 1 == UNSEEN:
             break
     if len(mistakes):

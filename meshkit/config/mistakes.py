@@ -160,7 +160,9 @@ class Mistakes:
 
     def error(self) -> FileErrors:
         """All of them."""
-        distinct = {(each.at, each.text): each for each in reversed(self._noted)}
+        distinct: dict[tuple[int, str], _Noted] = {}
+        for each in self._noted:
+            distinct.setdefault((each.at, each.text), each)
         found = sorted(distinct.values(), key=lambda each: each.at)
         told = found[:MOST]
         paths = _paths(self.root, {id(each.node) for each in told if each.node is not None})
