@@ -1,7 +1,7 @@
-"""What becomes of the bodies of an exchange, where its route has something for them? Here of the request's.
+"""What becomes of the body of a request on its way to the app, where its route has something for it?
 
 It is counted, paced, or taken in as a whole, between the server and what an `Exchange` sees: so what is waited for is
-the client's time, and none of the app's. Of the answer's: `outgoing`, which is loaded by the first of such a route.
+the client's time, and none of the app's. Of the answer's: `outgoing`.
 
 What is raised into an app because a body is too long is raised out of it as well, whatever the app makes of it: its
 answer, if it has not begun, is not sent. A websocket passes untouched.
@@ -18,7 +18,7 @@ from ..runtime.waiting import nap
 from ..section import within
 from .encoders import installed
 
-__all__ = ["FILES", "begins", "check", "paced", "replaced", "take", "watch"]
+__all__ = ["FILES", "check", "paced", "planned", "take", "watch"]
 
 FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 """What a server sends by itself, out of a file."""
@@ -37,26 +37,15 @@ def check(states: Iterable[Any]) -> None:
                 raise ConfigError.of("Compress", "encodings", compress.encodings, fix)
 
 
-def begins(exchange: Any, plan: Any, status: int, headers: list[tuple[bytes, bytes]], send: Send) -> Send:
-    """An answer is about to begin: what it is sent through. Raises what stands against it; then it has not begun."""
-    from .outgoing import Outgoing
-
-    answer = Outgoing(exchange, plan, send)
-    answer.begin(status, headers)
-    return answer.send
-
-
-def replaced(exchange: Any, send: Send) -> Send:
-    """The same of a refusal, wherever it came from, if a route was found for the request before."""
-    for fact in reversed((exchange.facts or {}).values()):
+def planned(facts: Any) -> Any:
+    """The plan of the route that was found for a request, wherever that was refused; ``None``: none was found, or there
+    is nothing to be done to an answer.
+    """
+    for fact in reversed((facts or {}).values()):
         plan = getattr(fact, "plan", None)
         if plan is not None and hasattr(fact, "rule"):
-            if plan.outgoing:
-                from .outgoing import Outgoing
-
-                return Outgoing(exchange, plan, send).send
-            break
-    return send
+            return plan if plan.outgoing else None
+    return None
 
 
 async def paced(buckets: list[Any], size: int, clock: Callable[[], float]) -> None:

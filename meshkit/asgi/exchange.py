@@ -27,8 +27,9 @@ from ..call import Call, Failure, Verdict
 from ..fields.set_cookie import NAME, lines
 from ..policy import Pairs
 from ..runtime.telling import answering
-from .bodies import FILES, begins, replaced
+from .bodies import FILES, planned
 from .end import begun, ended
+from .outgoing import begins
 from .routed import edited
 
 __all__ = ["Exchange", "Message", "Receive", "Send", "closed", "route_of"]
@@ -165,7 +166,8 @@ class Exchange:
                 headers = edited(headers, plan.answer)
                 message = {**message, "headers": headers}
             if plan.outgoing:
-                self._send = begins(self, plan, message["status"], headers, self._send)
+                headers, self._send = begins(self, plan, message["status"], headers, self._send)
+                message = {**message, "headers": headers}
         status = self.status = message["status"]
         now = door.clock()
         call.answered_at = now - self.waited
@@ -233,8 +235,11 @@ class Exchange:
 
     async def refuse(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Answer in place of the app, as the route has it where one was found."""
-        send = self._send if self.facts is None else replaced(self, self._send)
+        send = self._send
         self.close()
+        plan = None if self.facts is None else planned(self.facts)
+        if plan is not None:
+            headers, send = begins(self, plan, status, headers, send, refusal=True)
         if self.scope.get("method") == "HEAD":
             body = b""
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -97,20 +97,18 @@ class Watched:
             yield wait, piece
 
     def __iter__(self) -> Iterator[bytes]:
-        from ..runtime.blocking import nap
-
         size = 0
         for part in self._stream:
             size += len(part)
             self._check(size)
             for wait, piece in self._pieces(part):
                 if wait > 0:
+                    from ..runtime.blocking import nap
+
                     nap(wait, self._clock)
                 yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        from ..runtime.waiting import nap  # asyncio and anyio are loaded by those who await
-
         size = 0
         parts = self._stream.__aiter__()
         try:
@@ -119,6 +117,8 @@ class Watched:
                 self._check(size)
                 for wait, piece in self._pieces(part):
                     if wait > 0:
+                        from ..runtime.waiting import nap  # asyncio and anyio are loaded by those who await
+
                         await nap(wait, self._clock)
                     yield piece
         finally:
@@ -154,13 +154,11 @@ class Instead:
 
 def _page(pages: Any, response: Any, call: Call) -> bytes | None:
     """The page for an answer. One that fails is counted, and costs no answer."""
-    from ..route.pages import made  # whoever has pages has loaded it
-
     page = pages.find(response.status_code)
     if page is None or hasattr(page, "app"):
         return None
     try:
-        return made(page, response.status_code, call)
+        return pages.made(page, response.status_code, call)  # type: ignore[no-any-return]  # bytes, or None
     except Exception as error:
         survive(error)
         return None
@@ -168,10 +166,8 @@ def _page(pages: Any, response: Any, call: Call) -> bytes | None:
 
 def _instead(response: Any, request: Any, pages: Any, page: bytes) -> Any:
     """An answer with the page, in the place of this one."""
-    from ..route.pages import fields
-
     library = library_of(response)
-    headers = fields(response.headers.raw, pages.type, len(page))
+    headers = pages.fields(response.headers.raw, pages.type, len(page))
     body = b"" if request.method == "HEAD" else page
     if response.is_closed or getattr(response.stream, "whole", None) is not None:
         stream = library.ByteStream(body)

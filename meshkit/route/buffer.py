@@ -57,6 +57,11 @@ class Buffer:
         plan.incoming = plan.incoming or self.max_request is not None
         plan.outgoing = True
 
+    def exceeds(self, length: str | None) -> bool:
+        """Whether an answer with this ``Content-Length`` is too long."""
+        size = None if self.max_response is None else told(length)
+        return size is not None and size > self.max_response  # type: ignore[operator]  # there is a limit
+
     def too_large(self) -> TooLarge:
         return TooLarge("a request of more than %d bytes", self.max_request, policy="Buffer")
 

@@ -31,7 +31,9 @@ import attrs
 
 from .. import options
 from ..errors import ConfigError
+from ..policy import Pairs
 from .options import several
+from .vary import varied
 
 __all__ = ["ENCODINGS", "Compress", "accepted"]
 
@@ -51,6 +53,10 @@ TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]*\*?[a-z0-9!#$&^_.+-]*")
 STREAM = "text/event-stream"
 WEIGHT = re.compile(r"[ \t]*q[ \t]*=[ \t]*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*", re.IGNORECASE)
 BODILESS = frozenset({204, 205, 206, 304})
+AS_IT_IS = frozenset(
+    (b"content-digest", b"content-encoding", b"content-md5", b"content-range", b"digest", b"repr-digest")
+)
+"""With one of these an answer is left alone."""
 REMEMBERED = 1024
 LONGEST = 1000
 """Characters of an ``Accept-Encoding`` that are read."""
@@ -91,20 +97,52 @@ class Compress:
 class CompressState:
     """What `Compress` comes to."""
 
-    __slots__ = ("_exact", "_open", "encodings", "least", "level", "suits")
+    __slots__ = ("_exact", "_least", "_open", "_suits", "encodings", "level")
 
     def __init__(self, spec: Compress) -> None:
         self.encodings = spec.encodings
-        self.least = spec.least
+        self._least = spec.least
         self.level = spec.level
         self._exact = frozenset(each for each in spec.types if "*" not in each)
         self._open = tuple(each.partition("*") for each in spec.types if "*" in each)
-        self.suits = lru_cache(REMEMBERED)(self._suits)
-        """``(status, content type)``: whether such answers are worth encoding."""
+        self._suits = lru_cache(REMEMBERED)(self._is_listed)
 
-    def _suits(self, status: int, kind: str) -> bool:
-        kind = kind.partition(";")[0].strip().lower()
-        if status in BODILESS or kind == STREAM:
+    def encoded(
+        self, status: int, headers: Pairs, accepts: str | None, offered: tuple[str, ...]
+    ) -> tuple[str | None, list[tuple[bytes, bytes]]]:
+        """The one of the encodings ``offered`` that an answer is sent in, to a request with this ``Accept-Encoding``;
+        ``None``: as it is. And its fields then. To a HEAD nothing is offered.
+        """
+        kind, length, caching, left = None, None, b"", False
+        for field, value in headers:
+            name = field.lower()
+            if name == b"content-type":
+                kind = value
+            elif name == b"content-length":
+                length = value
+            elif name == b"cache-control":
+                caching += value.lower()
+            elif name in AS_IT_IS:
+                left = True
+        if left or status in BODILESS or kind is None or b"no-transform" in caching or not self._suits(kind):
+            return None, [*headers]
+        if length is not None and length.isdigit() and len(length) < 20 and int(length) < self._least:
+            return None, [*headers]
+        chosen = None if accepts is None else accepted(accepts, offered)
+        if chosen is None:
+            return None, varied(headers, b"accept-encoding")
+        changed = [(b"content-encoding", chosen.encode("ascii"))]
+        for field, value in headers:
+            name = field.lower()
+            if name not in (b"accept-ranges", b"content-length"):
+                strong = name == b"etag" and not value.startswith(b"W/")
+                changed.append((field, b"W/" + value if strong else value))
+        return chosen, varied(changed, b"accept-encoding")
+
+    def _is_listed(self, given: bytes) -> bool:
+        """Whether answers of this ``Content-Type`` are worth it."""
+        kind = given.decode("latin-1").partition(";")[0].strip().lower()
+        if kind == STREAM:
             return False
         return kind in self._exact or any(
             len(kind) > len(begin) + len(end) and kind.startswith(begin) and kind.endswith(end)

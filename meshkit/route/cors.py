@@ -34,8 +34,9 @@ from ..errors import ConfigError
 from ..policy import Pairs
 from ..section import LEAF, Section
 from .options import TOKEN, several
+from .vary import varied
 
-__all__ = ["OURS", "Cors", "preflight"]
+__all__ = ["Cors", "preflight"]
 
 SCHEME = r"[a-z][a-z0-9+.-]*"
 NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
@@ -168,27 +169,28 @@ class CorsState:
         """Whether pages of this origin may read the answers."""
         return self._any or (len(origin) <= LONGEST and self._allows(origin))
 
-    def fields(self, asked: Pairs, method: str) -> list[tuple[bytes, bytes]]:
-        """The fields for an answer to a request with these fields; those of a preflight's for a preflight."""
+    def edited(self, headers: Pairs, asked: Pairs, method: str | None) -> list[tuple[bytes, bytes]]:
+        """The fields of an answer with those of CORS, for a request that ``asked`` with these."""
         origin, preflight = None, False
         for name, value in asked:
             if name == b"origin":
                 origin = value
             elif name == b"access-control-request-method" and method == "OPTIONS":
                 preflight = True
+        edited = [field for field in headers if field[0].lower() not in OURS]
         # An answer may be given to others by a cache, which must know that it is another one for each.
-        vary = b"" if self._any else b"origin"
         if preflight:
-            vary = b"origin, access-control-request-method, access-control-request-headers"
-        fields = [(b"vary", vary)] if vary else []
+            edited = varied(edited, b"origin, access-control-request-method, access-control-request-headers")
+        elif not self._any:
+            edited = varied(edited, b"origin")
         if origin is None or not self.allows(origin.decode("latin-1")):
-            return fields
-        fields.append((b"access-control-allow-origin", b"*" if self._any else origin))
+            return edited
+        edited.append((b"access-control-allow-origin", b"*" if self._any else origin))
         if not preflight:
-            return [*fields, *self._shown]
+            return edited + self._shown
         for name, question in self._echoed:
-            fields += ((name, value) for each, value in asked if each == question)
-        return [*fields, *self._preflight]
+            edited += ((name, value) for each, value in asked if each == question)
+        return edited + self._preflight
 
     def facts(self, call: Call, /) -> bool:
         """Whether it is a preflight that comes to a server."""

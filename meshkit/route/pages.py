@@ -121,18 +121,16 @@ class PagesState:
         """The page for a status: bytes, a function or an `App`; ``None``: there is none."""
         return self._by_status.get(status)
 
+    def fields(self, headers: Pairs, kind: bytes, length: int) -> list[tuple[bytes, bytes]]:
+        """The fields of an answer with a page, of those it had."""
+        own = [field for field in headers if field[0].lower() not in OF_A_BODY]
+        return [*own, (b"content-type", kind), (b"content-length", b"%d" % length)]
 
-def fields(had: Pairs, kind: bytes, length: int) -> list[tuple[bytes, bytes]]:
-    """The fields of an answer with a page, of those it had."""
-    own = [field for field in had if field[0].lower() not in OF_A_BODY]
-    return [*own, (b"content-type", kind), (b"content-length", b"%d" % length)]
-
-
-def made(page: Any, status: int, call: Call) -> bytes | None:
-    """What a function has for this answer, or bytes as they are. It is the user's: it may raise."""
-    body = page if isinstance(page, bytes) else page(status, call)
-    if body is None or isinstance(body, bytes):
-        return body
-    if isinstance(body, str):
-        return body.encode()
-    raise TypeError(f"Pages: the page for {status} is a {type(body).__name__}: answer text, bytes or None")
+    def made(self, page: Any, status: int, call: Call) -> bytes | None:
+        """What a function has for this answer, or bytes as they are. It is the user's: it may raise."""
+        body = page if isinstance(page, bytes) else page(status, call)
+        if body is None or isinstance(body, bytes):
+            return body
+        if isinstance(body, str):
+            return body.encode()
+        raise TypeError(f"Pages: the page for {status} is a {type(body).__name__}: answer text, bytes or None")

@@ -11,6 +11,7 @@ from meshkit.route.compress import ENCODINGS, Compress, CompressState, accepted
 from meshkit.route.plan import Plan
 
 BROWSER = "gzip, deflate, br, zstd"
+VARY = (b"vary", b"accept-encoding")
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,18 @@ def state(**options: Any) -> CompressState:
     return found
 
 
+def suits(state: CompressState, status: int, *fields: tuple[str, str]) -> bool:
+    """Whether such an answer depends on what the client takes; an encoding is then chosen."""
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in fields]
+    assert state.encoded(status, headers, None, ENCODINGS) in ((None, headers), (None, [*headers, VARY]))
+    chosen, changed = state.encoded(status, headers, BROWSER, ENCODINGS)
+    assert chosen in (None, "zstd")
+    assert ((b"content-encoding", b"zstd") in changed) is (chosen is not None)
+    return chosen is not None
+
+
 @pytest.mark.parametrize(
-    ("status", "kind", "suits"),
+    ("status", "kind", "worth"),
     [
         (200, "text/html; charset=utf-8", True),
         (200, "Text/HTML", True),
@@ -84,15 +95,53 @@ def state(**options: Any) -> CompressState:
         (304, "text/html", False),
     ],
 )
-def test_which_answers(status: int, kind: str, suits: bool) -> None:
-    assert state().suits(status, kind) is suits
+def test_which_answers(status: int, kind: str, worth: bool) -> None:
+    assert suits(state(), status, ("Content-Type", kind)) is worth
+
+
+TEXT = ("content-type", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("fields", "worth"),
+    [
+        ([], False),
+        ([TEXT], True),
+        ([TEXT, ("Content-Length", "1023")], False),
+        ([TEXT, ("content-length", "1024")], True),
+        ([TEXT, ("content-length", "x")], True),
+        ([TEXT, ("Content-Encoding", "gzip")], False),
+        ([TEXT, ("Content-Range", "bytes 0-1/2")], False),
+        ([TEXT, ("Repr-Digest", "x")], False),
+        ([TEXT, ("Cache-Control", "max-age=1"), ("cache-control", "No-Transform")], False),
+        ([TEXT, ("cache-control", "no-store")], True),
+    ],
+)
+def test_which_fields(fields: list[tuple[str, str]], worth: bool) -> None:
+    assert suits(state(), 200, *fields) is worth
+
+
+def test_the_fields_of_what_is_encoded() -> None:
+    headers = [
+        (b"ETag", b'"1"'),
+        (b"content-type", b"text/css"),
+        (b"Content-Length", b"9999"),
+        (b"accept-ranges", b"x"),
+    ]
+    assert state().encoded(200, headers, "br", ENCODINGS) == (
+        "br",
+        [(b"content-encoding", b"br"), (b"ETag", b'W/"1"'), (b"content-type", b"text/css"), VARY],
+    )
+    weak = [(b"etag", b'W/"1"'), (b"content-type", b"text/css"), (b"vary", b"origin, Accept-Encoding")]
+    assert state().encoded(200, weak, "br", ENCODINGS) == ("br", [(b"content-encoding", b"br"), *weak])
+    assert state().encoded(200, weak[:2], "br", ()) == (None, [*weak[:2], VARY])
 
 
 def test_types_of_ones_own() -> None:
     mine = state(types=["application/*", "font/ttf"])
-    assert mine.suits(200, "application/x-tar")
-    assert mine.suits(200, "font/ttf")
-    assert not mine.suits(200, "text/html")
+    assert suits(mine, 200, ("content-type", "application/x-tar"))
+    assert suits(mine, 200, ("content-type", "font/ttf"))
+    assert not suits(mine, 200, ("content-type", "text/html"))
 
 
 @pytest.mark.parametrize(

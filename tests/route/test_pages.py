@@ -8,7 +8,7 @@ import pytest
 
 from meshkit import ConfigError
 from meshkit.route.local import App
-from meshkit.route.pages import Pages, fields, made
+from meshkit.route.pages import Pages
 from meshkit.route.plan import Plan
 
 
@@ -48,7 +48,7 @@ def test_what_goes_with_a_body_goes() -> None:
         (b"set-cookie", b"b=2"),
         (b"Transfer-Encoding", b"chunked"),
     ]
-    assert fields(had, b"text/html", 5) == [
+    assert state({404: "x"}).fields(had, b"text/html", 5) == [
         (b"retry-after", b"3"),
         (b"set-cookie", b"a=1"),
         (b"set-cookie", b"b=2"),
@@ -65,12 +65,14 @@ def test_a_function_makes_a_page() -> None:
         seen.append(given)
         return f"sorry: {status}"
 
-    assert made(state({"5xx": page}).find(502), 502, call) == b"sorry: 502"
+    pages = state({"5xx": page})
+    assert pages.made(pages.find(502), 502, call) == b"sorry: 502"
     assert seen == [call]
-    assert made(lambda status, call: b"x", 500, call) == b"x"
-    assert made(lambda status, call: None, 500, call) is None
+    assert pages.made(b"as it is", 500, call) == b"as it is"
+    assert pages.made(lambda status, call: b"x", 500, call) == b"x"
+    assert pages.made(lambda status, call: None, 500, call) is None
     with pytest.raises(TypeError, match="the page for 500 is a int: answer text, bytes or None"):
-        made(lambda status, call: 3, 500, call)
+        pages.made(lambda status, call: 3, 500, call)
 
 
 def test_an_app_makes_one() -> None:
