@@ -28,17 +28,15 @@ from collections.abc import Callable
 from inspect import isawaitable
 from math import inf
 from typing import Any
-from urllib.parse import quote
-from uuid import UUID
 
 from ..call import Call, Failure, Verdict
 from ..engine import survive
-from ..errors import ConfigError, Rejected
-from ..fields.pairs import cookie, parameter
+from ..errors import Rejected
 from ..function import judged
 from ..policy import Head, Pairs
 from .bodies import take, watch
-from .client import Clients, network_of
+from .client import Clients
+from .facts import fact, known
 from .limits import announcing
 from .routed import head_of, routed
 
@@ -51,11 +49,6 @@ Judge = Callable[[Any, BaseException | None], Verdict | None]
 """``(exchange, error)`` to a verdict: asked when an answer begins (``exchange.status``, ``exchange.headers``), and
 again if the app raises. ``None`` leaves it to the table above."""
 
-ALONE = ("client", "client-network", "host", "method", "path", "scheme", "uri", "user")
-UNDER_A_NAME = ("header", "cookie", "query", "state")
-FACTS = (*ALONE, *(f"{kind}:<name>" for kind in UNDER_A_NAME))
-PLAIN = (str, int, bytes, tuple, UUID)
-NAMED = ("identity", "pk", "id", "username", "display_name")
 EARLY = 1e-6
 """Seconds by which an alarm may ring too early: trio's clock and ours differ by the last bits of a float."""
 
@@ -63,7 +56,19 @@ EARLY = 1e-6
 class AsgiDoor:
     """One middleware's translation."""
 
-    __slots__ = ("__weakref__", "_judge", "_profile", "announces", "by_status", "client", "clients", "clock", "pipeline", "reserve", "translates")
+    __slots__ = (
+        "__weakref__",
+        "_judge",
+        "_profile",
+        "announces",
+        "by_status",
+        "client",
+        "clients",
+        "clock",
+        "pipeline",
+        "reserve",
+        "translates",
+    )
 
     enforces_deadline = False
     takes_request = True
@@ -196,7 +201,8 @@ class AsgiDoor:
         exchange = call.request
         exchange.call = call
         try:
-            await app(routed(exchange.scope, call.route), exchange.receive, exchange.send)
+            scope = exchange.scope if call.route is None else routed(exchange.scope, call.route)
+            await app(scope, exchange.receive, exchange.send)
         except Exception as error:
             exchange.error = None if error is exchange.refused else error
             raise
@@ -232,80 +238,9 @@ class AsgiDoor:
         return told
 
     def fact(self, call: Call, name: str, /) -> Any:
-        """One of `FACTS`, ``None`` where there is none. Raises `ConfigError` for another name."""
-        scope = call.request.scope
-        if name == "client":
-            return self.client(scope)
-        if name == "client-network":
-            client = self.client(scope)
-            return client and (network_of(client) or client)
-        if name == "path":
-            return scope["path"]
-        if name == "method":
-            return scope.get("method", "GET")  # a websocket's handshake is one
-        if name == "host":
-            host = field(scope, b"host")
-            return host and host.lower()
-        if name == "scheme":
-            return scope.get("scheme", "http")
-        if name == "user":
-            return user(scope.get("user"))
-        if name == "uri":
-            return uri(scope)
-        kind, _, which = name.partition(":")
-        if kind == "header" and which:
-            return field(scope, which.lower().encode("latin-1", "replace"))
-        if kind == "cookie" and which:
-            return cookie(lines(scope, b"cookie"), which)
-        if kind == "query" and which:
-            return parameter(scope.get("query_string", b"").decode("latin-1"), which)
-        if kind == "state" and which:
-            return (scope.get("state") or NONE).get(which)
-        raise _unknown(name)
+        """One of `meshkit.asgi.facts.FACTS`, ``None`` where there is none. Raises `ConfigError` for another name."""
+        return fact(call.request.scope, name, self.client)
 
     def knows(self, name: str, /) -> None:
-        """Raises `ConfigError` for what is none of `FACTS`."""
-        kind, _, which = name.partition(":")
-        if name not in ALONE and not (which and kind in UNDER_A_NAME):
-            raise _unknown(name)
-
-
-def _unknown(name: str) -> ConfigError:
-    return ConfigError.of("meshkit.asgi", "key", name, f"name one of {', '.join(FACTS)}, or give a function")
-
-
-def field(scope: Any, name: bytes) -> str | None:
-    """The field's value, its lines joined in order."""
-    found = lines(scope, name)
-    return ", ".join(found) if found else None
-
-
-def lines(scope: Any, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for each, value in scope["headers"] if each == name]
-
-
-def uri(scope: Any) -> str:
-    """The path with the query, as sent; where the server tells no more than the decoded path, that one encoded."""
-    raw = scope.get("raw_path")
-    path = raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"], safe="/!$&'()*+,;=:@~")
-    query = scope.get("query_string", b"").decode("latin-1")
-    return f"{path}?{query}" if query else path
-
-
-def user(value: Any) -> Any:
-    """Who the user is: what is one of `PLAIN` stands for itself, of an object it is the first of `NAMED` that it has;
-    ``None`` where it says that nobody is authenticated. An object as such may be a new one for each request.
-    """
-    if value is None or isinstance(value, PLAIN):
-        return value
-    if not getattr(value, "is_authenticated", True):
-        return None
-    for name in NAMED:
-        try:
-            found = getattr(value, name)
-        except (AttributeError, NotImplementedError):
-            continue
-        if isinstance(found, PLAIN) and found != "":
-            return found
-    kind = type(value).__name__
-    raise TypeError(f"the user is a {kind} with none of {', '.join(NAMED)}: give a function of the call that tells who")
+        """Raises `ConfigError` for what `fact` does not answer."""
+        known(name)

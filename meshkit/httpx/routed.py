@@ -20,10 +20,12 @@ __all__ = ["answered", "edited", "routed"]
 GONE = frozenset((b"host",))
 
 
-def routed(
-    request: Any, decision: Any, clock: Callable[[], float] = time.monotonic, *, endpoint: Any = None
-) -> Any:
-    """The request as its route has it, to be sent to ``endpoint``. ``clock``: what a body is paced by."""
+def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monotonic, *, endpoint: Any = None) -> Any:
+    """The request as its route has it, to be sent to ``endpoint``; without a route as it came. ``clock``: what a body
+    is paced by.
+    """
+    if decision is None:
+        return request
     plan = decision.plan
     if endpoint is not None:
         changed = aimed(request, endpoint, decision)

@@ -66,7 +66,7 @@ class Decision:
 
     __slots__ = ("copied", "host", "path", "plan", "query", "rule", "same")
 
-    def __init__(self, rule: Any, path: str, query: str | None, same: bool, captured: Any = None) -> None:
+    def __init__(self, rule: Any, path: str, query: str | None, same: bool) -> None:
         self.rule = rule
         plan: Plan = rule.plan
         self.plan = plan

@@ -101,7 +101,7 @@ def test_what_it_knows_is_what_it_tells(name: str, known: bool) -> None:
         if known:
             asked()
         else:
-            with pytest.raises(ConfigError, match=r"name one of client, client-network, .* header:<name>"):
+            with pytest.raises(ConfigError, match=r"name one of certificate, client, client-network, .* header:<name>"):
                 asked()
 
 
@@ -137,7 +137,7 @@ def test_who_the_user_is() -> None:
 @pytest.mark.parametrize("name", ["ip", "header:", "state:", "headers", "extension:tenant", "query"])
 @pytest.mark.parametrize("option", ["key", "cost"])
 def test_a_limit_that_asks_for_what_is_no_fact_is_not_built(name: str, option: str) -> None:
-    said = f"RateLimit: {option}={name!r}: name one of client, client-network"
+    said = f"RateLimit: {option}={name!r}: name one of certificate, client, client-network"
     with pytest.raises(ConfigError, match=said):
         MeshMiddleware(answering(), Pipeline(Timeout(1.0), Shared(RateLimit("1/s", **{option: name}))))
 
