@@ -158,18 +158,19 @@ def _at(states: Iterable[Any], endpoint: str) -> list[Any]:
 
 
 def _way_to(states: Sequence[Any], route: str) -> list[Any]:
-    """The states of a route or a branch, by its name; of several of that name ``"router/name"`` tells which."""
-    found: dict[str, list[Any]] = {}
+    """The states of a route by its name, or else of a branch; of several of that name ``"router/name"`` tells which."""
+    found: dict[str, dict[str, list[Any]]] = {}
     names = []
     for name, state in numbered(_all(states)):
         if hasattr(state, "titles"):
             for title, branch in zip(state.titles, state.branches, strict=True):
                 names.append(title)
                 if route in (title, f"{name}/{title}"):
-                    found[f"{name}/{title}"] = branch
-    if len(found) != 1:
-        raise ConfigError.of("Pipeline", "route", route, f"name one of {_some(found or names)}")
-    return next(iter(found.values()))
+                    found.setdefault(state.kind, {})[f"{name}/{title}"] = branch
+    several = found.get("route") or found.get("branch", {})
+    if len(several) != 1:
+        raise ConfigError.of("Pipeline", "route", route, f"name one of {_some(several or names)}")
+    return next(iter(several.values()))
 
 
 def _some(names: Iterable[str]) -> str:
