@@ -53,6 +53,7 @@ class Connection:
     headers: Any = ()
     inherited: Any = None
     over = False
+    facts: Any = None
     refused: BaseException | None = None
     """As of an exchange; of a websocket no body is too long."""
     status: int | None = None

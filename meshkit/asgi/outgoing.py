@@ -16,7 +16,7 @@ from typing import Any
 
 from ..call import Call
 from ..engine import survive
-from ..route.vary import joined
+from ..route.lines import joined, told
 from ..runtime.waiting import nap
 from .bodies import FILES, Send, paced
 from .encoders import Encoder, encoder, installed
@@ -42,14 +42,11 @@ def begins(
     scope = exchange.scope
     head = scope.get("method") == "HEAD"
     page = None if plan.pages is None else plan.pages.find(status)
-    most = None
-    if not refusal:
-        if exchange.refused is not None:
-            raise exchange.refused
-        if plan.buffer is not None and not head and status not in BODILESS:
-            most = plan.buffer.max_response
-            if page is None and plan.buffer.exceeds(joined(headers, b"content-length")):
-                raise overlong(exchange, plan)
+    most = None if plan.buffer is None or head or refusal or status in BODILESS else plan.buffer.max_response
+    if exchange.refused is not None:  # which a refusal has forgotten
+        raise exchange.refused
+    if most is not None and page is None and (told(joined(headers, b"content-length")) or 0) > most:
+        raise overlong(exchange, plan)
     if plan.cors is not None:
         headers = plan.cors.edited(headers, scope["headers"], scope.get("method"))
     name, plain = None, headers

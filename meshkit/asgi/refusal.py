@@ -30,6 +30,7 @@ from typing import Any
 from ..errors import ConfigError, NoRoute, Overloaded, Overlong, RateLimited, Rejected, TimedOut, TooLarge, TooLate
 from ..fields.problem import MEDIA_TYPE, problem, proxy_status
 from ..fields.rate_limit import QUOTA_EXCEEDED
+from .bodies import planned
 
 __all__ = ["REFUSED", "Refusals", "foretold", "refusal"]
 
@@ -135,7 +136,11 @@ def foretold(exchange: Any, error: BaseException | None) -> tuple[int, int | Non
     if scope["type"] == "websocket" and "websocket.http.response" not in (scope.get("extensions") or ()):
         return DENIED, None
     status, _, body = refusal(error, ours=ours)
-    return status, len(body)
+    plan = planned(getattr(exchange, "facts", None))
+    page = None if plan is None or plan.pages is None or scope["type"] != "http" else plan.pages.find(status)
+    if page is None:
+        return status, len(body)
+    return plan.pages.status or status, len(page if isinstance(page, bytes) else body)
 
 
 _refusals = lru_cache(16)(Refusals)

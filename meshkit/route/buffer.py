@@ -26,6 +26,7 @@ import attrs
 from .. import options
 from ..call import Call
 from ..errors import ConfigError, Overlong, TooLarge
+from .lines import told
 
 __all__ = ["Buffer"]
 
@@ -57,22 +58,12 @@ class Buffer:
         plan.incoming = plan.incoming or self.max_request is not None
         plan.outgoing = True
 
-    def exceeds(self, length: str | None) -> bool:
-        """Whether an answer with this ``Content-Length`` is too long."""
-        size = None if self.max_response is None else told(length)
-        return size is not None and size > self.max_response  # type: ignore[operator]  # there is a limit
-
     def too_large(self) -> TooLarge:
         return TooLarge("a request of more than %d bytes", self.max_request, policy="Buffer")
 
     def overlong(self, endpoint: object = None) -> Overlong:
         text = f"the answer is longer than {self.max_response} bytes"
         return Overlong(text, policy="Buffer", endpoint=endpoint)
-
-
-def told(length: str | None) -> int | None:
-    """What a ``Content-Length`` says, if it says something."""
-    return int(length) if length is not None and length.isascii() and length.isdecimal() and len(length) < 20 else None
 
 
 class Length:

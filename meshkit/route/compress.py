@@ -32,8 +32,8 @@ import attrs
 from .. import options
 from ..errors import ConfigError
 from ..policy import Pairs
+from .lines import told, varied
 from .options import several
-from .vary import varied
 
 __all__ = ["ENCODINGS", "Compress", "accepted"]
 
@@ -113,7 +113,7 @@ class CompressState:
         """The one of the encodings ``offered`` that an answer is sent in, to a request with this ``Accept-Encoding``;
         ``None``: as it is. And its fields then. To a HEAD nothing is offered.
         """
-        kind, length, caching, left = None, None, b"", False
+        kind, length, caching, left = None, b"", b"", False
         for field, value in headers:
             name = field.lower()
             if name == b"content-type":
@@ -126,7 +126,8 @@ class CompressState:
                 left = True
         if left or status in BODILESS or kind is None or b"no-transform" in caching or not self._suits(kind):
             return None, [*headers]
-        if length is not None and length.isdigit() and len(length) < 20 and int(length) < self._least:
+        size = told(length.decode("latin-1"))
+        if size is not None and size < self._least:
             return None, [*headers]
         chosen = None if accepts is None else accepted(accepts, offered)
         if chosen is None:

@@ -33,8 +33,8 @@ from ..call import Call
 from ..errors import ConfigError
 from ..policy import Pairs
 from ..section import LEAF, Section
+from .lines import varied
 from .options import TOKEN, several
-from .vary import varied
 
 __all__ = ["Cors", "preflight"]
 

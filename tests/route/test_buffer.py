@@ -9,16 +9,8 @@ import pytest
 
 from meshkit import ConfigError
 from meshkit.errors import Overlong, Rejected, TooLarge
-from meshkit.route.buffer import Buffer, Length, Whole, told
+from meshkit.route.buffer import Buffer, Length, Whole
 from meshkit.route.plan import Plan
-
-
-@pytest.mark.parametrize(
-    ("field", "length"),
-    [("0", 0), ("17", 17), (None, None), ("", None), ("-1", None), ("1, 1", None), ("٣", None), ("9" * 40, None)],
-)
-def test_what_a_length_says(field: str | None, length: int | None) -> None:
-    assert told(field) == length
 
 
 class Asking:

@@ -61,6 +61,7 @@ REFUSALS = {
     "NoRoute": "no route was for it",
     "Overloaded": "there was no room for it",
     "RateLimited": "the limit of its rate was reached",
+    "TooLarge": "its body was too long",
     "TooLate": "no time was left for it",
 }
 

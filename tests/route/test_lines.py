@@ -1,10 +1,10 @@
-"""Does an answer say on what it depends, once?"""
+"""What do fields say that come in several lines, and that say how long a body is?"""
 
 from __future__ import annotations
 
 import pytest
 
-from meshkit.route.vary import joined, varied
+from meshkit.route.lines import joined, told, varied
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,11 @@ def test_lines_are_joined() -> None:
     headers = [(b"A", b"1"), (b"b", b"2"), (b"a", b"3\xff")]
     assert joined(headers, b"a") == "1, 3\xff"
     assert joined(headers, b"c") is None
+
+
+@pytest.mark.parametrize(
+    ("field", "length"),
+    [("0", 0), ("17", 17), (None, None), ("", None), ("-1", None), ("1, 1", None), ("٣", None), ("9" * 40, None)],
+)
+def test_what_a_length_says(field: str | None, length: int | None) -> None:
+    assert told(field) == length
