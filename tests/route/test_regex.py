@@ -48,6 +48,7 @@ PROVEN = [
     r"^\w+@\W",
     r"[\w.-]+",
     r"[^\d\s]",
+    "[a-zc]*",
     "[]a-]",
     r"[\]\-^]",
     r"\x41\t\.\/\_",
@@ -76,6 +77,8 @@ WHOLE = [
     "(?:.x)*$",
     "(?:[a-z]+,){3}",
     "(?:[ab]*c)*a",
+    "(?:^a)?[b-z]+x",
+    "^a|[b-z]+x",
 ]
 # What takes RE2: it would take time, or `re` has no such thing.
 FOR_RE2 = [
@@ -102,6 +105,7 @@ FOR_RE2 = [
     "($|a)+",
     "a^b",
     "a{0}",
+    "(|)" * 10,
     r"\pL+",
     r"\Qa.b\E",
     r"\bfoo\b",
@@ -143,6 +147,7 @@ REFUSED = [
     "(?P<a>x)(?P<a>y)",
     "a{3,2}",
     "a{1001}",
+    "a{1001,}",
     "a\\",
     r"\q",
     r"[\1]",
@@ -192,7 +197,7 @@ def test_nobody_has_these(pattern, monkeypatch):
     assert str(alone.value) == str(caught.value) or "RE2" in str(caught.value)
 
 
-@pytest.mark.parametrize("pattern", [r"(a)\1", r"\pL(?=a)", "(?<n", "[a", "a**", "(a"])
+@pytest.mark.parametrize("pattern", [r"(a)\1", r"\pL(?=a)", "(?<n", "(?<=a>b)", "[a", "a**", "(a"])
 def test_they_are_refused_in_the_same_words(pattern, monkeypatch):
     said = set()
     for _ in range(2):
@@ -202,6 +207,23 @@ def test_they_are_refused_in_the_same_words(pattern, monkeypatch):
         monkeypatch.setitem(sys.modules, "re2", None)
     assert len(said) == 1
     assert "install" not in said.pop()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "search", "most"),
+    [
+        ("(?:(?:a|ab)c){%d}", False, 9),  # 2 ways each: 2^9 is 512
+        ("(?:a|ab)" * 8 + "a{0,%d}a", False, 1),  # 2^8 * 2
+        (".*(?:ab){%d}", False, 255),  # from each place 510 characters, and the last repeat may end at each
+        ("(?:ab){%d}", True, 255),
+        ("a[b-z]{%d,}", True, 510),
+        ("[a-z]{%d}-", False, 999),  # characters of the expression
+    ],
+)
+def test_ways_and_characters_are_counted(pattern, search, most, without_re2):
+    assert compiled(pattern % most, search=search).engine == "re"
+    with pytest.raises(ConfigError, match=r"\((there are more than 512 ways|counted repeats)"):
+        compiled(pattern % (most + 1), search=search)
 
 
 @pytest.mark.parametrize("value", [None, b"a", 5])
@@ -370,6 +392,7 @@ def agree(pattern, text, ignore_case=False):
 
 TEXTS = [
     "",
+    "\v",
     "a",
     "\n",
     "aac",
@@ -431,6 +454,11 @@ def test_what_is_read_at_all_is_read_as_re2_reads_it(pattern, text):
         return
     judge = asked(pattern)
     assert spans(regex.full(text), regex.groups) == spans(judge.fullmatch(text), judge.groups)
+
+
+def test_re2_is_told_whether_case_counts():
+    assert compiled(r"\pL+x", ignore_case=True).full("\xe9X")
+    assert compiled(r"\pL+x").full("\xe9X") is None
 
 
 def test_no_engine_sees_what_no_text_is():

@@ -140,7 +140,7 @@ def _repeat(node: Repeat, rest: Rest, inside: bool) -> tuple[Rest, str]:
     starts = _starts(body)
     again = Rest(first=union([*starts, *rest.first]), done=False)
     within, text = _walk(body, again, True)
-    loose = low != high and overlap(starts, rest.first)
+    loose = overlap(starts, rest.first)
     if isinstance(body, Set) and low != high and not loose and not lazy:
         sign += "+"  # what follows could not begin with what would be given back
     first = union([*starts, *(rest.first if low == 0 else ())])
