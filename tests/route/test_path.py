@@ -78,6 +78,7 @@ BECOMES = [
     ("/%252e%252e/a", "/%252e%252e/a"),  # decoded once it is %2e%2e, which means nothing
     ("/%2541", "/%2541"),
     ("/caf%c3%a9", "/caf%C3%A9"),
+    ("/%cE%Ab", "/%CE%AB"),
     ("/%f0%9f%a6%8a", "/%F0%9F%A6%8A"),
     ("/a[1]", "/a%5B1%5D"),
     ('/"<>^`{|}', "/%22%3C%3E%5E%60%7B%7C%7D"),
@@ -169,6 +170,7 @@ OPTIONS = [
     (Paths(encoded_slash="keep"), "/a/..%2Fb", BESIDE),
     (Paths(encoded_slash="keep"), "/a/%2e%2e%5cb", BESIDE),
     (Paths(encoded_slash="keep"), "/a%2F.", BESIDE),
+    (Paths(encoded_slash="keep"), "/a/.%2Fb", BESIDE),
     (Paths(encoded_slash="keep"), "/a%2F..%2Fb", BESIDE),
     (Paths(encoded_slash="keep"), "/a%2F..;x/b", PARAMETERS),
     (Paths(encoded_slash="keep"), "/a%2F...%2F.b", "/a%2F...%2F.b"),
