@@ -25,7 +25,7 @@ from .share import SingleFlight, StaleIfError
 from .shared import Shared, bare
 from .timeout import Timeout
 
-__all__ = ["Way", "check_sync", "every", "warnings", "ways"]
+__all__ = ["Oddity", "Way", "check_sync", "every", "oddities", "warnings", "ways"]
 
 MOST = 50
 """Warnings, where there are routes."""
@@ -40,6 +40,21 @@ class Way(NamedTuple):
     spec: Any
     specs: tuple[Any, ...]
     """What stands on it."""
+
+
+class Oddity(NamedTuple):
+    """Something odd about a path."""
+
+    word: str
+    """What it is called, for as long as there is such an oddity."""
+    spec: Any
+    """Of whom it is said."""
+    text: str
+    fix: str = ""
+    """What to do, where it is the same for everybody."""
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.fix}" if self.fix else self.text
 
 
 def ways(spec: Any) -> list[Way]:
@@ -78,13 +93,13 @@ def every(specs: Iterable[Any]) -> Iterator[Any]:
 def warnings(specs: tuple[Any, ...]) -> list[str]:
     """Odd orders, in plain words; at most `MOST`, where there are routes."""
     if not (specs and ways(specs[-1])):
-        return list(dict.fromkeys(_odd(_path(specs))))
-    outside = set(_odd(_path(specs)))
-    clusters: dict[int, list[str]] = {}
+        return list(dict.fromkeys(map(str, oddities(_path(specs)))))
+    outside = set(map(str, oddities(_path(specs))))
+    clusters: dict[int, list[Oddity]] = {}
     found: dict[str, tuple[str, int]] = {}
     paths = 0
     for paths, (where, path) in enumerate(_paths(specs), 1):  # noqa: B007  # how many there are
-        for warning in dict.fromkeys(chain(_odd(path, clusters), _endless(path))):
+        for warning in dict.fromkeys(map(str, chain(oddities(path, clusters), _endless(path)))):
             first, count = found.get(warning, (where, 0))
             found[warning] = first, count + 1
     told = []
@@ -107,87 +122,106 @@ def _paths(specs: tuple[Any, ...], where: str = "", above: tuple[Any, ...] = ())
         yield where, path
 
 
-def _endless(path: list[Any]) -> Iterator[str]:
+def _endless(path: list[Any]) -> Iterator[Oddity]:
     """Where many routes lead, one without a timeout is soon overlooked."""
     if not any(isinstance(spec, Timeout | Retry) for spec in path):
-        yield "no timeout: a call that hangs is never given up"
+        yield Oddity("no-timeout", None, "no timeout: a call that hangs is never given up")
 
 
-def _odd(path: list[Any], clusters: dict[int, list[str]] | None = None) -> list[str]:
-    """What is odd about one path. ``clusters``: what is odd about those that were met, by identity."""
-    found: list[str] = []
+def oddities(path: list[Any], clusters: dict[int, list[Oddity]] | None = None) -> Iterator[Oddity]:
+    """What is odd about one path, of specs that are not shared, a cluster's own policies behind it. ``clusters``: what
+    is odd about those that were met, by identity.
+    """
     retries = [k for k, spec in enumerate(path) if isinstance(spec, Retry)]
     deadline: float | None = None
     for k, spec in enumerate(path):
-        if isinstance(spec, CircuitBreaker) and any(k < other for other in retries):
-            found.append("a circuit breaker outside a retry sees only the last attempt of a call: put it inside")
+        repeated = any(k < other for other in retries)
+        if isinstance(spec, CircuitBreaker) and repeated:
+            text = "a circuit breaker outside a retry sees only the last attempt of a call"
+            yield Oddity("breaker-outside-retry", spec, text, "put it inside")
         if isinstance(spec, FaultInjection):
-            found.append(f"{spec.name} injects faults on purpose, until {spec.expires:g} s after its first call")
-            if any(k < other for other in retries):
-                found.append("a fault outside a retry strikes whole calls: put it inside to have it retried")
-        if isinstance(spec, Throttle | Pace) and any(k < other for other in retries):
-            word = "a throttle" if isinstance(spec, Throttle) else "a pace"
-            found.append(f"{word} outside a retry sees only the last attempt of a call: put it inside")
+            text = f"{spec.name} injects faults on purpose, until {spec.expires:g} s after its first call"
+            yield Oddity("fault-injection", spec, text)
+            if repeated:
+                text = "a fault outside a retry strikes whole calls"
+                yield Oddity("fault-outside-retry", spec, text, "put it inside to have it retried")
+        if isinstance(spec, Throttle | Pace) and repeated:
+            word = "throttle" if isinstance(spec, Throttle) else "pace"
+            text = f"a {word} outside a retry sees only the last attempt of a call"
+            yield Oddity(f"{word}-outside-retry", spec, text, "put it inside")
         if isinstance(spec, LoadShed) and spec.signal is not None and any(other < k for other in retries):
-            found.append("a load shedder inside a retry asks its signal once for all attempts: put it outside")
+            text = "a load shedder inside a retry asks its signal once for all attempts"
+            yield Oddity("load-shed-inside-retry", spec, text, "put it outside")
         if isinstance(spec, Timeout):
             if deadline is not None and spec.seconds >= deadline:
-                found.append(f"a timeout of {spec.seconds:g} s within one of {deadline:g} s never strikes")
+                text = f"a timeout of {spec.seconds:g} s within one of {deadline:g} s never strikes"
+                yield Oddity("timeout-never-strikes", spec, text)
             deadline = min(deadline or spec.seconds, spec.seconds)
     if len(retries) > 1:
         tries = 1
         for k in retries:
             tries *= path[k].attempts
-        found.append(f"two retries on one path multiply: up to {tries} attempts for one call")
+        text = f"two retries on one path multiply: up to {tries} attempts for one call"
+        yield Oddity("two-retries", path[retries[-1]], text)
     for k in retries:
         inner = [spec for spec in path[k + 1 :] if isinstance(spec, Timeout)]
         if inner and path[k].attempts > 1 and not path[k].start(_ANY).matches(Failure(AttemptTimedOut())):
-            found.append("an attempt that times out is not repeated: name TimeoutError in the retry's on")
+            text = "an attempt that times out is not repeated"
+            yield Oddity("timeout-not-repeated", path[k], text, "name TimeoutError in the retry's on")
     if retries and deadline is None:
-        found.append("a retry without a timeout: an attempt that hangs is never repeated")
+        text = "a retry without a timeout: an attempt that hangs is never repeated"
+        yield Oddity("retry-without-timeout", path[retries[0]], text)
     hedges = [k for k, spec in enumerate(path) if isinstance(spec, Hedge)]
     if hedges and any(k < hedges[-1] for k in retries):
-        found.append("a hedge within a retry: every attempt may be sent twice; put it outside, or keep its budget")
+        text = "a hedge within a retry: every attempt may be sent twice; put it outside, or keep its budget"
+        yield Oddity("hedge-inside-retry", path[hedges[-1]], text)
     for k, spec in enumerate(path):
         if isinstance(spec, Fallback) and any(isinstance(outer, Timeout) for outer in path[:k]):
-            found.append("a fallback within a timeout cannot answer when time has run out: put it outside")
+            text = "a fallback within a timeout cannot answer when time has run out"
+            yield Oddity("fallback-inside-timeout", spec, text, "put it outside")
             break
     for k, spec in enumerate(path):
         if isinstance(spec, SingleFlight) and any(isinstance(outer, Hedge) for outer in path[:k]):
-            found.append("a single flight within a hedge: the second attempt waits for the first; put it outside")
+            text = "a single flight within a hedge: the second attempt waits for the first; put it outside"
+            yield Oddity("single-flight-inside-hedge", spec, text)
         if isinstance(spec, StaleIfError):
             if any(other < k for other in retries):
-                found.append("a stale answer within a retry ends it: put it outside")
+                yield Oddity("stale-inside-retry", spec, "a stale answer within a retry ends it", "put it outside")
             bounds = [j for j, other in enumerate(path) if isinstance(other, Timeout)]
             if bounds and bounds[-1] < k:
-                found.append("a stale answer cannot be given when time has run out: put it outside the timeout")
-    if any(path[k].budget is None and path[k].attempts > 1 for k in retries):
-        found.append("a retry without a budget multiplies the load on an upstream that fails")
+                text = "a stale answer cannot be given when time has run out"
+                yield Oddity("stale-inside-timeout", spec, text, "put it outside the timeout")
+    for k in retries:
+        if path[k].budget is None and path[k].attempts > 1:
+            text = "a retry without a budget multiplies the load on an upstream that fails"
+            yield Oddity("retry-without-budget", path[k], text)
     cluster = next((spec for spec in path if isinstance(spec, Cluster)), None)
+    if cluster is None:
+        return
     known = {} if clusters is None else clusters
     if id(cluster) not in known:
         known[id(cluster)] = [*_of_cluster(cluster)]
-    return found + known[id(cluster)]
+    yield from known[id(cluster)]
 
 
-def _of_cluster(cluster: Cluster | None) -> Iterator[str]:
-    if cluster is None:
-        return
+def _of_cluster(cluster: Cluster) -> Iterator[Oddity]:
     known = [each for each in cluster.endpoints if isinstance(each, Endpoint) and each.weight]
     first = min((each.priority for each in known), default=0)
     spare = any(each.priority > first for each in known)
     outliers = cluster.outliers
     if (spare or cluster.localities is not None) and outliers is None and not cluster.checks:
         what = "priorities" if spare else "localities"
-        yield f"{what} without outliers or checks: whoever is down keeps its share of the calls"
+        text = f"{what} without outliers or checks: whoever is down keeps its share of the calls"
+        yield Oddity("nobody-is-found-down", cluster, text)
     if spare and isinstance(outliers, OutlierDetection) and not cluster.checks and len(known) == len(cluster.endpoints):
         room = max(int(outliers.max_ejected * len(known)), int(outliers.always_eject_one))
         preferred = sum(each.priority == first for each in known)
         if room < preferred:
-            yield (
+            text = (
                 f"outlier detection ejects {room} of {len(known)} endpoints at most, but priority {first} has "
                 f"{preferred}: give max_ejected, or the others never get all calls"
             )
+            yield Oddity("too-few-ejected", cluster, text)
 
 
 def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False, repeated: bool = False) -> None:
