@@ -6,26 +6,29 @@ the answer are edited where it begins (`exchange`).
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
 from ..route.edit import NOTHING, Edit
+from ..route.hosts import bracketed
 from .bodies import FILES
 
 __all__ = ["edited", "head_of", "routed"]
 
 REMEMBERED = 4096
+WITH_PORT = re.compile(r"(.*?):([0-9]{0,5})", re.DOTALL)
+MOST = 65535
 
 
 def head_of(scope: Any) -> tuple[str, str, str, int | None, str, str | None]:
     """Method, scheme, host, port, path and query; see `meshkit.policy.Door.head`."""
-    authority = ""
+    authority = b""
     for name, value in scope["headers"]:
-        if name == b"host":
-            authority = value.decode("latin-1")
-            break
-    host, port = _authority(authority)
+        if name == b"host":  # several of them are no host at all
+            authority = b"%b, %b" % (authority, value) if authority else value
+    host, port = _authority(authority.decode("latin-1"))
     raw = scope.get("raw_path")
     path = raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"], safe="/!$&'()*+,;=:@~")
     query = scope.get("query_string", b"").decode("latin-1")
@@ -34,9 +37,11 @@ def head_of(scope: Any) -> tuple[str, str, str, int | None, str, str | None]:
 
 @lru_cache(REMEMBERED)
 def _authority(text: str) -> tuple[str, int | None]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or not port.isascii() or len(port) > 5:
-        host, port = text, ""
+    """Host and port. What is not written as RFC 3986 (3.2) has it stays with the host, and no host is such."""
+    found = WITH_PORT.fullmatch(text)
+    host, port = found.groups() if found else (text, None)
+    if port and int(port) > MOST:
+        host, port = text, None
     return host.lower().removesuffix("."), int(port) if port else None
 
 
@@ -54,7 +59,7 @@ def routed(scope: Any, decision: Any) -> Any:
         changed["path"] = unquote(decision.path)
     headers = scope["headers"]
     if host is not None:
-        headers = [(b"host", host.encode("ascii")), *(field for field in headers if field[0] != b"host")]
+        headers = [(b"host", bracketed(host).encode("ascii")), *(field for field in headers if field[0] != b"host")]
     if plan.request is not NOTHING:
         headers = edited(headers, plan.request)
     changed["headers"] = headers
