@@ -63,6 +63,7 @@ def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit 
     """Of what has named states."""
     name = named(state)
     read = _reader(state, "state")
+    ways = hasattr(state, "titles")  # a rollout, which is no endpoint's
 
     def changing_enter(call: Call, now: float) -> Any:
         if call.events is None:
@@ -83,7 +84,7 @@ def _changing(state: Any, enter: Enter, exit: Exit | None) -> tuple[Enter, Exit 
         exit(call, began, now, verdict)  # type: ignore[misc]
         after = read(state)
         if after != before:
-            endpoint = call.endpoint if call.origin else where(call)
+            endpoint = None if ways else call.endpoint if call.origin else where(call)
             call.events.append(StateChanged(now, name, endpoint, before, after))
 
     return changing_enter, None if exit is None else changing_exit
