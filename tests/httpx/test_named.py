@@ -7,6 +7,10 @@ import pytest
 
 from meshkit import CircuitBreaker, Cluster, Constant, Fallback, Pipeline, Retry
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
+from meshkit.route.match import Match
+from meshkit.route.route import Route
+from meshkit.route.router import Router
+from meshkit.route.split import Branch, Split
 
 
 class Answers:
@@ -55,4 +59,65 @@ async def test_what_nobody_names_is_a_success(policies, state):
             assert (await client.get("http://shop/")).status_code == 404
             if state == "open":
                 break
+    assert pipeline.snapshot()["CircuitBreaker"]["state"] == state
+
+
+# Of routes.
+
+
+async def around(call, call_next):
+    return await call_next()
+
+
+def by_routes(*routes, outside=()):
+    """Two routes, with a breaker each that a single failure opens: the first one asks for a 409 again."""
+    breaker = CircuitBreaker(failures=1)
+    listed = [
+        Route(Match(host=name), policies=[breaker, *policies], name=name)
+        for name, policies in zip(("first", "second"), routes, strict=True)
+    ]
+    return Pipeline(*outside, Router(listed))
+
+
+@pytest.mark.parametrize(
+    ("outside", "first", "second", "states"),
+    [
+        ([], [asking(409, attempts=2)], [], ["open", "closed"]),
+        ([], [asking(409, attempts=2)], [asking("5xx")], ["open", "closed"]),
+        ([], [around, asking(409, attempts=2)], [], ["open", "closed"]),
+        ([around], [asking(409, attempts=2)], [], ["open", "closed"]),
+        ([asking(409, attempts=1)], [], [], ["open", "open"]),
+        (
+            [],
+            [Fallback(Cluster("spare", ["http://a"], pipeline=[asking(409, attempts=1)]), on=500)],
+            [],
+            ["open", "closed"],
+        ),
+    ],
+    ids=[
+        "one route",
+        "another has one too",
+        "behind a middleware",
+        "all behind one",
+        "for all",
+        "of what stands instead",
+    ],
+)
+async def test_it_is_a_failure_on_the_route_that_names_it_only(outside, first, second, states):
+    pipeline = by_routes(first, second, outside=outside)
+    transport = AsyncMeshTransport(pipeline, httpx.MockTransport(Answers(409)))
+    async with httpx.AsyncClient(transport=transport) as client:
+        for name in ("first", "second"):
+            assert (await client.get(f"http://{name}/")).status_code == 409
+    routes = pipeline.snapshot()["Router"]
+    assert [routes[name]["CircuitBreaker"]["state"] for name in ("first", "second")] == states
+
+
+@pytest.mark.parametrize(("weights", "state"), [((1, 0), "open"), ((0, 1), "closed")])
+def test_so_it_is_with_the_branches_of_a_split(weights, state):
+    named = Branch(Pipeline(asking(409, attempts=1), Cluster("one", ["http://a"])), weights[0])
+    split = Split(named, Branch(Cluster("two", ["http://b"]), weights[1]))
+    pipeline = Pipeline(CircuitBreaker(failures=1), Router([Route(Match(host="shop"), split)]))
+    with httpx.Client(transport=MeshTransport(pipeline, httpx.MockTransport(Answers(409)))) as client:
+        assert client.get("http://shop/").status_code == 409
     assert pipeline.snapshot()["CircuitBreaker"]["state"] == state

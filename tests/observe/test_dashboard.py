@@ -52,6 +52,10 @@ from meshkit.httpx import AsyncMeshTransport, PoolTransport
 from meshkit.observe.metrics.metrics import Metrics
 from meshkit.observe.prometheus import exposition
 from meshkit.retry import Constant
+from meshkit.route.match import Match
+from meshkit.route.route import Route as MeshRoute
+from meshkit.route.router import Router
+from meshkit.route.split import Branch, Split
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples/prometheus"
@@ -179,6 +183,9 @@ class Shop:
         self.backup = self.watched(
             "backup", Cluster("backup", ["10.0.0.4:80"], outliers=OutlierDetection(consecutive_5xx=1))
         )
+        faults = Pipeline(FaultInjection(abort=ConnectionError, expires=600.0))
+        split = Split(Branch(None, name="main"), Branch(faults, name="canary"))
+        self.web = self.watched("web", Router([MeshRoute(Match(host="web"), split, name="web")]))
         self.report = self.watched("report")
         self.site = self.watched("site")
         self.noisy = self.watched("noisy")
@@ -215,9 +222,13 @@ class Shop:
             await asyncio.sleep(SECONDS)
         return Response(status_code=500 if request.path_params["number"] == "13" else 200)
 
-    async def round(self, orders: httpx.AsyncClient, site: httpx.AsyncClient, own: httpx.AsyncClient) -> None:
+    async def round(
+        self, orders: httpx.AsyncClient, web: httpx.AsyncClient, site: httpx.AsyncClient, own: httpx.AsyncClient
+    ) -> None:
         for number in range(6):
             await orders.get("/apples")
+            with suppress(ConnectionError):
+                await web.get("/")
             await site.get(f"/orders/{number + 8}")
         with suppress(TimeoutError):
             await asyncio.wait_for(site.get("/orders/late"), 0.01)
@@ -246,6 +257,9 @@ class Shop:
                 transport=AsyncMeshTransport(self.orders, httpx.MockTransport(self.shelf)), base_url="http://shelves"
             ) as orders,
             httpx.AsyncClient(
+                transport=AsyncMeshTransport(self.web, httpx.MockTransport(self.shelf)), base_url="http://web"
+            ) as web,
+            httpx.AsyncClient(
                 transport=httpx.ASGITransport(MeshMiddleware(app, self.site)), base_url="http://shop"
             ) as site,
             httpx.AsyncClient(transport=transport) as own,
@@ -256,7 +270,7 @@ class Shop:
             for _ in range(10):
                 group.create_task(self.reports(done))
             while not self.closed.is_set():
-                await self.round(orders, site, own)
+                await self.round(orders, web, site, own)
                 await self.slow(0.05)
             done.set()
 
