@@ -38,13 +38,11 @@ def check(states: Iterable[Any]) -> None:
 
 
 def planned(facts: Any) -> Any:
-    """The plan of the route that was found for a request, wherever that was refused; ``None``: none was found, or there
-    is nothing to be done to an answer.
-    """
+    """The plan of the route that was found for a request, wherever that was refused; ``None``: none was found."""
     for fact in reversed((facts or {}).values()):
         plan = getattr(fact, "plan", None)
         if plan is not None and hasattr(fact, "rule"):
-            return plan if plan.outgoing else None
+            return plan
     return None
 
 

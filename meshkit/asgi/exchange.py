@@ -239,7 +239,10 @@ class Exchange:
         self.close()
         plan = None if self.facts is None else planned(self.facts)
         if plan is not None:
-            headers, send = begins(self, plan, status, headers, send, refusal=True)
+            if plan.answer:
+                headers = edited(headers, plan.answer)
+            if plan.outgoing:
+                headers, send = begins(self, plan, status, headers, send, refusal=True)
         if self.scope.get("method") == "HEAD":
             body = b""
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -338,13 +338,22 @@ async def test_an_app_is_asked_for_a_page() -> None:
 async def test_a_refusal_has_the_page_of_its_route() -> None:
     """Whether the policy stands in front of the router or is the route's: the route is known by then."""
     for options in ({"outside": [RateLimit("1/min")]}, {"policies": [RateLimit("1/min")]}):
-        app = behind(answering(), Pages({429: SORRY}), Cors("https://a.example"), **options)
+        edit = ResponseHeaders(set={"x-frame-options": "DENY"})
+        app = behind(answering(), edit, Pages({429: SORRY}), Cors("https://a.example"), **options)
         assert (await ask(app)).status == 200
         client = await ask(app, http(headers=[("origin", "https://a.example")]))
         assert (client.status, client.body) == (429, SORRY.encode())
         assert client.headers["content-type"] == "text/html; charset=utf-8"
         assert client.headers["retry-after"] == "60"
+        assert client.headers["x-frame-options"] == "DENY"
         assert client.headers["access-control-allow-origin"] == "https://a.example"
+
+
+async def test_a_refusal_has_the_fields_of_its_route() -> None:
+    app = behind(answering(), ResponseHeaders(set={"x-frame-options": "DENY"}), policies=[Refusing()])
+    client = await ask(app)
+    assert client.headers["x-frame-options"] == "DENY"
+    assert client.headers["content-length"] == str(len(client.body))
 
 
 async def test_where_no_route_was_found_there_is_no_page() -> None:
