@@ -11,6 +11,7 @@
     nodes: {web: {...}}
     namespaces: {billing: {policies, clusters, routes, grants}}
     grants: {billing: [orders]}     # who else may refer to what is named here
+    $schema: mesh.schema.json       # for editors
 
 The words and options are those of the specs (`words`, `mesh_kinds`), what is named in them stands in `names`.
 """
@@ -25,11 +26,11 @@ import attrs
 
 from ..cluster import Cluster
 from ..errors import ConfigError
-from ..route.hosts import checked, intersection
+from ..route.hosts import ANY, checked, intersection
 from ..route.route import Route
 from .assembly import host_of
 from .document import Document, parse, read
-from .kinds.kind import Kind
+from .kinds.several import Several, Table
 from .kinds.texts import Text, Words
 from .located import BROKEN, WRONG, Located
 from .meant import advice
@@ -40,11 +41,12 @@ from .spec import EGRESS, Listener, MeshSpec, Node
 from .typed import Kinds
 from .words import standard
 
-__all__ = ["MeshFile", "load", "loads"]
+__all__ = ["SPACE", "TOP", "MeshFile", "load", "loads"]
 
 SPACE = ("policies", "clusters", "routes", "grants")
 """The sections of a namespace."""
-TOP = ("mesh", "egress", *SPACE, "listeners", "nodes", "namespaces")
+TOP = ("mesh", "egress", *SPACE, "listeners", "nodes", "namespaces", "$schema")
+"""Those of a file. ``namespaces`` has a `SPACE` for each name; of which kinds the others are, `MeshFile` has."""
 
 
 def load(path: str | PathLike[str], *, imports: bool = False) -> MeshSpec:
@@ -59,23 +61,37 @@ def loads(text: str | bytes, name: str = "mesh.yaml", *, imports: bool = False) 
 
 class MeshFile:
     """Reads mesh files. What has been read last is there to be asked: the ``names``, the ``kinds``, and in ``places``
-    where each route stands, by its name.
+    where each route stands, by its name; in ``routes`` all of them, in the order of the mesh; in ``spaces`` the
+    sections of each namespace; in ``top`` those of the file.
     """
 
     def __init__(self, *, imports: bool = False) -> None:
         self.kinds: Kinds = standard(imports=imports)
         self.names = Names({"cluster": self._cluster, "policies": self._policies})
         add_to(self.kinds, self.names)
-        self._clusters = self.kinds.named(Cluster)
-        self._route: Kind = self.kinds.of(Route)
-        self._stack = self.kinds.option_of(Route, "policies")
+        self.sections: dict[str, Any] = {
+            "$schema": Text(),
+            "mesh": Text(),
+            "egress": Words(EGRESS),
+            "policies": Table(self.kinds.option_of(Route, "policies")),
+            "clusters": self.kinds.named(Cluster),
+            "routes": Several(self.kinds.of(Route), single=False),
+            "grants": Table(Several(Text())),
+            "listeners": self.kinds.named(Listener),
+            "nodes": self.kinds.named(Node),
+        }
+        """Of which kind each section is, as it is read and as its form is drawn."""
         self.places: dict[str, Located] = {}
+        self.routes: list[Located] = []
+        self.spaces: list[tuple[Space, dict[str, Located]]] = []
+        self.top: dict[str, Located] = {}
 
     def spec(self, document: Document) -> MeshSpec:
         """The mesh of a document. Raises `FileErrors`."""
         mistakes = self.mistakes = document.mistakes
-        top = self._sections(document.root, TOP, "a mesh file")
-        spaces = [(self._space(DEFAULT, top), top)]
+        self.places, self.routes = {}, []
+        top = self.top = self._sections(document.root, TOP, "a mesh file")
+        spaces = self.spaces = [(self._space(DEFAULT, top), top)]
         for name, node in self._mapping(top, "namespaces").items():
             if not self._is_name(name, top["namespaces"], "namespace"):
                 continue
@@ -95,11 +111,12 @@ class MeshFile:
         parts = {
             "clusters": clusters,
             "routes": routes,
-            "listeners": self._named(top, "listeners", Listener),
-            "nodes": self._named(top, "nodes", Node),
-            "name": self._one(top, "mesh", Text(), "mesh"),
-            "egress": self._one(top, "egress", Words(EGRESS), EGRESS[0]),
+            "listeners": self._named(top, "listeners"),
+            "nodes": self._named(top, "nodes"),
+            "name": self._one(top, "mesh", "mesh"),
+            "egress": self._one(top, "egress", EGRESS[0]),
         }
+        self._one(top, "$schema", "")
         self._references(top, parts, sound=not len(mistakes))
         mistakes.check()
         try:
@@ -132,7 +149,7 @@ class MeshFile:
     def _is_name(self, name: str, node: Located, what: str) -> bool:
         """Whether it may be a name of the file's: names are hosts, and stand on both sides of a slash."""
         try:
-            sound = not checked("", "", name).startswith("*.") and name == name.lower()
+            sound = ANY not in checked("", "", name) and name == name.lower()
         except ConfigError:
             sound = False
         if not sound:
@@ -178,17 +195,17 @@ class MeshFile:
     # What is named.
 
     def _cluster(self, name: str, node: Located) -> Any:
-        inner = self._clusters.inner
+        inner = self.sections["clusters"].inner
         given = {"name": self.names.space.qualified(name)}
         if node.value is None:
             return inner.bare(node, self.mistakes, "cluster", **given)
         return inner.read(node, self.mistakes, **given)
 
     def _policies(self, name: str, node: Located) -> Any:
-        return self._stack.read(node, self.mistakes)
+        return self.sections["policies"].inner.read(node, self.mistakes)
 
-    def _named(self, top: dict[str, Located], section: str, cls: type) -> list[Any]:
-        inner = self.kinds.named(cls).inner
+    def _named(self, top: dict[str, Located], section: str) -> list[Any]:
+        inner = self.sections[section].inner
         found = []
         for name, node in self._mapping(top, section).items():
             if node.value is None:
@@ -199,9 +216,9 @@ class MeshFile:
                 found.append(one)
         return found
 
-    def _one(self, top: dict[str, Located], section: str, kind: Kind, default: str) -> Any:
+    def _one(self, top: dict[str, Located], section: str, default: str) -> Any:
         node = top.get(section)
-        found = default if node is None else kind.read(node, self.mistakes)
+        found = default if node is None else self.sections[section].read(node, self.mistakes)
         return default if found is WRONG else found
 
     # Routes.
@@ -218,13 +235,11 @@ class MeshFile:
             route = self._one_route(space, each)
             if route is not None:
                 found.append(route)
+                self.routes.append(each)
         return found
 
     def _one_route(self, space: Space, node: Located) -> Route | None:
-        if node.value.__class__ is dict and "to" not in node.value and node.value:
-            fix = f"add to: and the name of a cluster, a destination such as redirect, or {PASS}"
-            self.mistakes.note(node, "the route leads nowhere", fix)
-        route = self._route.read(node, self.mistakes)
+        route = self.sections["routes"].inner.read(node, self.mistakes)
         if route is WRONG:
             return None
         if route.name:

@@ -37,7 +37,7 @@ from .kinds.choice import Choice
 from .kinds.classes import Class
 from .kinds.kind import Definitions, Kind, Schema, unwritable
 from .kinds.several import Either, Several, Table
-from .located import BROKEN, WRONG, Located
+from .located import BROKEN, MERGE, WRONG, Located
 from .meant import near
 from .mistakes import Mistakes
 from .names import Names
@@ -83,6 +83,7 @@ def add_to(kinds: Kinds, names: Names) -> None:
     }
     for (spec, name), kind in options.items():
         kinds.option(spec, name, kind)
+    kinds.register(Route, Leading(kinds.named(Route, "").inner))
     kinds.register(Split, Shares(kinds.named(Split, "").inner, cluster))
     to.choice = kinds.group("destination", App, Canary, Function, Redirect, Respond, Rollout, Split, bare=False)
 
@@ -147,6 +148,39 @@ class Destination(Kind):
 
     def schema(self, definitions: Definitions) -> Schema:
         return {"anyOf": [self.cluster.schema(definitions), self.choice.schema(definitions)]}
+
+
+class Leading(Kind):
+    """A route, which leads somewhere."""
+
+    expects = "a route, a mapping with match and to"
+    shapes: tuple[type, ...] = (dict,)
+    classes: tuple[type, ...] = (Route,)
+
+    def __init__(self, inner: Class) -> None:
+        self.inner = inner
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        value = node.value
+        if value.__class__ is not dict:
+            return self.wrong(node, mistakes)
+        if "to" not in value and MERGE not in value:
+            fix = f"add to: and the name of a cluster, a destination such as redirect, or {PASS}"
+            mistakes.note(node, "the route leads nowhere", fix)
+        return self.inner.read(node, mistakes)
+
+    def write(self, value: Any) -> Any:
+        told = self.inner.write(value)
+        named = told if isinstance(told, dict) else {"match": told}
+        return {**named, "to": self.inner.options["to"].kind.write(value.to)}
+
+    def schema(self, definitions: Definitions) -> Schema:
+        return definitions.named("route", lambda: self._drawn(definitions))
+
+    def _drawn(self, definitions: Definitions) -> Schema:
+        drawn = self.inner.schema(definitions)
+        whole = drawn.pop("anyOf")[0]  # the other one is a match alone
+        return {**drawn, **whole, "required": ["to"]}
 
 
 class Shares(Kind):
@@ -229,6 +263,7 @@ class Stack(Kind):
                 sound = False
             else:
                 found.append(policy)
+                self.names.places[id(policy)] = each
         return tuple(found) if sound else WRONG
 
     def _is_name(self, word: str) -> bool:

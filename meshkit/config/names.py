@@ -53,6 +53,10 @@ class Names:
     def __init__(self, readers: dict[str, Read]) -> None:
         self.spaces: dict[str, Space] = {}
         self.space = Space(DEFAULT)
+        self.used: set[tuple[str, str, str]] = set()
+        """What was referred to: its namespace, its sort, its name."""
+        self.places: dict[int, Located] = {}
+        """Where each policy stands, by its identity: a stack has the same ones wherever it is referred to."""
         self._readers = readers
 
     def cluster(self, node: Located, mistakes: Mistakes, key: str | None = None) -> Any:
@@ -96,6 +100,7 @@ class Names:
             fix = f"let the namespace {space.name} grant it: grants: {{{self.space.name}: [{own}]}}"
             mistakes.note(node, f"{shown(name)} is not granted to the namespace {self.space.name}", fix, key=key)
             return WRONG
+        self.used.add((space.name, sort, own))
         return self._read(sort, space, own, node, mistakes)
 
     def _granted(self, space: Space, name: str) -> bool:
