@@ -112,6 +112,9 @@ TABLES = (Ketama, Maglev, Modulo, NginxConsistent, NginxHash, NginxIpHash, Rende
 KEYS = (Combined, Domain, FirstOf, Key, Network, RdpCookie, Uri)
 
 
+JITTERS = ("full", "equal", "none")
+
+
 def standard(*, imports: bool = False) -> Kinds:
     """The kinds of all public specs, to which further ones may be added. ``imports``: whether a file may name Python
     objects (``module:attribute``), which are then imported.
@@ -132,6 +135,7 @@ def _policies(kinds: Kinds) -> None:
     failures = Failures(imports=kinds.imports)
     instead = Either(step, Several(step, single=False), Function(allowed=kinds.imports))
     options: dict[tuple[type, str], Kind] = {
+        (Exponential, "jitter"): Either(Words(JITTERS), Ratio()),
         (Fallback, "instead"): instead,
         (Fallback, "on"): OrNone(failures),
         (Fallback, "value"): Plain(),

@@ -97,11 +97,15 @@ class Choice(Kind):
         return f"there are {', '.join(self.members)}" if len(self.members) > 1 else f"write {next(iter(self.members))}"
 
     def write(self, value: Any) -> Any:
+        told = self.whole(value)
+        [(word, inner)] = told.items()
+        return word if inner == {} and self.alone else told
+
+    def whole(self, value: Any) -> dict[str, Any]:
         word = self._words.get(type(value))
         if word is None:
             raise unwritable(value, f"it is no {self.name} of a file")
-        inner = self.members[word].write(value)
-        return word if inner == {} and self.alone else {word: inner}
+        return {word: self.members[word].write(value)}
 
     def fits(self, node: Located) -> bool:
         value = node.value
@@ -116,7 +120,7 @@ class Choice(Kind):
         return word in self.members
 
     def schema(self, definitions: Definitions) -> Schema:
-        return definitions.named(self.name.replace(" ", "_"), lambda: self._drawn(definitions))
+        return definitions.named(f"any_{self.name.replace(' ', '_')}", lambda: self._drawn(definitions))
 
     def _drawn(self, definitions: Definitions) -> Schema:
         options: Schema = {}

@@ -134,18 +134,22 @@ class Class(Kind):
 
     def write(self, value: Any) -> Any:
         """The first option alone where that says it all; else a mapping of those that differ from their defaults."""
-        told = {
+        told = self.whole(value)
+        first = self.first
+        if first is None or [*told] != [first.name]:
+            return told
+        alone = told[first.name]
+        if not isinstance(alone, dict):
+            return told if alone is None else alone
+        word = next(iter(alone)) if len(alone) == 1 else None
+        return alone if word not in self.options and self.offers(word) else told
+
+    def whole(self, value: Any) -> dict[str, Any]:
+        return {
             name: option.kind.write(option.of(value))
             for name, option in self.options.items()
             if option.required or not option.is_default(value)
         }
-        first = self.first
-        if first is not None and [*told] == [first.name]:
-            alone = told[first.name]
-            word = next(iter(alone)) if isinstance(alone, dict) and len(alone) == 1 else None
-            if alone is not None and (not isinstance(alone, dict) or (word not in self.options and self.offers(word))):
-                return alone
-        return told
 
     def fits(self, node: Located) -> bool:
         value = node.value

@@ -153,18 +153,22 @@ class Either(Kind):
         self.expects = ", or ".join(each.expects for each in kinds)
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
-        for kind in self.kinds:
-            if kind.fits(node):
-                return kind.read(node, mistakes)
+        kind = self._fitting(node)
+        if kind is not None:
+            return kind.read(node, mistakes)
         shape = node.value.__class__
         alike = [kind for kind in self.kinds if shape in kind.shapes]
         return alike[0].read(node, mistakes) if len(alike) == 1 else self.wrong(node, mistakes)
 
+    def _fitting(self, node: Located) -> Kind | None:
+        return next((kind for kind in self.kinds if kind.fits(node)), None)
+
     def write(self, value: Any) -> Any:
-        for kind in self.kinds:
-            if kind.suits(value):
-                return kind.write(value)
-        raise unwritable(value, f"what can is {self.expects}")
+        kind = next((kind for kind in self.kinds if kind.suits(value)), None)
+        if kind is None:
+            raise unwritable(value, f"what can is {self.expects}")
+        written = kind.write(value)
+        return written if self._fitting(Located(written)) is kind else kind.whole(value)
 
     def fits(self, node: Located) -> bool:
         return any(kind.fits(node) for kind in self.kinds)

@@ -19,8 +19,8 @@ from .kind import Definitions, Kind, Schema, unwritable
 
 __all__ = ["Bytes", "Plain", "Rate", "Text", "Words"]
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _ONE_LINE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 _RATE = r"^\s*[0-9]+(\.[0-9]+)?\s*/\s*([0-9]+(\.[0-9]+)?)?\s*[a-z]+\s*$"
 
@@ -38,9 +38,7 @@ class Text(Kind):
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         value = node.value
         if value.__class__ is str:
-            if value.isprintable():
-                return value
-            stray = (_UNSEEN if self.lines else _CONTROL).search(value)
+            stray = None if value.isprintable() else self._stray(value)
             if stray is None:
                 return value
             what = "a line break" if stray[0] in "\r\n" else f"the character U+{ord(stray[0]):04X}"
@@ -50,6 +48,14 @@ class Text(Kind):
             return WRONG
         written = node.written if value.__class__ in {int, float, bool} else None
         return self.wrong(node, mistakes, f'put it in quotes, "{shown(written)}"' if written else "")
+
+    def _stray(self, value: str) -> re.Match[str] | None:
+        return (_UNSEEN if self.lines else _CONTROL).search(value)
+
+    def write(self, value: Any) -> Any:
+        if self._stray(value):
+            raise unwritable(value, "it has characters that cannot be seen, or several lines")
+        return value
 
     def schema(self, definitions: Definitions) -> Schema:
         return {"type": "string"} if self.lines else {"type": "string", "pattern": _ONE_LINE}
