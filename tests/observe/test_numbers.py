@@ -503,7 +503,7 @@ OURS = [
     Shared(RateLimit("2/s", key="user")),
 ]
 ELSEWHERE = {"Cluster", "Fallback", "HttpCheck", "OutlierDetection", "SingleFlight", "SlowStart", "StaleIfError"}
-ELSEWHERE |= {"LeastRequest", "PeakEwma", "RoundRobin", "TcpCheck", "Timeout"}
+ELSEWHERE |= {"LeastRequest", "PeakEwma", "RoundRobin", "Router", "TcpCheck", "Timeout"}
 """What is asked of nobody's entry: choices and their parts, bounds, fallbacks; sharing is above."""
 
 

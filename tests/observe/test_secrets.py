@@ -70,6 +70,13 @@ from meshkit.httpx import AsyncMeshTransport, MeshTransport, PoolTransport
 from meshkit.httpx.door import HttpxDoor
 from meshkit.observe import AccessLog, Graph, Journal, Log, Meters, Metrics, Recorder, Tracing, events, redact
 from meshkit.observe.prometheus import exposition
+from meshkit.route.answer import Redirect
+from meshkit.route.match import Match
+from meshkit.route.path import Paths
+from meshkit.route.route import Route
+from meshkit.route.router import Router
+from meshkit.route.split import Branch, Split
+from meshkit.route.value import Value
 from meshkit.testing import ManualClock, run, virtual_clock
 from meshkit.upstream.pure import PureParser
 
@@ -495,6 +502,11 @@ TOLD = answer(
     },
 )
 
+
+def routed(match, to, *policies, **options):
+    return Router([Route(match, to, policies=policies, name="the route")], **options)
+
+
 CLIENTS = {
     "a success": ([], [WELL], "success"),
     "a redirect": ([], [REDIRECT], "success"),
@@ -537,6 +549,20 @@ CLIENTS = {
     ),
     "a subset nobody is in": ([subset()], [WELL], "rejected"),
     "a subset with a fallback": ([Fallback(lambda *_: answer(200)(None), on=Rejected), subset()], [WELL], "success"),
+    "no route": ([routed(Match(host="elsewhere.test"), hosts())], [WELL], "rejected"),
+    "a path that is refused": ([routed(Match(), hosts(), paths=Paths(longest=40))], [WELL], "rejected"),
+    "a route by a header, and a branch by a cookie": (
+        [
+            routed(
+                Match(headers={"authorization": Value(prefix="Bearer ")}),
+                Split(Branch(hosts(), name="main"), sticky="cookie:sid"),
+                RateLimit("1/h", key="header:x-api-key"),
+            )
+        ],
+        [POOR],
+        "failure rejected",
+    ),
+    "a redirect of a route": ([routed(Match(), Redirect(scheme="https"))], [WELL], "success"),
     "ejected": ([hosts(outliers=OutlierDetection(consecutive_5xx=1))], [POOR], "failure"),
     "a fault": ([FaultInjection(abort=503, when="header:authorization", expires=60.0)], [WELL], "failure"),
     "a fault that raises": ([FaultInjection(abort=raising("a fault"), expires=60.0)], [WELL], "failure"),
@@ -1201,6 +1227,7 @@ def test_a_leak_in_any_output_is_found(room):
         ([Hedge(0.1, non_idempotent=True, name=NAME)], [HANG, WELL]),
         ([trial, fault], [WELL]),
         ([limit], [WELL]),
+        ([Router([Route(to=cluster, name=NAME)], name=NAME)], [WELL]),
     ):
         run(ask, room, later(named(*policies), *steps))
 
