@@ -25,7 +25,7 @@ from .share import SingleFlight, StaleIfError
 from .shared import Shared, bare
 from .timeout import Timeout
 
-__all__ = ["Oddity", "Way", "check_sync", "every", "oddities", "warnings", "ways"]
+__all__ = ["Oddity", "Way", "check_sync", "every", "oddities", "paths", "warnings", "ways"]
 
 MOST = 50
 """Warnings, where there are routes."""
@@ -97,19 +97,19 @@ def warnings(specs: tuple[Any, ...]) -> list[str]:
     outside = set(map(str, oddities(_path(specs))))
     clusters: dict[int, list[Oddity]] = {}
     found: dict[str, tuple[str, int]] = {}
-    paths = 0
-    for paths, (where, path) in enumerate(_paths(specs), 1):  # noqa: B007  # how many there are
+    total = 0
+    for total, (where, path) in enumerate(paths(specs), 1):  # noqa: B007  # how many there are
         for warning in dict.fromkeys(map(str, chain(oddities(path, clusters), _endless(path)))):
             first, count = found.get(warning, (where, 0))
             found[warning] = first, count + 1
     told = []
     for warning, (first, count) in found.items():
         more = f", and {count - 1} more" if count > 1 else ""
-        told.append(warning if count == paths and warning in outside else f"{warning} ({first}{more})")
+        told.append(warning if count == total and warning in outside else f"{warning} ({first}{more})")
     return told[:MOST] + ([f"and {len(told) - MOST} more"] if len(told) > MOST else [])
 
 
-def _paths(specs: tuple[Any, ...], where: str = "", above: tuple[Any, ...] = ()) -> Iterator[tuple[str, list[Any]]]:
+def paths(specs: tuple[Any, ...], where: str = "", above: tuple[Any, ...] = ()) -> Iterator[tuple[str, list[Any]]]:
     """Each path to where something is asked, and by which routes it leads there."""
     from .route.answer import Redirect, Respond
 
@@ -117,7 +117,7 @@ def _paths(specs: tuple[Any, ...], where: str = "", above: tuple[Any, ...] = ())
     onwards = ways(path[-1]) if path else []
     for way in onwards:
         name = f"{way.kind} {way.name}"
-        yield from _paths(way.specs, f"{where}, {name}" if where else name, tuple(path[:-1]))
+        yield from paths(way.specs, f"{where}, {name}" if where else name, tuple(path[:-1]))
     if not onwards and not (path and isinstance(path[-1], Redirect | Respond)):
         yield where, path
 

@@ -185,7 +185,7 @@ class GatewayApi:
         return ((place, match, read(match)) for place, route in enumerate(routes) for match in route.match)
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self._hosts = Hosts(rules, lambda those: Paths(those, _rank))
+        self._hosts = Hosts(rules, lambda those: Paths(those, rank))
         self._nearest = {host: paths.find for host, paths in self._hosts.exact.items()}
         self._alone = not (self._hosts.suffixes or self._hosts.prefixes or self._hosts.any)
 
@@ -206,7 +206,10 @@ class GatewayApi:
         return None
 
 
-def _rank(rule: Rule) -> tuple[Any, ...]:
+def rank(rule: Rule) -> tuple[Any, ...]:
+    """The place of a rule among those for the same host and path: method, header fields and cookies, query parameters,
+    other conditions, order.
+    """
     match = rule.match
     others = sum(each is not None for each in (match.scheme, match.port, match.sni, match.certificate, match.when))
     others += bool(match.source)
