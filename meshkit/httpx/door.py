@@ -4,7 +4,7 @@
 outcome                                                   verdict
 ========================================================  ==========
 429, or 503 with ``Retry-After``                          OVERLOADED
-another 5xx, and what a retry or a fallback names         FAILURE
+another 5xx; what a retry or a fallback on its way names  FAILURE
 any other status                                          SUCCESS
 `Rejected` further in                                     IGNORED
 the caller's mistake: an invalid URL, a consumed stream   IGNORED
