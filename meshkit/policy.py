@@ -280,9 +280,7 @@ class Door(Protocol):
         """An answer with that status, these fields and this body, made here; raises where results have none."""
 
     def head(self, call: Call, /) -> Head:
-        """What every route asks of a request: its method, its scheme, its host (in lower case, without port and dot at
-        the end), its port (``None``: unknown, or not written), its path as it came (percent-encoded) and its query.
-        """
+        """Method, scheme, host (in lower case, no dot at the end), port, path (as it came, encoded), query."""
 
     def hand(self, call: Call, fn: Callable[..., Any], /) -> Any:
         """Have a function within this process answer the request, as its route has made it."""
@@ -291,8 +289,8 @@ class Door(Protocol):
         """The same of an ASGI app."""
 
     def about(self, call: Call, /) -> dict[str, Any]:
-        """What may be told of the request in records, metrics and logs: ``kind`` (``"function"``, ``"client"``,
-        ``"server"``), and what names it: nothing secret but what a path may have.
+        """What may be told of the request: its ``kind`` (``"function"``, ``"client"``, ``"server"``), and what names it:
+        nothing secret but what a path may have.
         """
 
     def who(self, call: Call, /) -> str:

@@ -96,8 +96,7 @@ class ClusterState:
         fixed = [each for each in spec.endpoints if isinstance(each, Endpoint)]
         self.sources = tuple(each for each in spec.endpoints if not isinstance(each, Endpoint))
         """The sources of endpoints that are to be followed."""
-        self.troubles: list[Exception | None] = [None] * len(self.sources)
-        """The last error of each source, if it has not answered since."""
+        self.troubles: list[Exception | None] = [None] * len(self.sources)  # of each, if it has not answered since
         sets = [fixed, *map(first_of, self.sources)]
         self._membership = Membership(sets, self._member)
         self.admission = Admission(spec.name, spec.ceilings, spec.patience)
@@ -133,21 +132,16 @@ class ClusterState:
         return member.section
 
     def update(self, number: int, endpoints: Sequence[Endpoint]) -> Iterator[None]:
-        """What the source of that number says there is now, all of it. Cut into slices of a millisecond or so, between
-        which others may call; the set changes in one of them, and calls that wait for the first one are let in at last.
-        Whatever of it is left undone, the next pick does.
+        """What the source of that number says there is now, all of it, in slices of a millisecond or so: others may call
+        between them. The set changes in one; then calls that wait are let in. What is left undone, the next pick does.
         """
         yield from self._said(1 + number, endpoints)
         self.troubles[number] = None
-        while self._go_on():
-            yield
         self._open()
 
     def moved(self, endpoints: Sequence[Endpoint]) -> Iterator[None]:
         """Those that are written down are others from now on; cut into slices as in `update`."""
         yield from self._said(0, endpoints)
-        while self._go_on():
-            yield
 
     def _said(self, place: int, endpoints: Sequence[Endpoint]) -> Iterator[None]:
         before = self._membership.sets[place]
@@ -159,6 +153,8 @@ class ClusterState:
             if self._membership.sets[place] is endpoints:
                 self._membership.says(place, before)
             raise
+        while self._go_on():
+            yield
 
     def passed(self, member: Member, now: float) -> None:
         """A check has found an ejected member well."""
@@ -287,9 +283,7 @@ class ClusterState:
         return self.admission.idle() and self._membership.idle()
 
     def snapshot(self, now: float, /) -> dict[str, Any]:
-        """For each endpoint: whether it is up, its share of all picks so far, what its load measure knows, and its
-        policies by name.
-        """
+        """For each endpoint: whether it is up, its share of all picks, what its load measure knows, its policies."""
         self._refresh()  # what is only noted yet is concluded, and nothing is decided by it
         return self._membership.snapshot(now)
 

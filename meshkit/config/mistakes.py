@@ -111,7 +111,8 @@ class Mistakes:
         self.text = text
         self.root = root
         self.more = 0
-        self._noted: list[_Noted] = []
+        self._noted: dict[tuple[int, str], _Noted] = {}
+        """By place and text: what an alias stands for is read as often as it is used, and told once."""
         self._secret = False
 
     def __len__(self) -> int:
@@ -160,10 +161,7 @@ class Mistakes:
 
     def error(self) -> FileErrors:
         """All of them."""
-        distinct: dict[tuple[int, str], _Noted] = {}
-        for each in self._noted:
-            distinct.setdefault((each.at, each.text), each)
-        found = sorted(distinct.values(), key=lambda each: each.at)
+        found = sorted(self._noted.values(), key=lambda each: each.at)
         told = found[:MOST]
         paths = _paths(self.root, {id(each.node) for each in told if each.node is not None})
         lines = lines_of(self.text) if self.text else []
@@ -187,9 +185,9 @@ class Mistakes:
 
     def _note(self, noted: _Noted) -> None:
         if self.full:
-            self.more += 1
+            self.more += (noted.at, noted.text) not in self._noted
         else:
-            self._noted.append(noted)
+            self._noted.setdefault((noted.at, noted.text), noted)
 
 
 def _excerpt(lines: list[str], line: int, column: int) -> tuple[str, ...]:
