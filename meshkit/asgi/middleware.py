@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
+from itertools import chain
 from math import inf
 from typing import Any
 
@@ -31,7 +32,7 @@ from ..policy import awaits
 from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
 from ..runtime.telling import answering
-from ..section import CHOICE, RACE, REPEAT, named
+from ..section import CHOICE, RACE, REPEAT, named, within
 from ..share import SingleFlight, StaleIfError
 from . import bodies
 from .client import Clients
@@ -267,6 +268,10 @@ def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None
             raise ConfigError.of("MeshMiddleware", "pipeline", spec.name, fix)
     _check_sections(pipeline.root)
     bodies.check(pipeline.states)
+    for state in within(pipeline.states):
+        for mirror in chain.from_iterable(getattr(state, "beside", ())):
+            fix = "the app behind this door is the one there is: mirror the calls of a client"
+            raise ConfigError.of("MeshMiddleware", "pipeline", mirror.name, fix)
 
 
 def _check_sections(section: Any) -> None:
