@@ -37,7 +37,7 @@ WINDOW = 100
 """Columns of the file that are shown of a line."""
 
 _BREAK = re.compile(r"\r\n|\r|\n")
-_SECRET = re.compile(r"secret|passw|token|authorization|cookie|credential|api.?key|private", re.IGNORECASE)
+_SECRET = re.compile(r"secret|passw|token|authorization|cookie|credential|api.?key|private|\w:\S+@", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import meshkit
 from meshkit import Cluster, Endpoint, balance, cluster, discover, limit, retry
-from meshkit.config import parse, schema, standard, structure, unstructure
+from meshkit.config import FileErrors, parse, schema, standard, structure, unstructure
 from meshkit.config.kinds.classes import Class
 from meshkit.config.kinds.several import OrNone, Several
 from meshkit.config.kinds.texts import Plain
@@ -49,8 +49,26 @@ def test_it_is_written_the_shortest_way(kind: Any, text: str, spec: Any) -> None
 
 
 def test_a_schema_is_one() -> None:
-    for each in SCHEMAS.values():
-        each.check_schema(each.schema)
+    SCHEMAS[Cluster].check_schema(SCHEMAS[Cluster].schema)  # the others are within it
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("{name: a, endpoints: ['http://me:hunter2@10.0.0.1']}", ["endpoints[0]"]),
+        ("{name: a, endpoints: [{address: 'http://me:hunter2@10.0.0.1', weigth: 3}]}", ["weigth"]),
+        ("{name: a, endpoints: ['10.0.0.1:80'], checks: [http_check: {headers: {x-a: [hunter2]}}]}", ["headers.x-a"]),
+        ("{name: a, endpoints: ['10.0.0.1:80'], checks: [http_check: {headers: {x a: hunter2}}]}", ["headers"]),
+        ("{name: a, endpoints: ['10.0.0.1:80'], checks: {http_check: {headers: hunter2}}}", ["headers"]),
+        ("{name: a, endpoints: ['10.0.0.1:80'], balancer: {sticky: {secret: [hunter2]}}}", ["sticky.secret"]),
+    ],
+)
+def test_no_secret_is_told(text: str, places: list[str]) -> None:
+    with pytest.raises(FileErrors) as caught:
+        structure(parse(text, "a.yaml"), Cluster, KINDS)
+    assert "hunter2" not in str(caught.value)
+    for place, mistake in zip(places, caught.value.mistakes, strict=True):
+        assert mistake.path.endswith(place)
 
 
 def test_bare_words_stand_for_all_defaults_and_so_does_nothing_behind_the_colon() -> None:

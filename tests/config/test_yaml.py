@@ -177,7 +177,7 @@ def test_whatever_stands_there_it_is_data_or_mistakes(text: str) -> None:
     except FileErrors:
         return
     if not len(document.mistakes):
-        assert _texts(document.root) == yaml.load(text, yaml.BaseLoader)
+        assert _texts(document.root) == yaml.load(text, yaml.CBaseLoader)
 
 
 def _texts(node: Located) -> Any:

@@ -20,6 +20,9 @@ from .option import Option
 
 __all__ = ["Refusals"]
 
+HIDDEN = "***"
+"""What an error says that does not repeat a value."""
+
 _ASSIGNED = re.compile(r"\b([a-z_]+)=(?=\S)")
 _LITERALS = {"None": "none", "True": "true", "False": "false"}
 _LITERAL = re.compile(r"\b(None|True|False)\b")
@@ -90,7 +93,7 @@ class Refusals:
         elif place is None:
             below = option if self.stands else ""
             self.mistakes.note(self.node, f"{option} is not given, and cannot be left out", fix, below=below)
-        elif known.secret:
+        elif known.secret or HIDDEN in str(error):
             with self.mistakes.secretly():
                 self.mistakes.note(place, "that cannot stand here", fix)
         else:
