@@ -85,7 +85,7 @@ class Paths:
         self._elements: dict[str, list[Rule]] = {}
         """By prefix, without a slash at its end."""
         self._lengths: dict[int, dict[str, list[Rule]]] = {}
-        """By the length of what a path must begin with, and by that; the longest first."""
+        """By the length of what a path must begin with, and by that."""
         for rule in sorted(rules, key=rank):
             if rule.kind == EXACT:
                 self._exact.setdefault(rule.text, []).append(rule)
@@ -94,7 +94,6 @@ class Paths:
             else:
                 literal = rule.text if rule.regex is None else rule.literal
                 self._lengths.setdefault(len(literal), {}).setdefault(literal, []).append(rule)
-        self._lengths = {length: self._lengths[length] for length in sorted(self._lengths, reverse=True)}
         self._longest = max(map(len, self._elements), default=0)
         by_element = _by_element(self._elements, self._longest)
         self.find: Find = self._first if self._exact or self._lengths else by_element
@@ -129,13 +128,8 @@ def _by_element(elements: dict[str, list[Rule]], longest: int) -> Find:
     limit = longest + 1
 
     def find(call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
-        # As in `_stems`, without its generator.
-        if len(path) > longest:
-            slash = path.rfind("/", 0, limit)
-            stem = path[:slash] if slash > 0 else ""
-        else:
-            stem = path[:-1] if path[-1] == "/" else path
-        while True:
+        stem = path if len(path) <= longest else path[: path.rfind("/", 0, limit)]
+        while True:  # as in `_stems`, without a generator
             rules = get(stem)
             if rules is not None:
                 for rule in rules:
@@ -149,12 +143,8 @@ def _by_element(elements: dict[str, list[Rule]], longest: int) -> Find:
 
 
 def _stems(path: str, longest: int) -> Iterator[str]:
-    """The path and those above it, without a slash at the end, as far as they are no longer than that."""
-    if len(path) > longest:
-        slash = path.rfind("/", 0, longest + 1)
-        stem = path[:slash] if slash > 0 else ""
-    else:
-        stem = path[:-1] if path[-1] == "/" else path
+    """The path and those above it, as far as they are no longer than that: at last nothing, which is the root."""
+    stem = path if len(path) <= longest else path[: path.rfind("/", 0, longest + 1)]
     while stem:
         yield stem
         stem = stem[: stem.rfind("/")]
