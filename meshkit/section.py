@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .call import Call
@@ -142,15 +143,13 @@ def _chain(
                 if not done[id(state)].isdisjoint(path - {id(state)}):
                     raise ConfigError(f"{named(state)}: {TWICE}")
             elif how is not False:
-                around, known = [path], [done]
-                state.fold(
-                    lambda branch, around=around, known=known, how=how: fold(
-                        branch, how, around[0], branches=branches, done=known[0]
-                    )
-                )
+                folding = Folding(how, path, branches, done)
+                state.fold(folding)
                 # Whoever comes later is new, and what has gone by then leaves its id to others.
-                around[0], known[0] = frozenset(), {}
+                folding.path, folding.done = frozenset(), {}
                 done[id(state)] = frozenset(map(id, within([state])))
+                if not done[id(state)].isdisjoint(path - {id(state)}):
+                    raise ConfigError(f"{named(state)}: {TWICE}")
             section = Section(CHOICE, watch(CHOICE, state, state.pick, None)[0], None, state)
         elif hasattr(state, "destination"):
             section = Section(LEAF, state.destination, None, state)
@@ -170,6 +169,28 @@ def _chain(
             section = section.longer(state, enter, exit, getattr(state, "leave", None))
         behind.add(id(state))
     return section
+
+
+class Folding:
+    """How the branches of a choice are folded: what its ``fold`` is given."""
+
+    __slots__ = ("branches", "done", "how", "path")
+
+    def __init__(
+        self,
+        how: Any,
+        path: frozenset[int],
+        branches: Callable[[Any], Watch | bool | None] | None,
+        done: dict[int, frozenset[int]],
+    ) -> None:
+        self.how = how
+        """The `Watch`, if any; a choice may leave a branch as it is that was folded so before."""
+        self.path = path
+        self.branches = branches
+        self.done = done
+
+    def __call__(self, branch: Sequence[Any], /) -> Section:
+        return fold(branch, self.how, self.path, branches=self.branches, done=self.done)
 
 
 def _plain(kind: str, state: Any, ask: Any, exit: Any) -> tuple[Any, Any]:
@@ -204,11 +225,27 @@ def within(states: Iterable[Any]) -> Iterator[Any]:
         if id(state) not in seen:
             seen.add(id(state))
             yield state
-            for member in getattr(state, "members", ()):
-                left += member.states
-            for branch in getattr(state, "branches", ()):
-                left += branch
-            left += getattr(state, "pattern", ())
-            left += getattr(state, "instead", ())
-            if hasattr(state, "inner"):
-                left.append(state.inner)
+            for name in _places(type(state)):  # type: ignore[arg-type]  # a class has a hash
+                held = getattr(state, name, ())
+                if name == "members":
+                    for member in held:
+                        left += member.states
+                elif name == "branches":
+                    for branch in held:
+                        left += branch
+                elif name != "inner":
+                    left += held
+                elif hasattr(state, name):
+                    left.append(held)
+
+
+PLACES = ("members", "branches", "pattern", "instead", "inner")
+"""Where a state may have further ones."""
+
+
+@lru_cache(1024)
+def _places(kind: type) -> tuple[str, ...]:
+    """Those that states of a kind can have: of ten thousand routes most are plain gates, and have none."""
+    if kind.__dictoffset__ or hasattr(kind, "__getattr__"):
+        return PLACES
+    return tuple(name for name in PLACES if hasattr(kind, name))
