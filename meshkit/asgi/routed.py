@@ -42,7 +42,7 @@ def _authority(text: str) -> tuple[str, int | None]:
     host, port = found.groups() if found else (text, None)
     if port and int(port) > MOST:
         host, port = text, None
-    return host.lower().removesuffix("."), int(port) if port else None
+    return host.lower(), int(port) if port else None
 
 
 def routed(scope: Any, decision: Any) -> Any:

@@ -190,8 +190,6 @@ class HttpxDoor:
         except (AttributeError, TypeError, ValueError):  # another version parses otherwise
             scheme, host, port = url.scheme, url.raw_host.decode("ascii"), url.port
             path, _, query = url.raw_path.decode("ascii").partition("?")
-        if host and host[-1] == ".":
-            host = host[:-1]
         return request.method, scheme, host, port, path or "/", query
 
     def hand(self, call: Call, fn: Callable[..., Any], /) -> Any:

@@ -52,13 +52,13 @@ def normal(host: str) -> str:
 
     Empty where there is none. Raises `BadHost`.
     """
-    name = host.lower().removesuffix(".")
+    name = host.lower()
     if _plain(name):
         if len(name) > LONGEST or ".." in name or name.startswith("."):
             raise BadHost("no name")
-        return name
+        return name.removesuffix(".")
     if ":" in name:
-        return _address(name.removeprefix("[").removesuffix("]") if name[0] == "[" else name)
+        return _address(name[1:-1] if name[0] == "[" and name[-1] == "]" else name)
     raise BadHost("a character that no host has")
 
 

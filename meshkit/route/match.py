@@ -140,8 +140,10 @@ class Match:
 
     def facts(self) -> list[tuple[str, Test]]:
         """What is asked of the request besides its line, in the order in which it is cheap to ask."""
-        headers = {name.lower(): each for name, each in self.headers.items()}
-        found = tested("header", headers) + tested("cookie", self.cookies) + tested("query", self.query)
+        found = []
+        if self.headers or self.cookies or self.query:
+            headers = {name.lower(): each for name, each in self.headers.items()}
+            found += tested("header", headers) + tested("cookie", self.cookies) + tested("query", self.query)
         if self.grpc is not None:
             found.append((FACTS["grpc"], lambda given: given is not None and bool(GRPC_TYPE.fullmatch(given))))
         if self.source:

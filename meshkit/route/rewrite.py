@@ -77,12 +77,12 @@ def install(spec: Any, plan: Any) -> None:
     """Write a rewriting, or what has its options, into the plan of a route."""
     if spec.host is not None:
         plan.host = checked(type(spec).__name__, "host", spec.host)
-    if check_ways(spec):
+    if spec.path is not None or spec.prefix is not None or spec.to is not None:
         plan.rewrite = spec
 
 
 def check_ways(spec: Any) -> bool:
-    """That the path is rewritten in one way; whether it is at all."""
+    """That the path is rewritten in one way, or not at all; whether it is."""
     policy = type(spec).__name__
     ways = [name for name in ("path", "prefix", "to") if getattr(spec, name) is not None]
     if len(ways) > 1:
