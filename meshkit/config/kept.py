@@ -61,7 +61,8 @@ class Kept:
         number = self._routes[place] = self._routes.get(place, 0) + 1
         place = (*place, number)
         to = self._within(route.to)
-        if hasattr(to, "start") and not isinstance(to, Shared):
+        # A redirect is installed in the plan of its route, which looks at the spec itself.
+        if hasattr(to, "start") and not isinstance(to, Shared) and not hasattr(to, "install"):
             to = self._shared((*place, "to", type(to)), to)
         return attrs.evolve(route, policies=self.policies(place, route.policies), to=to)
 
