@@ -280,7 +280,7 @@ class Door(Protocol):
         """An answer with that status, these fields and this body, made here; raises where results have none."""
 
     def head(self, call: Call, /) -> Head:
-        """Method, scheme, host (in lower case, no dot at the end), port, path (as it came, encoded), query."""
+        """Method, scheme, host (in lower case), port, path (as it came, encoded), query."""
 
     def hand(self, call: Call, fn: Callable[..., Any], /) -> Any:
         """Have a function within this process answer the request, as its route has made it."""
