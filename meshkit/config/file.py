@@ -35,7 +35,7 @@ from .kinds.texts import Text, Words
 from .located import BROKEN, WRONG, Located
 from .meant import advice
 from .mesh_kinds import PASS, add_to
-from .mistakes import shown
+from .mistakes import quoted, shown
 from .names import DEFAULT, Names, Space
 from .spec import EGRESS, Listener, MeshSpec, Node
 from .typed import Kinds
@@ -154,7 +154,7 @@ class MeshFile:
             sound = False
         if not sound:
             fix = "write letters, digits, - and dots, such as orders or orders-v2: it is a host as well"
-            self.mistakes.note(node, f"{shown(name)!r} cannot be the name of a {what}", fix, key=name)
+            self.mistakes.note(node, f"{quoted(name)} cannot be the name of a {what}", fix, key=name)
         return sound
 
     def _space(self, name: str, sections: dict[str, Located]) -> Space:
@@ -178,7 +178,7 @@ class MeshFile:
         for other, node in self._mapping(sections, "grants").items():
             if other not in self.names.spaces:
                 known = [*self.names.spaces]
-                text = f"there is no namespace {shown(other)!r}"
+                text = f"there is no namespace {quoted(other)}"
                 self.mistakes.note(sections["grants"], text, advice(other, known), key=other)
                 continue
             found = []
@@ -198,7 +198,7 @@ class MeshFile:
         inner = self.sections["clusters"].inner
         given = {"name": self.names.space.qualified(name)}
         if node.value is None:
-            return inner.bare(node, self.mistakes, "cluster", **given)
+            return inner.bare(node, self.mistakes, **given)
         return inner.read(node, self.mistakes, **given)
 
     def _policies(self, name: str, node: Located) -> Any:
@@ -273,7 +273,7 @@ class MeshFile:
     def _is_one_of(self, node: Located, known: list[str], what: str) -> None:
         if isinstance(node.value, str) and node.value not in known and not self.mistakes.full:
             fix = advice(node.value, known) if known else "there is none with a name"
-            self.mistakes.note(node, f"there is no {what} {shown(node.value)!r}", fix)
+            self.mistakes.note(node, f"there is no {what} {quoted(node.value)}", fix)
 
     def _is_served(self, node: Located, hosts: list[str], anywhere: bool) -> None:
         if not isinstance(node.value, str) or self.mistakes.full:
@@ -285,7 +285,7 @@ class MeshFile:
         if not anywhere and not any(intersection(wanted, host) for host in hosts):
             known = [*dict.fromkeys(hosts)][:20]
             fix = advice(node.value, known) if known else "there is neither a route with a host nor a cluster"
-            self.mistakes.note(node, f"no route and no cluster has the host {shown(node.value)!r}", fix)
+            self.mistakes.note(node, f"no route and no cluster has the host {quoted(node.value)}", fix)
 
 
 def _items(node: Located, option: str) -> list[Located]:

@@ -14,7 +14,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # it is there
 from typing import NoReturn
 
 from .located import BROKEN, Keys, Located, place, placed
-from .mistakes import Mistakes, shown
+from .mistakes import Mistakes, quoted
 from .scalars import LONGEST
 
 __all__ = ["DEPTH", "NODES", "compose", "starts_of"]
@@ -139,7 +139,7 @@ class _Scanner:
             known = keys.setdefault(key, here)
             if known != here:
                 first = f"the first is on line {placed(known)[0]}"
-                self.mistakes.at(here, f"{shown(key)!r} stands here twice", first)
+                self.mistakes.at(here, f"{quoted(key)} stands here twice", first)
             else:
                 items[key] = value
             at = self._blank(at)

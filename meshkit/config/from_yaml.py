@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from ..errors import ConfigError
 from .located import BROKEN, MERGE, SHIFT, Keys, Located, place, placed
-from .mistakes import Mistakes, lines_of, shown
+from .mistakes import Mistakes, lines_of, quoted, shown
 from .scalars import LONGEST, STARTS, resolved
 
 try:
@@ -173,7 +173,7 @@ class _Composer:
             fix = "write the values out, or give the whole value a name with & and use it with *"
             self.mistakes.at(at, "<< merges nothing: YAML 1.2 has no merge keys", fix)
         elif known is not None:
-            self.mistakes.at(at, f"{shown(key)!r} stands here twice", f"the first is on line {placed(known)[0]}")
+            self.mistakes.at(at, f"{quoted(key)} stands here twice", f"the first is on line {placed(known)[0]}")
         elif not key:
             self.mistakes.at(at, "a key without a name", "write one before the colon")
         elif not key.isprintable():

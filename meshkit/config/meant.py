@@ -1,7 +1,8 @@
 """What was meant by a word that is not there? The nearest one that is.
 
-First the same word in other clothes (``RateLimit``, ``rate-limit``, ``maxKeys``), then the likest, by Ratcliff and
-Obershelp (``difflib``).
+First the same word in other clothes (``RateLimit``, ``rate-limit``, ``maxKeys``), then what it is called elsewhere
+(`foreign`), then the likest, by Ratcliff and Obershelp (``difflib``). A word of which nobody can say what was meant has
+them all told.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ import difflib
 import re
 from collections.abc import Collection
 
-__all__ = ["advice", "near", "snake"]
+from .foreign import meant
+
+__all__ = ["advice", "listed", "near", "ours", "snake"]
 
 LONGEST = 64
 """Characters of a word for which another one may have been meant."""
+LIKE = 0.72
+"""How like it that one must be, of 1."""
+TOLD = 20
+"""Words that are told."""
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -23,19 +30,37 @@ def snake(name: str) -> str:
     return _HUMP.sub("_", name).lower()
 
 
+def ours(word: str) -> str:
+    """A word in the clothes of ours."""
+    return snake(word).replace("-", "_").replace(" ", "_")
+
+
 def near(word: str, words: Collection[str]) -> str | None:
     """The one of these that was meant, if any."""
     if len(word) > LONGEST:
         return None
-    same = snake(word).replace("-", "_").replace(" ", "_")
+    same = ours(word)
     if same in words:
         return same
-    found = difflib.get_close_matches(same, words, 1)
+    found = difflib.get_close_matches(same, words, 1, LIKE) or difflib.get_close_matches(word, words, 1, LIKE)
     return found[0] if found else None
 
 
-def advice(word: str, words: Collection[str]) -> str:
-    """What to do about a word that is not among these."""
+def advice(word: str, words: Collection[str], where: str = "") -> str:
+    """What to do about a word that is not among these; ``where``: of what it would be an option, or one."""
+    same = ours(word) if len(word) <= LONGEST else ""
+    if same in words:
+        return f"did you mean {same}?"
+    told = meant(where, same)
+    if told:
+        return told
     found = near(word, words)
-    every = ", ".join(words)
-    return f"did you mean {found}? (there are {every})" if found else f"there are {every}"
+    return f"did you mean {found}?" if found else listed(words)
+
+
+def listed(words: Collection[str]) -> str:
+    """All of these, if they are not too many."""
+    if len(words) < 2:
+        return f"there is only {next(iter(words))}" if words else "there are none"
+    told = ", ".join([*words][:TOLD])
+    return f"there are {told}, and {len(words) - TOLD} more" if len(words) > TOLD else f"there are {told}"

@@ -23,7 +23,7 @@ import attrs
 from ..errors import ConfigError
 from .located import BROKEN, Located, placed
 
-__all__ = ["FileErrors", "Mistake", "Mistakes", "lines_of", "shown"]
+__all__ = ["FileErrors", "Mistake", "Mistakes", "lines_of", "quoted", "shown"]
 
 MOST = 100
 """Mistakes that are told; the others are counted."""
@@ -50,6 +50,11 @@ def shown(text: str, most: int = 60) -> str:
     """For a terminal: cut short, and without anything that would steer it."""
     cut = text if len(text) <= most else text[: most - 3] + "..."
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in cut)
+
+
+def quoted(text: str) -> str:
+    """The same, in quotes."""
+    return f"'{shown(text)}'"
 
 
 @attrs.frozen
@@ -148,7 +153,7 @@ class Mistakes:
             return "a text" if what == "text" else "a number"
         if isinstance(value, bool):
             return "true" if value else "false"
-        return f"the text {shown(value)!r}" if what == "text" else f"the number {shown(node.written or str(value))}"
+        return f"the text {quoted(value)}" if what == "text" else f"the number {shown(node.written or str(value))}"
 
     @contextmanager
     def secretly(self) -> Iterator[None]:

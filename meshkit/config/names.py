@@ -17,7 +17,7 @@ from typing import Any
 
 from .located import BROKEN, WRONG, Located
 from .meant import advice
-from .mistakes import Mistakes, shown
+from .mistakes import Mistakes, quoted, shown
 
 __all__ = ["DEFAULT", "Names", "Space"]
 
@@ -94,7 +94,7 @@ class Names:
                 what = "cluster" if sort == "cluster" else "stack of policies"
                 known = self.known(sort)
                 fix = advice(name, known) if known else f"there is none: add it under {_section(sort)}"
-                mistakes.note(node, f"there is no {what} {shown(name)!r}", fix, key=key)
+                mistakes.note(node, f"there is no {what} {quoted(name)}", fix, key=key)
             return WRONG
         if space is not self.space and not self._granted(space, own):
             fix = f"let the namespace {space.name} grant it: grants: {{{self.space.name}: [{own}]}}"

@@ -29,6 +29,7 @@ __all__ = [
     "duration_text",
     "percent",
     "size",
+    "size_meant",
     "size_text",
 ]
 
@@ -40,6 +41,7 @@ PERCENT = rf"{_NUMBER}%"
 _DURATION = re.compile(DURATION)
 _PARTS = re.compile(r"([0-9]+)(?:\.([0-9]+))?(h|ms|m|s|us)")
 _SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,20}))?([kKMGT]B|[KMGT]iB|B)")
+_SIZE_MEANT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,20})?)\s*([kmgt]?)(i?|i?b|bytes?)", re.IGNORECASE | re.ASCII)
 _PERCENT = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,20}))?%")
 
 PLACES = 20
@@ -119,6 +121,19 @@ def size(text: str) -> int | None:
         return None
     total = _scaled(match[1], match[2]) * BYTES[match[3]]
     return None if total % WHOLE else total // WHOLE
+
+
+def size_meant(text: str) -> str | None:
+    """The size that was meant by a text that is none: ``10 MiB``, ``64k``, ``1M``, ``10 mb``."""
+    match = _SIZE_MEANT.fullmatch(text[:40])
+    if match is None:
+        return None
+    number, unit, rest = match[1], match[2].upper(), match[3].lower()
+    unit = "k" if unit == "K" and "i" not in rest else unit
+    told = f"{number}{unit}iB" if "i" in rest else f"{number}{unit}B"
+    if size(told) is None:
+        return None
+    return told if "b" in rest or not unit else f"{told} or {number}{unit.upper()}iB"
 
 
 def size_text(count: int) -> str | int:

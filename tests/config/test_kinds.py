@@ -129,7 +129,7 @@ MATCH = "path, method, headers, scheme, port"
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("match: {pth: /x}", f"1:9: match.pth: match has no option pth; did you mean path? (there are {MATCH})"),
+        ("match: {pth: /x}", "1:9: match.pth: match has no option pth; did you mean path?"),
         ("match: {port: 0}", "1:15: match.port: expected a whole number from 1 to 65535, not the number 0"),
         (
             "match: 5",
@@ -143,11 +143,11 @@ MATCH = "path, method, headers, scheme, port"
         ),
         (
             "match: {headers: {a: 5}}",
-            "1:22: match.headers.a: expected a text, or the options of value, not the number 5",
+            '1:22: match.headers.a: expected a text, not the number 5; put it in quotes, "5"',
         ),
         (
             "match: {headers: {a: {prefx: b}}}",
-            ("1:23: match.headers.a.prefx: value has no option prefx; did you mean prefix? (there are exact, prefix)"),
+            ("1:23: match.headers.a.prefx: value has no option prefx; did you mean prefix?"),
         ),
         (
             "match: {headers: [a]}",
@@ -155,16 +155,16 @@ MATCH = "path, method, headers, scheme, port"
         ),
         (
             "to: {redirct: x}",
-            ("1:6: to.redirct: 'redirct' is no redirect or split; did you mean redirect? (there are redirect, split)"),
+            ("1:6: to.redirct: 'redirct' is no redirect or split; did you mean redirect?"),
         ),
         ("to: {redirect: {status: 301}}", "1:16: to.redirect: redirect needs host; add host: a text"),
-        ("to: {redirect: }", "1:16: to.redirect: redirect needs host; add host: a text"),
+        ("to: {redirect: }", "1:16: to.redirect: redirect needs a value; write redirect: and then a text"),
         (
             "to: {redirect: {host: x, status: 303}}",
-            "1:34: to.redirect.status: expected one of 301, 302, not the number 303; did you mean 302?",
+            "1:34: to.redirect.status: expected one of 301, 302, not the number 303",
         ),
         ("to: {split: [{weight: 1}, c]}", "1:14: to.split[0]: branch needs to; add to: a text"),
-        ("within: 0s", "1:9: within: expected a duration above 0, not the text '0s'; write 2s, or 500ms"),
+        ("within: 0s", "1:9: within: expected a duration above 0, not the text '0s'; such as 2s, or 500ms"),
         (
             "within: 5",
             "1:9: within: expected a duration above 0, not the number 5; give it a unit, such as 5s or 5ms",
@@ -174,7 +174,7 @@ MATCH = "path, method, headers, scheme, port"
             "size: 2MiB",
             (
                 "1:7: size: expected a size such as 64KiB, 10MB, or a number of bytes, not the text "
-                "'2MiB'; give from 0 to 1.04858e+06 bytes"
+                "'2MiB'; give from 0 to 1MiB"
             ),
         ),
         ("share: [1]", "1:8: share: expected a list of a number, then a number, not a list"),
@@ -251,7 +251,7 @@ class Pair:
         ("{left: 4, secret: hunter2}", ["1:19: secret: that cannot stand here; take a longer one"]),
         ("{left: 4, right: 9, wrd: a}",
          ["1:18: right: the number 9 cannot stand here; give at most left: 4",
-          "1:21: wrd: pair has no option wrd; did you mean word? (there are left, right, other, word, secret, fails)"]),
+          "1:21: wrd: pair has no option wrd; did you mean word?"]),
     ],
 )  # fmt: skip
 def test_what_a_class_refuses_is_told_at_the_option(text: str, mistakes: list[str]) -> None:
@@ -332,7 +332,8 @@ def test_what_cannot_be_written_says_so() -> None:
             "when: json:nothing",
             "json:nothing cannot be imported: AttributeError: module 'json' has no attribute 'nothing'",
         ),
-        ("when: json.dumps", "'json.dumps' names nothing to import; write module:function, or one of loop_lag"),
+        ("when: json.dumps", "'json.dumps' names nothing to import; write json:dumps"),
+        ("when: dumps", "'dumps' names nothing to import; write module:function, or one of loop_lag"),
         ("when: {import: 5}", "expected a function, module:function, not a mapping"),
     ],
 )

@@ -17,13 +17,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..foreign import alone
 from ..located import BROKEN, WRONG, Located
-from ..meant import near
-from ..mistakes import Mistakes, shown
+from ..meant import advice, listed
+from ..mistakes import Mistakes, quoted, shown
 from .classes import Class
 from .kind import Definitions, Kind, Schema, unwritable
 
 __all__ = ["Choice"]
+
+LISTED = {"action", "check", "policy", "step"}
+"""Groups of which several stand in a list."""
+PLACES = {"action": "actions", "destination": "to", "policy": "policies"}
+"""By group, the option of a route in which it stands."""
 
 
 class Choice(Kind):
@@ -42,9 +48,8 @@ class Choice(Kind):
             self.shapes = (dict,)
         self.members = dict(members)
         self.others = others or {}
-        article = "an" if name[0] in "aeiou" else "a"
         words = [*self.members]
-        self.expects = f"{article} {name} such as {words[0]}" if len(words) > 1 else f"{article} {name}, {words[0]}"
+        self.expects = f"{_article(name)} such as {words[0]}" if len(words) > 1 else f"{_article(name)}, {words[0]}"
         self._words = {kind: word for word, member in self.members.items() for kind in member.classes}
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
@@ -70,28 +75,34 @@ class Choice(Kind):
         words = [word for word in node.value if word in self.members]
         if len(words) > 1:
             text = f"{len(node.value)} words in one mapping: {', '.join(map(shown, [*node.value][:5]))}"
-            fix = "write a list, each with a - of its own: their order counts"
+            fix = "write one of them"
+            if self.name in LISTED:
+                fix = "write a list, each with a - of its own: their order counts"
+            mistakes.note(node, text, fix)
         elif words:
             stray = next(word for word in node.value if word not in self.members)
             text = f"{shown(stray)} stands beside {words[0]}"
-            fix = f"if it belongs to {words[0]}, indent it further"
+            mistakes.note(node, text, f"if it belongs to {words[0]}, indent it further", key=stray)
         else:
             return self._unknown(next(iter(node.value)), node, mistakes, next(iter(node.value)))
-        mistakes.note(node, text, fix)
         return WRONG
 
     def _unknown(self, word: str, node: Located, mistakes: Mistakes, key: str | None = None) -> Any:
-        fix = ""
-        if not mistakes.full:
-            elsewhere = self.others.get(word)
-            found = near(word, self.members)
-            fix = f"did you mean {found}? ({self._every()})" if found else self._every()
-            if elsewhere is not None and elsewhere != self.name:
-                fix = f"that is a {elsewhere}; {self._every()}"
-        article = "an" if self.name[0] in "aeiou" else "a"
-        text = f"{shown(word)!r} is no {self.name}" if fix else f"expected {article} {self.name}"
+        fix = "" if mistakes.full else self._meant(word, node)
+        text = f"{quoted(word)} is no {self.name}" if fix else f"expected {_article(self.name)}"
         mistakes.note(node, text, fix, key=key)
         return WRONG
+
+    def _meant(self, word: str, node: Located) -> str:
+        elsewhere = self.others.get(word, self.name)
+        if elsewhere != self.name:
+            place = PLACES.get(elsewhere)
+            return f"that is {_article(elsewhere)}" + (f": write it under {place}:" if place else "")
+        told = alone(self.name, node.value) or advice(word, self.members, self.name)
+        if told != listed(self.members):
+            return told
+        holders = [name for name, each in self.members.items() if isinstance(each, Class) and word in each.options]
+        return f"it is an option of {holders[0]}: {{{shown(word)}: ...}}" if len(holders) == 1 else self._every()
 
     def _every(self) -> str:
         return f"there are {', '.join(self.members)}" if len(self.members) > 1 else f"write {next(iter(self.members))}"
@@ -139,3 +150,7 @@ class Choice(Kind):
             "maxProperties": 1,
         }
         return {"anyOf": [{"enum": alone}, whole]} if alone and self.alone else whole
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"

@@ -19,7 +19,8 @@ from typing import Any
 
 import attrs
 
-from ..located import BROKEN, MERGE, WRONG, Located
+from ..foreign import alone
+from ..located import BROKEN, WRONG, Located
 from ..meant import advice, snake
 from ..mistakes import Mistakes, shown
 from .described import described, summary
@@ -72,13 +73,13 @@ class Class(Kind):
         if value.__class__ is not dict:
             return self._alone(node, mistakes, given)
         readers = self._readers
-        sound = True
+        sound, strange = True, False
         for name, each in value.items():
             reader = readers.get(name)
             if reader is None:
                 if len(value) == 1 and self.first is not None and self.first.kind.offers(name):
                     return self._alone(node, mistakes, given)
-                sound = False
+                sound, strange = False, True
                 if each.value is not BROKEN:
                     mistakes.note(
                         node, f"{self.word} has no option {shown(name)}", self._meant(name, mistakes), key=name
@@ -92,19 +93,29 @@ class Class(Kind):
         for name in self._required:
             if name not in value:
                 sound = False
-                if MERGE not in value:
+                if not strange:  # which may be meant for it
                     self._missing(name, node, mistakes)
         return self._made(given, node, mistakes, sound)
 
     def bare(self, node: Located, mistakes: Mistakes, word: str = "", **given: Any) -> Any:
+        if word and self.first is not None and self._required == (self.first.name,):
+            mistakes.note(node, f"{word} needs a value", f"write {word}: and then {self.first.kind.expects}")
+            return WRONG
         for name in self._required:
             self._missing(name, node, mistakes)
         return WRONG if self._required else self._made(given, node, mistakes, True)
 
     def _alone(self, node: Located, mistakes: Mistakes, given: dict[str, Any]) -> Any:
-        if self.first is None or node.value is None:
-            fix = f"write some of {', '.join(self.options)}, each with a value" if self.options else "it has none"
-            return self.wrong(node, mistakes, fix)
+        value = node.value
+        meant = alone(self.word, value)
+        if meant and self.first is not None and self._readers[self.first.name](node, Mistakes("")) is not WRONG:
+            meant = ""  # it may stand there
+        if self.first is None or value is None or meant:
+            every = f"write some of {', '.join(self.options)}, each with a value" if self.options else "it has none"
+            return self.wrong(node, mistakes, meant or every)
+        if value.__class__ is str and value.partition(":")[0] in self.options:
+            mistakes.note(node, "there is no blank behind the colon", "write one")
+            return WRONG
         found = self._readers[self.first.name](node, mistakes)
         missing = [name for name in self._required if name != self.first.name]
         for name in missing:
@@ -119,7 +130,7 @@ class Class(Kind):
     def _meant(self, name: str, mistakes: Mistakes) -> str:
         if mistakes.full:
             return ""
-        return advice(name, self.options) if self.options else "it has none"
+        return advice(name, self.options, self.word) if self.options else "it has none"
 
     def _made(self, given: dict[str, Any], node: Located, mistakes: Mistakes, sound: bool) -> Any:
         error: Exception | None = None

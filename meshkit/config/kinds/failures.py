@@ -20,7 +20,7 @@ from typing import Any
 from ...condition import HIGHEST, LOWEST, WORDS
 from ..located import WRONG, Located
 from ..meant import near
-from ..mistakes import Mistakes, shown
+from ..mistakes import Mistakes, quoted
 from .kind import Definitions, Kind, Schema, unwritable
 from .references import REFERENCE, Function, reference
 
@@ -80,10 +80,10 @@ class Failures(Kind):
             known = [*WORDS, *ERRORS]
             found = word if word in ERRORS else near(word, known) or near(word.replace("_", "-"), known)
             every = f"there are statuses, {', '.join(known)}, and module:exception"
-            fix = f"did you mean {found}? ({every})" if found else every
+            fix = f"did you mean {found}?" if found else every
             if word in ERRORS:
                 fix = "write a list: only words of failures and statuses are told apart by commas"
-        mistakes.note(node, f"{shown(word)!r} is no kind of failure", fix)
+        mistakes.note(node, f"{quoted(word)} is no kind of failure", fix)
         return WRONG
 
     def suits(self, value: Any) -> bool:

@@ -16,19 +16,22 @@ Bounds are those of the option's validator (`meshkit.options`), which looks at t
 
 from __future__ import annotations
 
+import re
 from math import inf
 from typing import Any
 
 from ...options import LARGEST, SHORTEST
 from .. import units
-from ..located import Located
+from ..located import WRONG, Located
 from ..mistakes import Mistakes
 from .kind import Definitions, Kind, Schema, unwritable
 
 __all__ = ["Count", "Flag", "Number", "Ratio", "Seconds", "Size"]
 
+EXAMPLES = "such as 2s, or 500ms"
 MANY = 2**31
 """A bound that nobody needs to be told of."""
+_OCTAL = re.compile(r"[-+]?0[0-9]")
 _TRUTHS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -49,8 +52,12 @@ class Flag(Kind):
 
 def _bounds(least: float, most: float) -> str:
     if least > -inf and most < MANY:
-        return f" from {least:g} to {most:g}"
-    return f" from {least:g} on" if least > -inf else ""
+        return f" from {least:.12g} to {most:.12g}"
+    return f" from {least:.12g} on" if least > -inf else ""
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.replace(".", "", 1).isdigit()
 
 
 def _limits(least: float, most: float) -> Schema:
@@ -76,12 +83,19 @@ class Count(Kind):
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         value = node.value
         if value.__class__ is int and self.least <= value <= self.most:
+            if node.written is not None and _OCTAL.match(node.written):
+                return self._octal(node, value, mistakes)
             return value
         whole = isinstance(value, float) and abs(value) < LARGEST and value == int(value)
         fix = f"write {int(value)}" if whole else ""
         if isinstance(value, str) and value.isascii() and value.isdigit():
             fix = f"write {value[:20]} without quotes"
         return self.wrong(node, mistakes, fix)
+
+    def _octal(self, node: Located, value: int, mistakes: Mistakes) -> Any:
+        octal = f", or 0o{abs(value)}" if not {"8", "9"} & {*str(value)} else ""
+        mistakes.note(node, f"{node.written} is octal for some, and decimal for others", f"write {value}{octal}")
+        return WRONG
 
     def schema(self, definitions: Definitions) -> Schema:
         return {"type": "integer", **_limits(self.least, self.most)}
@@ -103,13 +117,15 @@ class Number(Kind):
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         value = node.value
-        if value.__class__ is str and self.share:
-            value = units.percent(value)
+        if value.__class__ is str:
+            value = units.percent(value) if self.share else value
         if (value.__class__ is float or value.__class__ is int) and self.allows(value):
             return value
         fix = ""
         if self.share and node.value.__class__ in {int, float} and 1 < node.value <= 100:
             fix = f"write {node.written}%"
+        if not self.share and value.__class__ is str and units.percent(value) is not None:
+            fix = f"write {value[:-1]}, without %"
         return self.wrong(node, mistakes, fix)
 
     def allows(self, value: float) -> bool:
@@ -164,11 +180,13 @@ class Seconds(Kind):
                 if self.least <= seconds <= self.most:
                     return seconds
                 return self.wrong(node, mistakes)
+            if _is_number(value):
+                return self.wrong(node, mistakes, f"give it a unit, such as {value}s or {value}ms")
             meant = units.duration_meant(value) if seconds is None else None
-            return self.wrong(node, mistakes, f"write {meant or '2s, or 500ms'}")
-        if value.__class__ in {int, float}:
+            return self.wrong(node, mistakes, f"write {meant}" if meant else EXAMPLES)
+        if value.__class__ in {int, float} and value > 0:
             return self.wrong(node, mistakes, f"give it a unit, such as {node.written}s or {node.written}ms")
-        return self.wrong(node, mistakes, "write 2s, or 500ms")
+        return self.wrong(node, mistakes, EXAMPLES)
 
     def fits(self, node: Located) -> bool:
         return node.value.__class__ is str and units.duration(node.value) is not None
@@ -202,8 +220,10 @@ class Size(Count):
         if value.__class__ is int and self.least <= value <= self.most:
             return value
         if value.__class__ is int:
-            return self.wrong(node, mistakes, f"give from {self.least:g} to {self.most:g} bytes")
-        return self.wrong(node, mistakes)
+            bounds = [units.size_text(int(each)) for each in (self.least, self.most) if each < inf]
+            return self.wrong(node, mistakes, f"give from {' to '.join(map(str, bounds))}")
+        meant = units.size_meant(node.value) if isinstance(node.value, str) else None
+        return self.wrong(node, mistakes, f"write {meant}" if meant else "")
 
     def write(self, value: Any) -> Any:
         return units.size_text(value)

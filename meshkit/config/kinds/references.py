@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..located import WRONG, Located
-from ..mistakes import Mistakes, shown
+from ..mistakes import Mistakes, quoted, shown
 from .kind import Definitions, Kind, Schema, unwritable
 
 __all__ = ["IMPORT", "REFERENCE", "Function"]
@@ -50,8 +50,14 @@ class Function(Kind):
     def _found(self, node: Located, mistakes: Mistakes) -> Any:
         name = node.value
         if _REFERENCE.fullmatch(name) is None:
-            words = f", or one of {', '.join(self.known)}" if self.known else ""
-            mistakes.note(node, f"{shown(name)!r} names nothing to import", f"write module:function{words}")
+            words = f", or one of {', '.join(self.known)}" if self.known and "." not in name else ""
+            module, dot, attribute = name.rpartition(".")
+            meant = f"{module}:{attribute}" if dot and ":" not in name else ""
+            mistakes.note(
+                node,
+                f"{quoted(name)} names nothing to import",
+                f"write {meant}" if _REFERENCE.fullmatch(meant) else f"write module:function{words}",
+            )
         elif not self.allowed:
             mistakes.note(
                 node, f"{shown(name)} would be imported", "allow it where the file is read, with imports=True"

@@ -4,7 +4,9 @@ A class stops at the first option that it refuses. So each option's converter an
 themselves, on a stand-in that has the others; what leans on one that is wrong finds it missing, and is not asked. If
 none of them refuses, it is the options together, and the class's own error is told, at the option that it names.
 
-A fix is said in the words of Python, ``slow_after=2.0``; here ``slow_after: 2.0``.
+Where the error shows an item of a list, a name or a value of a mapping, it is told of that one.
+
+A fix is said in the words of Python, ``slow_after=2.0`` or ``Retry()``; here ``slow_after: 2.0`` and ``retry``.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import ConfigError
-from ..located import Located
-from ..mistakes import Mistakes
+from ..located import Located, plain
+from ..meant import snake
+from ..mistakes import Mistakes, quoted
 from .option import Option
 
 __all__ = ["Refusals"]
@@ -23,7 +26,8 @@ __all__ = ["Refusals"]
 HIDDEN = "***"
 """What an error says that does not repeat a value."""
 
-_ASSIGNED = re.compile(r"\b([a-z_]+)=(?=\S)")
+_ASSIGNED = re.compile(r"\b([a-z_]+)=(?=(\S)?)")
+_CALL = re.compile(r"\b([A-Z][A-Za-z]*)\(([^()]*)\)")
 _LITERALS = {"None": "none", "True": "true", "False": "false"}
 _LITERAL = re.compile(r"\b(None|True|False)\b")
 
@@ -97,7 +101,9 @@ class Refusals:
             with self.mistakes.secretly():
                 self.mistakes.note(place, "that cannot stand here", fix)
         else:
-            self.mistakes.note(place, f"{self.mistakes.described(place)} cannot stand here", fix)
+            place, key = _item(place, str(told).partition("=")[2].removesuffix(f": {told.fix}"))
+            what = self.mistakes.described(place) if key is None else f"the name {quoted(key)}"
+            self.mistakes.note(place, f"{what} cannot stand here", fix, key=key)
 
     def _place(self, option: str) -> Located | None:
         if option in self.stands:
@@ -105,5 +111,27 @@ class Refusals:
         return self.node if option in self.given and not self.stands else None
 
 
+def _item(place: Located, refused: str) -> tuple[Located, str | None]:
+    """What of a list or a mapping is refused, by its ``repr``; of a name the mapping and the name."""
+    value: Any = place.value
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if repr(name) == refused:
+                return place, name
+            if repr(plain(each)) == refused:
+                return each, None
+    if isinstance(value, list):
+        for each in reversed(value):  # of two that are the same, the second one
+            if repr(plain(each)) == refused:
+                return each, None
+    return place, None
+
+
 def _as_written(fix: str) -> str:
-    return _LITERAL.sub(lambda match: _LITERALS[match[0]], _ASSIGNED.sub(r"\1: ", fix))
+    called = _CALL.sub(lambda match: snake(match[1]) + (match[2] and f": {_braced(match[2])}"), fix)
+    assigned = _ASSIGNED.sub(lambda match: f"{match[1]}: " if match[2] else f"{match[1]}:", called)
+    return _LITERAL.sub(lambda match: _LITERALS[match[0]], assigned)
+
+
+def _braced(options: str) -> str:
+    return f"{{{options}}}" if "=" in options else options

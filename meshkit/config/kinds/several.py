@@ -158,6 +158,8 @@ class Either(Kind):
             return kind.read(node, mistakes)
         shape = node.value.__class__
         alike = [kind for kind in self.kinds if shape in kind.shapes]
+        if not alike and shape in {int, float}:  # which only lacks its quotes
+            alike = [kind for kind in self.kinds if kind.classes == (str,) and str in kind.shapes]
         return alike[0].read(node, mistakes) if len(alike) == 1 else self.wrong(node, mistakes)
 
     def _fitting(self, node: Located) -> Kind | None:

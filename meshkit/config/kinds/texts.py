@@ -22,6 +22,9 @@ __all__ = ["Bytes", "Plain", "Rate", "Text", "Words"]
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _ONE_LINE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
+_RATE_MEANT = re.compile(
+    r"([0-9.]{1,20})\s*(?:\w{1,12}\s+)?(?:per|a|an|every)\s+(s|sec|second|min|minute|h|hour|d|day)"
+)
 _RATE = r"^\s*[0-9]+(\.[0-9]+)?\s*/\s*([0-9]+(\.[0-9]+)?)?\s*[a-z]+\s*$"
 
 
@@ -121,7 +124,9 @@ class Rate(Kind):
         try:
             parsed(value)
         except ConfigError as error:
-            return self.wrong(node, mistakes, error.fix.replace('"', ""))
+            match = _RATE_MEANT.fullmatch(value) if value.__class__ is str else None
+            unit = "there is no unit" in error.fix
+            return self.wrong(node, mistakes, f"write {match[1]}/{match[2]}" if match else error.fix if unit else "")
         return value
 
     def schema(self, definitions: Definitions) -> Schema:
