@@ -36,6 +36,7 @@ from ..shared import bare
 from .kinds.choice import Choice
 from .kinds.classes import Class
 from .kinds.kind import Definitions, Kind, Schema, unwritable
+from .kinds.numbers import Ratio
 from .kinds.several import Either, Several, Table
 from .located import BROKEN, MERGE, WRONG, Located
 from .meant import near
@@ -75,6 +76,7 @@ def add_to(kinds: Kinds, names: Names) -> None:
         (Node, "serves"): stack,
         (Rollout, "canary"): branch,
         (Rollout, "main"): branch,
+        (Rollout, "steps"): Several(Ratio(zero=False), single=False),
         (Route, "actions"): actions,
         (Route, "match"): Several(kinds.of(Match)),
         (Route, "policies"): stack,
