@@ -30,7 +30,9 @@ class Envoy:
 
     __slots__ = ("_hosts",)
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    apart = False
+
+    def __init__(self, rules: Iterable[Rule], former: Any = None) -> None:
         self._hosts = Hosts(rules, lambda those: Paths(those, _number))
 
     @staticmethod

@@ -41,7 +41,9 @@ class IngressNginx:
 
     __slots__ = ("_hosts",)
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    apart = False
+
+    def __init__(self, rules: Iterable[Rule], former: Any = None) -> None:
         self._hosts: Hosts[Any] = Hosts(rules, _locations)
 
     @staticmethod

@@ -23,6 +23,7 @@ from ..errors import ConfigError, NoRoute
 from ..options import among, no_decorator
 from .cors import preflight
 from .envoy import Envoy
+from .former import by_route, rules_of
 from .hosts import BadHost
 from .hosts import normal as normal_host
 from .ingress_nginx import IngressNginx
@@ -32,7 +33,6 @@ from .plan import Decision, Plan
 from .rewrite import rewriter
 from .route import Route
 from .rule import Rule
-from .rule import read as reading
 from .table import GatewayApi
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ class Router:
     def start(self, rng: Random, /) -> RouterState:
         return RouterState(self, rng)
 
+    def succeed(self, states: Iterable[Any], rng: Random, /) -> RouterState:
+        """As `start`, but for a pipeline that has states already: what the router among them has of a route that is the
+        very one goes on, so that with ten thousand routes a change of one is a small change.
+        """
+        return RouterState(self, rng, next((each for each in states if isinstance(each, RouterState)), None))
+
 
 def _below(spec: Any) -> Iterator[Any]:
     """All specs within a spec, each once."""
@@ -135,6 +141,7 @@ class RouterState:
         "_cors",
         "_default",
         "_find",
+        "_order",
         "_paths",
         "_tables",
         "beside",
@@ -146,49 +153,71 @@ class RouterState:
 
     kind = "route"
 
-    def __init__(self, spec: Router, rng: Random) -> None:
+    def __init__(self, spec: Router, rng: Random, before: RouterState | None = None) -> None:
         self.name = spec.name
         self._paths = spec.paths
-        order = ORDERS[spec.order]
-        read = [*order.read(spec.routes)]
-        if spec.default is not None:
-            read += ((len(spec.routes), match, reading(match)) for match in spec.default.match)
-        self.rules: list[Rule] = [
-            Rule(spec.every[route], match, path, number) for number, (route, match, path) in enumerate(read)
-        ]
+        self._order = ORDERS[spec.order]
+        every = spec.every
+        self.titles: list[str] = _titles(every)
+        """Their names, as records and snapshots have them."""
+        former = by_route(before.rules) if before is not None and before._paths == spec.paths else {}
+        alike = before is not None and before._order is self._order
+        rules = rules_of(spec, self._order, self.titles, former if alike else {})
+        self.rules: list[Rule] = [rule for each in rules for rule in each]
         """Of all matches; the default's are the last."""
         self.branches: list[list[Any]] = []
         """The states of each route."""
         self.beside: list[tuple[Any, ...]] = []
         """What each does besides: the states of its `Mirror`s."""
-        self.titles: list[str] = _titles(spec.every)
-        """Their names, as records and snapshots have them."""
         plans = []
-        for route in spec.every:
-            plan = Plan((*route.actions, *(each for each in route.specs if hasattr(each, "install"))), rng)
+        for place, route in enumerate(every):
+            known = former.pop(id(route), None)
+            if known is None:
+                plan = Plan((*route.actions, *(each for each in route.specs if hasattr(each, "install"))), rng)
+                states = [*plan.gates, *(each.start(rng) if hasattr(each, "start") else each for each in route.specs)]
+            else:
+                plan, states = known[0].plan, known[0].states
             plans.append(plan)
-            states = [each.start(rng) if hasattr(each, "start") else each for each in route.specs]
-            self.branches.append([*plan.gates, *states])
+            self.branches.append(states)
             self.beside.append(plan.mirrors)
-        for rule, (place, _, _) in zip(self.rules, read, strict=True):
-            rule.title, rule.states, rule.plan = self.titles[place], self.branches[place], plans[place]
-            if rule.plan.rewrite is not None:
-                rule.rewriter = rewriter(rule.plan.rewrite, rule, spec.paths)
+            if rules[place] is not known:
+                self._begin(rules[place], self.titles[place], plan, states, known)
+        for number, rule in enumerate(self.rules):
+            rule.number = number
         self._cors = any(plan.cors is not None for plan in plans)
         self._default = self.rules[-1] if spec.default is not None else None
-        listed = [rule for rule in self.rules if rule.route is not spec.default]
-        priorities = sorted({rule.route.priority for rule in listed}, reverse=True)
-        self._tables = [order([rule for rule in listed if rule.route.priority == each]) for each in priorities]
+        listed: dict[int, list[Rule]] = {}
+        for rule in self.rules:
+            if rule.route is not spec.default:
+                listed.setdefault(rule.route.priority, []).append(rule)
+        tables = before._tables if before is not None and alike else {}
+        self._tables: dict[int, Any] = {
+            each: self._order(listed[each], tables.get(each)) for each in sorted(listed, reverse=True)
+        }
+        """By priority, the highest first."""
+        first: Any = next(iter(self._tables.values()), None)
         alone = len(self._tables) == 1 and self._default is None
-        self._find: Callable[..., Rule | None] = self._tables[0].find if alone else self._first
+        self._find: Callable[..., Rule | None] = first.find if alone else self._first
+
+    def _begin(self, rules: list[Rule], title: str, plan: Plan, states: list[Any], known: list[Rule] | None) -> None:
+        for rule in rules:
+            rule.title, rule.plan, rule.states = title, plan, states
+            if known is not None:
+                rule.section, rule.folded = known[0].section, known[0].folded
+            if plan.rewrite is not None:
+                rule.rewriter = rewriter(plan.rewrite, rule, self._paths)
 
     def fold(self, fold: Callable[[list[Any]], Section], /) -> None:
+        """Those that were folded so before are left as they are, and where nobody watches, those that were watched."""
+        how = getattr(fold, "how", fold)
         sections: dict[int, Section] = {}
         for rule in self.rules:
+            if rule.section is not None and (how is None or rule.folded is how):
+                continue
             known = sections.get(id(rule.states))
             if known is None:
                 known = sections[id(rule.states)] = fold(rule.states)
-            rule.section = known
+            rule.section, rule.folded = known, how
 
     def sections(self) -> list[Section]:
         """Of all routes, each once."""
@@ -212,7 +241,7 @@ class RouterState:
 
     def _first(self, call: Call, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
         """The rule that is found, in one priority after the other."""
-        for table in self._tables:
+        for table in self._tables.values():
             rule: Rule | None = table.find(call, head, host, path)
             if rule is not None:
                 return rule

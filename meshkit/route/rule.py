@@ -61,6 +61,7 @@ class Rule:
     __slots__ = (
         "always",
         "checks",
+        "folded",
         "kind",
         "literal",
         "match",
@@ -80,7 +81,7 @@ class Rule:
         "when",
     )
 
-    def __init__(self, route: Any, match: Match, reading: Reading, number: int) -> None:
+    def __init__(self, route: Any, match: Match, reading: Reading, number: int = 0) -> None:
         self.route = route
         self.match = match
         self.number = number
@@ -98,6 +99,8 @@ class Rule:
         self.plan: Any = None
         self.states: list[Any] = []
         self.section: Any = None
+        self.folded: Any = None
+        """Who watches in its section; ``None``: nobody."""
         self.rewriter: Any = None
 
     def holds(self, call: Any, head: tuple[Any, ...]) -> bool:

@@ -37,16 +37,21 @@ T = TypeVar("T")
 
 
 class Hosts(Generic[T]):
-    """Something for each host pattern, made of its rules."""
+    """Something for each host pattern, made of its rules; of the same rules in ``former``, that."""
 
-    __slots__ = ("any", "exact", "prefixes", "suffixes")
+    __slots__ = ("_made", "_rules", "any", "exact", "prefixes", "suffixes")
 
-    def __init__(self, rules: Iterable[Rule], make: Callable[[list[Rule]], T]) -> None:
+    def __init__(self, rules: Iterable[Rule], make: Callable[[list[Rule]], T], former: Hosts[T] | None = None) -> None:
         patterns: dict[str, list[Rule]] = {}
         for rule in rules:
             for pattern in rule.match.host or (ANY,):
                 patterns.setdefault(pattern, []).append(rule)
-        made = {pattern: make(those) for pattern, those in patterns.items()}
+        self._rules = patterns
+        self._made: dict[str, T] = {
+            pattern: make(those) if former is None or former._rules.get(pattern) != those else former._made[pattern]
+            for pattern, those in patterns.items()
+        }
+        made = {**self._made}
         self.any = made.pop(ANY, None)
         self.suffixes = {pattern[2:]: each for pattern, each in made.items() if pattern.startswith("*.")}
         self.prefixes = {pattern[:-2]: each for pattern, each in made.items() if pattern.endswith(".*")}
@@ -165,7 +170,10 @@ def _length(found: tuple[int, bool, list[Rule]]) -> tuple[int, bool]:
 
 
 class GatewayApi:
-    """The rules of one priority, in the Gateway API's order."""
+    """The rules of one priority, in the Gateway API's order. ``former``: the table that it takes the place of."""
+
+    apart = True
+    """Each match is read by itself, and the numbers of rules count for nothing once their table is made."""
 
     __slots__ = ("_alone", "_hosts", "_nearest")
 
@@ -174,8 +182,9 @@ class GatewayApi:
         """Each match, by the place of its route, and what it asks of the path."""
         return ((place, match, read(match)) for place, route in enumerate(routes) for match in route.match)
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._hosts = Hosts(rules, lambda those: Paths(those, rank))
+    def __init__(self, rules: Iterable[Rule], former: GatewayApi | None = None) -> None:
+        hosts = None if former is None else former._hosts
+        self._hosts: Hosts[Paths] = Hosts(rules, lambda those: Paths(those, rank), hosts)
         self._nearest = {host: paths.find for host, paths in self._hosts.exact.items()}
         self._alone = not (self._hosts.suffixes or self._hosts.prefixes or self._hosts.any)
 
