@@ -31,7 +31,7 @@ def both(fields, edit):
         (RequestHeaders(set={"x-b": ""}, add={"x-b": "4"}, remove="x-a"), [("host", "x"), ("x-b", ""), ("x-b", "4")]),
         (RequestHeaders(remove=["x-a"], add={"x-a": "9"}), [("host", "x"), ("x-b", "2"), ("x-a", "9")]),
     ],
-)  # fmt: skip
+)
 def test_edits(spec, fields):
     assert both(FIELDS, Edit.of(spec)) == fields
 
