@@ -14,6 +14,7 @@ from meshkit import (
     ConcurrencyLimit,
     ConfigError,
     Fallback,
+    HttpCheck,
     Pipeline,
     RateLimit,
     RateLimited,
@@ -30,6 +31,7 @@ from meshkit.route.match import Match
 from meshkit.route.route import Route
 from meshkit.route.router import Router
 from meshkit.route.split import Branch, Split
+from meshkit.runtime import keeper
 from meshkit.testing import ManualClock
 
 
@@ -222,6 +224,16 @@ def test_the_sources_of_clusters_below_routers_are_followed():
         source.push(["http://b"])
         assert client.get("http://orders/").status_code == 200
     assert [*pipeline.snapshot()["orders"]] == ["b:80"]
+
+
+def test_so_are_the_checks_of_their_endpoints_once_for_all_routes(monkeypatch):
+    began = []
+    monkeypatch.setattr(keeper, "begin", lambda state, chores, clock: began.append((state.name, len(chores))))
+    orders = Shared(Cluster("orders", ["http://a"], checks=HttpCheck()))
+    spare = Cluster("spare", ["http://b"], checks=HttpCheck())
+    routes = [Route(Match(host=f"h{n}"), Split(Branch(orders), Branch(spare))) for n in range(3)]
+    MeshTransport(Pipeline(Router(routes)), httpx.MockTransport(lambda request: httpx.Response(200)))
+    assert sorted(began) == [("orders", 1), *[("spare", 1)] * 3]
 
 
 # Where a refusal is from.

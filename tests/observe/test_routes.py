@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
+import weakref
 
 import anyio
 import httpx
@@ -523,3 +525,22 @@ def test_the_graph_sees_that_a_pipeline_has_come_by_other_routes():
     assert ("service:web", "cluster:after") in edges(graph)
     refused(client, "http://nowhere/")
     assert ("service:web", "host:nowhere") in edges(graph)
+
+
+def test_a_record_keeps_no_policies_that_have_made_room_for_others():
+    """A cluster that is kept goes on asking its endpoints whether they are well."""
+    recorder = Recorder(always=True)
+    pipeline = Pipeline(Router([Route(Match(host="x"), Cluster("before", ["http://a"]), name="x")]), name="shop")
+    pipeline.listen(recorder)
+    client = httpx.Client(transport=MeshTransport(pipeline, httpx.MockTransport(lambda request: httpx.Response(500))))
+    client.get("http://x/")
+    before = weakref.ref(pipeline.states[0].branches[0][0])
+    successor = Successor(pipeline, [Retry(on="5xx")])
+    successor.take_over()
+    del successor
+    gc.collect()
+    assert before() is None
+    assert recorder.last.text.startswith("GET http://x/ by route x failed")
+    del pipeline, client
+    gc.collect()
+    assert recorder.last.data()["retries"] is False

@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from ...deadline import CURRENT, until
 from ...fields.trace_context import ids
@@ -70,7 +71,7 @@ class Record:
         "_exchange",
         "_failure",
         "_ledger",
-        "_states",
+        "_pipeline",
         "_steps",
         "_until",
         "attempts",
@@ -117,7 +118,7 @@ class Record:
         self._failure: dict[str, Any] | None = None
         self._answer: dict[str, Any] | None = None
         self._exchange: Any = None
-        self._states = pipeline.states
+        self._pipeline = ref(pipeline)  # which may come by other policies: then nothing keeps the old ones
         self._until = math.inf
         self._ledger: Ledger | None = None
         scope = CURRENT.get()  # the call takes it over only afterwards
@@ -233,7 +234,9 @@ class Record:
 
     def _way(self) -> list[Any]:
         """The states it came by, as far as it is known."""
-        return along(self._states, {step.policy: step.route for step in (*self._steps,) if step.__class__ is Routed})
+        pipeline = self._pipeline()
+        states = () if pipeline is None else pipeline.states
+        return along(states, {step.policy: step.route for step in (*self._steps,) if step.__class__ is Routed})
 
     def _deadline(self, states: list[Any]) -> dict[str, Any] | None:
         several = tuple(self._steps) if self.detailed else ()
