@@ -1,65 +1,57 @@
 """What would become of this request? Which route it takes, in which words it is sent, and why no other one has it.
 
-Nothing is sent, and no policy is asked: only the router decides, as it would for a call.
+Nothing is sent, and no policy is asked: only the router decides, as it would for a call, and below it whatever splits
+its calls, where the request itself says which way it goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from math import isinf
 from random import Random
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 import attrs
 
-from ..asgi.client import canonical
 from ..call import Call
 from ..cluster import Cluster
-from ..errors import ConfigError, NoRoute
-from ..fields.pairs import cookie, parameter
+from ..errors import NoRoute
 from ..route.answer import Redirect, Respond
-from ..route.reasons import misses
+from ..route.hosts import BadHost, normal
+from ..route.path import BadPath
+from ..route.plan import Decision, Plan
+from ..route.reasons import comes_first, misses, standing
 from ..route.route import Route
 from ..route.router import Router, RouterState
+from ..route.rule import Rule
 from ..shared import bare
+from .request import PAPER, Request
 
-__all__ = ["Found", "Lookup", "Request"]
-
-
-def _url(value: Any) -> Any:
-    if not isinstance(value, str) or "://" not in value:
-        raise ConfigError.of("Request", "url", value, 'give a whole URL, such as "http://orders/stock/7"')
-    return value
+__all__ = ["Found", "Lookup", "Missed", "Request", "Share", "told"]
 
 
-def _fields(value: Mapping[str, str] | None) -> dict[str, str]:
-    return {name.lower(): text for name, text in dict(value or {}).items()}
+class Missed(NamedTuple):
+    """Another route, and why it does not have the request."""
+
+    route: Route
+    why: str
+    matches: bool = False
+    """Whether it would have it, if another one did not come first."""
 
 
-@attrs.frozen
-class Request:
-    """A request that is only asked about: ``Request("GET", "http://orders/stock/7")``.
-
-    ``client`` is the address it comes from; ``facts`` is whatever else a route asks for, by the name of the fact
-    (``{"sni": "shop.example"}``). Raises `ConfigError`.
+@attrs.frozen(kw_only=True)
+class Share:
+    """One of the ways on where calls are split. ``share`` is 0..1; ``sure``: this request goes there, and no other
+    way.
     """
 
-    method: str
-    url: str = attrs.field(converter=_url)
-    headers: dict[str, str] = attrs.field(factory=dict, converter=_fields, kw_only=True)
-    client: str | None = attrs.field(default=None, kw_only=True)
-    facts: dict[str, Any] = attrs.field(factory=dict, kw_only=True)
-
-    def head(self) -> tuple[str, str, str, int | None, str, str | None]:
-        """See `meshkit.policy.Door.head`."""
-        parts = urlsplit(self.url)
-        try:
-            host, port = parts.hostname or "", parts.port
-        except ValueError as error:
-            raise ConfigError.of("Request", "url", self.url, str(error)) from None
-        if ":" in host:
-            host = f"[{host}]"
-        return self.method, parts.scheme, host.removesuffix("."), port, parts.path or "/", parts.query or None
+    name: str
+    to: str
+    share: float
+    sure: bool = False
+    plan: Plan | None = attrs.field(default=None, eq=False, repr=False)
+    """What its own actions come to."""
+    ways: tuple[Share, ...] = ()
+    """Where it is split once more."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,8 +71,13 @@ class Found:
     """Of an answer that is made here: a redirect, a direct answer, a refusal."""
     location: str | None = None
     """Of a redirect."""
-    missed: tuple[tuple[Route, str], ...] = ()
-    """The other routes, each with why it does not match; or that this one came first."""
+    shares: tuple[Share, ...] = ()
+    """Where the route leads to a split or the like: its ways."""
+    missed: tuple[Missed, ...] = ()
+    """The other routes, each with why it does not have it, the nearest first."""
+    others: int = 0
+    """How many there are of them besides."""
+    decision: Decision | None = attrs.field(default=None, eq=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -92,51 +89,93 @@ class Lookup:
     """Asks a router about requests."""
 
     def __init__(self, router: Router) -> None:
-        self.router = router
         self._state: RouterState = router.start(Random(0))  # noqa: S311  # which branch of a split is not asked
+        self._order = router.order
+        self._default = router.default
 
-    def find(self, request: Request, *, reasons: bool = False) -> Found:
-        """What becomes of it. ``reasons``: also why each other route does not have it."""
-        call = Call(_Door(), request, 0.0)
+    @classmethod
+    def of(cls, router: Router, state: RouterState) -> Lookup:
+        """One that asks a state that was started of that router."""
+        lookup = cls.__new__(cls)
+        lookup._state, lookup._order, lookup._default = state, router.order, router.default
+        return lookup
+
+    def find(self, request: Request, *, reasons: bool = False, most: int | None = None) -> Found:
+        """What becomes of it. ``reasons``: also why each other route does not have it, at most ``most`` of them."""
+        call = Call(PAPER, request, 0.0)
         decision = self._state.facts(call)
-        missed = tuple(self._missed(call, decision)) if reasons else ()
+        missed = self._missed(call, decision) if reasons else []
+        told: dict[str, Any] = {"missed": tuple(missed[:most]), "others": len(missed[most:]) if most is not None else 0}
         try:
             call.facts = {self._state: decision}
-            if not hasattr(decision, "rule"):
-                self._state.pick(call, 0.0)
+            self._state.pick(call, 0.0)
         except NoRoute as error:
-            return Found(route=None, reason=str(error), status=error.status, method=request.method, missed=missed)
-        return self._found(call, request, decision, missed)
+            reason = str(error).removeprefix(f"{self._state.name}: ")
+            return Found(route=None, reason=reason, status=error.status, method=request.method, **told)
+        return self._found(call, request, decision, told)
 
-    def _found(self, call: Call, request: Request, decision: Any, missed: Any) -> Found:
+    def _found(self, call: Call, request: Request, decision: Any, missed: dict[str, Any]) -> Found:
         method, scheme, host, port, _, _ = request.head()
         route = decision.rule.route
+        shares, last = _shares(decision.rule.states, route, call, sure=True)
+        own = decision.host or normal(host)
         sent = decision.path if decision.query is None else f"{decision.path}?{decision.query}"
-        to = route.to[-1] if isinstance(route.to, tuple) and route.to else route.to
-        found = {"route": route, "to": told(to), "method": method, "host": decision.host or host, "path": sent}
-        last = bare(to)
+        status, location = None, None
         if isinstance(last, Redirect):
-            where = last.location(scheme, decision.host or host, port, decision.path, decision.query)
-            return Found(**found, status=last.status, location=where, missed=missed)
-        return Found(**found, status=last.status if isinstance(last, Respond) else None, missed=missed)
+            location = last.location(scheme, own, port, decision.path, decision.query)
+        if isinstance(last, Redirect | Respond):
+            status = last.status
+        known: dict[str, Any] = {"route": route, "to": told(route.to), "method": method, "host": own, "path": sent}
+        made: dict[str, Any] = {"status": status, "location": location, "shares": shares, "decision": decision}
+        return Found(**known, **made, **missed)
 
-    def _missed(self, call: Call, decision: Any) -> Any:
+    def _missed(self, call: Call, decision: Any) -> list[Missed]:
+        if isinstance(decision, BadHost | BadPath):
+            return []  # no route was asked
         head = call.door.head(call)
-        chosen = getattr(decision, "rule", None)
-        path = self._state.normal(head[4])
-        told: dict[int, tuple[Route, list[str]]] = {}
+        host, path = normal(head[2]), self._state.normal(head[4])
+        chosen: Rule | None = None if decision is None else decision.rule
+        found: dict[int, tuple[Any, Rule, list[str]]] = {}
         for rule in self._state.rules:
             if chosen is not None and rule.route is chosen.route:
                 continue
-            why = misses(rule, call, head, path)
-            told.setdefault(id(rule.route), (rule.route, []))[1].append(", ".join(why) or "it matches, but comes later")
-        return [(route, "; or ".join(whys)) for route, whys in told.values()]
+            default = rule.route is self._default
+            why = misses(rule, call, head, path, self._order)
+            if why:
+                nearness: Any = (1, len(why), -_common(path, rule.text), rule.number)
+            else:
+                nearness = (0, standing(rule, host, self._order, default=default), rule.number)
+            known = found.get(id(rule.route))
+            if known is None or nearness < known[0]:
+                found[id(rule.route)] = nearness, rule, why
+        return [
+            Missed(rule.route, ", ".join(why) or self._later(chosen, rule, host), not why)
+            for _, rule, why in sorted(found.values(), key=lambda each: each[0])
+        ]
+
+    def _later(self, chosen: Rule | None, rule: Rule, host: str) -> str:
+        if chosen is None:
+            return "it matches"
+        default = rule.route is self._default
+        return f"it matches, but comes later: {comes_first(chosen, rule, host, self._order, default=default)}"
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    for k, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return k
+    return min(len(one), len(other))
+
+
+def _last(to: Any) -> Any:
+    return bare(to[-1] if isinstance(to, tuple) and to else to)
 
 
 def told(to: Any) -> str:
     """A destination in a few words."""
-    spec = bare(to)
-    if spec is None:
+    spec = _last(to)
+    if spec is None or spec == ():
         return "where it was going"
     if isinstance(spec, Cluster):
         return f"cluster {spec.name}"
@@ -147,26 +186,25 @@ def told(to: Any) -> str:
     return type(spec).__name__.lower()
 
 
-class _Door:
-    """Translates a `Request`."""
-
-    def head(self, call: Call, /) -> Any:
-        return call.request.head()
-
-    def knows(self, name: str, /) -> None:
-        """Every name."""
-
-    def fact(self, call: Call, name: str, /) -> Any:
-        request: Request = call.request
-        if name in request.facts:
-            return request.facts[name]
-        if name == "client":
-            return request.client and (canonical(request.client) or request.client)
-        kind, _, which = name.partition(":")
-        if kind == "header":
-            return request.headers.get(which)
-        if kind == "cookie":
-            return cookie([request.headers.get("cookie", "")], which)
-        if kind == "query":
-            return parameter(urlsplit(request.url).query, which)
-        return None
+def _shares(states: list[Any], spec: Any, call: Call, *, sure: bool) -> tuple[tuple[Share, ...], Any]:
+    """The ways on from what ends in a split, and where the request goes in the end; ``None``: that is drawn. ``sure``:
+    that it comes by here.
+    """
+    state: Any = states[-1] if states else None
+    choice: Any = _last(spec.to)
+    if not hasattr(state, "titles"):
+        return (), choice if sure else None
+    lot = state.facts(call)
+    taken = None
+    if sure and ((lot.scores is not None and not lot.token) or isinf(lot.point)):
+        call.facts = {**(call.facts or {}), state: lot}
+        state.pick(call, 0.0)
+        taken = lot.branch.name
+    picture, found, end = state.snapshot(0.0), [], None
+    for title, branch, below in zip(state.titles, choice.branches, state.branches, strict=True):
+        chosen = title == taken
+        ways, last = _shares(below, branch, call, sure=chosen)
+        end = end if last is None else last
+        share, plan = picture[title]["share"], Plan(branch.actions)
+        found.append(Share(name=title, to=told(branch.to), share=share, sure=chosen, plan=plan, ways=ways))
+    return tuple(found), end
