@@ -2,13 +2,14 @@
 
 A call walks the sections that it began with: it ends as if nothing had changed, and the states it holds are given back
 where they were taken. What comes next walks the new ones. Making them ready takes as long as it takes, and nobody waits
-for it; taking over is a few assignments under the lock. A state that is in both goes on (`Shared`).
+for it; taking over is a few assignments under the lock, for any number of pipelines at once. A state that is in both
+goes on (`Shared`), and so does what a router has of a route that is the very same.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import fact
@@ -20,7 +21,7 @@ from .section import Section, within
 if TYPE_CHECKING:
     from .pipeline import Pipeline
 
-__all__ = ["Successor"]
+__all__ = ["Successor", "take_over"]
 
 
 class Successor:
@@ -34,7 +35,7 @@ class Successor:
         self.pipeline = pipeline
         self.specs = tuple(specs)
         rng = random.Random()  # noqa: S311  # jitter and picks, no secrets
-        self.states = tuple(each.start(rng) if hasattr(each, "start") else each for each in self.specs)
+        self.states = tuple(_started(each, pipeline.states, rng) for each in self.specs)
         every = [*within(self.states)]
         self.choices = tuple(state for state in every if hasattr(state, "pick"))
         self.reads_failure = any(getattr(state, "reads_failure", False) for state in every)
@@ -42,28 +43,71 @@ class Successor:
         self.watched: Section | None = None
         self.in_full: Section | None = None
         self._folded = {id(choice): choice for each in (pipeline, *others) for choice in each.choices}
-        self._fold()
+        self.fold()
 
-    def _fold(self) -> None:
+    def fold(self) -> None:
+        """By who listens to the pipeline now."""
         self.listeners, self.follows = self.pipeline.listeners, self.pipeline.follows
         refold(self, self._folded)
 
     def ready(self) -> None:
         """Ask the doors of the pipeline whether they can do without what is gone, and with what has come."""
-        for door in self.pipeline.doors:
+        for door in _doors(self.pipeline):
             fact.check(door, self.specs)
-            if getattr(door, "prepare", None) is not None:
-                door.prepare(self.states)
+            for question, told in (("prepare", self.states), ("accepts", self)):
+                ask = getattr(door, question, None)
+                if ask is not None:
+                    ask(told)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is folded by who listens now: somebody may have begun to, or ceased to, meanwhile."""
+        pipeline = self.pipeline
+        return self.listeners == pipeline.listeners and self.follows == pipeline.follows
+
+    def put(self) -> None:
+        """In the place of what the pipeline has, under the lock."""
+        pipeline = self.pipeline
+        pipeline.specs, pipeline.states, pipeline.choices = self.specs, self.states, self.choices
+        pipeline.reads_failure = self.reads_failure
+        pipeline.root, pipeline.watched, pipeline.in_full = self.root, self.watched, self.in_full
 
     def take_over(self) -> None:
         """From now on calls go by these."""
-        pipeline = self.pipeline
+        take_over([self])
+
+
+def take_over(heirs: Sequence[Successor], then: Callable[[], None] | None = None) -> None:
+    """Have all of them take the place of their pipelines', at once, and ``then`` something be done: under the lock, so
+    that nobody ever sees the half of it.
+    """
+    taken = False
+    while not taken:
+        for heir in heirs:
+            if not heir.fits:
+                heir.fold()
         with LOCK:
-            if (self.listeners, self.follows) != (pipeline.listeners, pipeline.follows):
-                self._fold()  # somebody has begun to listen, or ceased to, meanwhile
-            pipeline.specs, pipeline.states, pipeline.choices = self.specs, self.states, self.choices
-            pipeline.reads_failure = self.reads_failure
-            pipeline.root, pipeline.watched, pipeline.in_full = self.root, self.watched, self.in_full
-        keep(pipeline)
-        for door in [*pipeline.doors]:
+            taken = all(heir.fits for heir in heirs)
+            if taken:
+                for heir in heirs:
+                    heir.put()
+                if then is not None:
+                    then()
+    for heir in heirs:
+        keep(heir.pipeline)
+        for door in _doors(heir.pipeline):
             door.renew()
+
+
+def _doors(pipeline: Pipeline) -> list[Any]:
+    while True:
+        try:
+            return [*pipeline.doors]
+        except RuntimeError:  # a thread has made another one meanwhile
+            continue
+
+
+def _started(spec: Any, before: Sequence[Any], rng: random.Random) -> Any:
+    if hasattr(spec, "succeed"):
+        return spec.succeed(before, rng)
+    return spec.start(rng) if hasattr(spec, "start") else spec

@@ -60,6 +60,7 @@ class AsgiDoor:
         "__weakref__",
         "_judge",
         "_profile",
+        "accepts",
         "announces",
         "by_status",
         "client",
@@ -89,8 +90,10 @@ class AsgiDoor:
         self.clients = clients
         self.client = clients.of
         self._profile = profile
-        self.renew()
+        self.accepts: Callable[[Any], None] | None = None
+        """Asked whether the pipeline may come by other policies; raises `ConfigError`."""
         pipeline.doors.add(self)
+        self.renew()
         self.by_status = judge is None
         """Whether the status of an answer says all there is to say."""
         self._judge = judge

@@ -40,7 +40,7 @@ from .connection import Connection
 from .door import AsgiDoor, Judge
 from .end import left
 from .exchange import Exchange, Receive, Send
-from .limits import told
+from .limits import announcing, told
 from .refusal import REFUSED as TOLD
 from .refusal import Refusals
 from .routed import routed
@@ -109,6 +109,13 @@ class MeshMiddleware:
         self._door = AsgiDoor(pipeline, Clients(trusted, forwarded), rate_limit, judge, float(reserve))
         self._door.translates = self._translate = translate
         check(self._door, pipeline.specs)
+
+        def accepts(heir: Any) -> None:
+            _check_policies(heir)
+            if rate_limit is not None:
+                announcing(heir.states, rate_limit)
+
+        self._door.accepts = accepts
 
         async def serve(exchange: Any) -> None:
             route = exchange.call.route
@@ -259,6 +266,11 @@ def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None
     for option, value, least in (("most", most, 0.001), ("reserve", reserve, 0.0)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= LONGEST:
             raise ConfigError.of("MeshMiddleware", option, value, f"give seconds, {least:g} or more, such as 0.5")
+    _check_policies(pipeline)
+
+
+def _check_policies(pipeline: Any) -> None:
+    """Those that it has, or, of a `Successor`, is to have."""
     for spec in every(pipeline.specs):
         if isinstance(spec, SingleFlight | StaleIfError):
             fix = "an answer that is sent as it comes cannot be given to another: put it into a client's pipeline"

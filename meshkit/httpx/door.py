@@ -65,6 +65,7 @@ class HttpxDoor:
         "_notes",
         "_pipeline",
         "_spent",
+        "accepts",
         "address",
         "copies",
         "counts",
@@ -92,11 +93,12 @@ class HttpxDoor:
         pipeline: Any,
         copies: Copies | None = None,
         prepare: Callable[[Any], None] | None = None,
+        accepts: Callable[[Any], None] | None = None,
     ) -> None:
         self._judge = judge
         self._pipeline = pipeline
-        self.renew()
         pipeline.doors.add(self)
+        self.renew()
         if spent is not None and spent != "bytes" and (not is_function(spent) or awaits(spent)):
             fix = 'write "bytes", or give a plain function of the response'
             raise ConfigError.of("meshkit.httpx", "spent", spent, fix)
@@ -108,7 +110,7 @@ class HttpxDoor:
         self.address = address
         self.enforces_deadline = enforces_deadline
         self.copies = copies
-        self.prepare = prepare
+        self.prepare, self.accepts = prepare, accepts  # asked when the pipeline is to come by other policies
 
     def renew(self) -> None:
         """The pipeline has come by other policies."""

@@ -195,8 +195,7 @@ class MeshTransport(_Sync):
         inner = own() if own is not None else inner
         check_inner("MeshTransport", pipeline, inner, mirrors, "handle_request")
         check_sync(pipeline.specs, bounds_attempts=True)
-        self.pipeline = pipeline
-        self.inner = inner
+        self.pipeline, self.inner = pipeline, inner
         check_whole("MeshTransport", whole)
         self._whole = whole
         self._clock = pipeline.clock
@@ -213,6 +212,7 @@ class MeshTransport(_Sync):
             enforces_deadline=True,
             pipeline=pipeline,
             prepare=self._copies.prepare,
+            accepts=lambda heir: check_sync(heir.specs, bounds_attempts=True),
         )
         check(door, pipeline.specs)
         self._invoke = bind(pipeline, door, send)
