@@ -26,7 +26,7 @@ from ..shared import bare
 from .kept import Kept
 from .spec import Listener, MeshSpec, Node
 
-__all__ = ["host_of", "incoming", "outgoing", "served"]
+__all__ = ["host_of", "incoming", "narrowed", "outgoing", "served"]
 
 LAST = -(2**31)
 """The priority of what is only there where nothing else is."""
@@ -67,13 +67,14 @@ def host_of(cluster: Any) -> str:
 def _routes(part: tuple[str, ...], routes: Iterable[Route], hosts: tuple[str, ...] | None, kept: Kept) -> list[Route]:
     found = []
     for route in routes:
-        narrowed = route if hosts is None else _narrowed(route, hosts)
-        if narrowed is not None:
-            found.append(kept.route(part, narrowed))
+        own = route if hosts is None else narrowed(route, hosts)
+        if own is not None:
+            found.append(kept.route(part, own))
     return found
 
 
-def _narrowed(route: Route, hosts: tuple[str, ...]) -> Route | None:
+def narrowed(route: Route, hosts: tuple[str, ...]) -> Route | None:
+    """The route for what its hosts and these have in common; ``None``: that is nothing."""
     matches = []
     for match in route.match:
         hosts_left = tuple(dict.fromkeys(_both(match.host or (None,), hosts)))
