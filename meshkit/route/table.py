@@ -27,7 +27,7 @@ from .hosts import ANY, prefixes, suffixes
 from .match import Match
 from .rule import ELEMENTS, EXACT, Reading, Rule, read
 
-__all__ = ["GatewayApi", "Hosts", "Paths", "asked"]
+__all__ = ["GatewayApi", "Hosts", "Paths", "asked", "stems"]
 
 Find = Callable[[Any, tuple[Any, ...], str], Rule | None]
 """``(call, head, path)`` to the rule that matches."""
@@ -109,7 +109,7 @@ class Paths:
     def _by_length(self, path: str) -> list[list[Rule]]:
         """Those whose path may be this one, but for the exact ones: the longest first."""
         found: list[tuple[int, bool, list[Rule]]] = []
-        for stem in _stems(path, self._longest) if self._elements else ():
+        for stem in stems(path, self._longest) if self._elements else ():
             rules = self._elements.get(stem)
             if rules is not None:
                 found.append((-max(1, len(stem) + self._slash), False, rules))
@@ -134,7 +134,7 @@ def _by_element(elements: dict[str, list[Rule]], longest: int) -> Find:
 
     def find(call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
         stem = path if len(path) <= longest else path[: path.rfind("/", 0, limit)]
-        while True:  # as in `_stems`, without a generator
+        while True:  # as in `stems`, without a generator
             rules = get(stem)
             if rules is not None:
                 for rule in rules:
@@ -147,7 +147,7 @@ def _by_element(elements: dict[str, list[Rule]], longest: int) -> Find:
     return find
 
 
-def _stems(path: str, longest: int) -> Iterator[str]:
+def stems(path: str, longest: int) -> Iterator[str]:
     """The path and those above it, as far as they are no longer than that: at last nothing, which is the root."""
     stem = path if len(path) <= longest else path[: path.rfind("/", 0, longest + 1)]
     while stem:
