@@ -29,12 +29,13 @@ from ..errors import ConfigError
 from ..route.hosts import ANY, checked, intersection
 from ..route.route import Route
 from .assembly import host_of
+from .destinations import PASS
 from .document import Document, parse, read
 from .kinds.several import Several, Table
 from .kinds.texts import Text, Words
 from .located import BROKEN, WRONG, Located
 from .meant import advice
-from .mesh_kinds import PASS, add_to
+from .mesh_kinds import add_to
 from .mistakes import quoted, shown
 from .names import DEFAULT, Names, Space
 from .spec import EGRESS, Listener, MeshSpec, Node

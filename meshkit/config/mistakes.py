@@ -38,6 +38,7 @@ WINDOW = 100
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 _SECRET = re.compile(r"secret|passw|token|authorization|cookie|credential|api.?key|private|\w:\S+@", re.IGNORECASE)
+_UNFILLED = re.compile(r"\$\{\w|\$\(\w|\{\{")
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 
@@ -140,7 +141,17 @@ class Mistakes:
     def wrong(self, node: Located, expected: str, suggestion: str = "") -> None:
         """Of a node that is something else than what is wanted there."""
         if node.value is not BROKEN:
-            self.note(node, f"expected {expected}, not {self.described(node)}", "" if self._secret else suggestion)
+            self._of(node, f"expected {expected}, not {self.described(node)}", suggestion)
+
+    def refused(self, node: Located, suggestion: str, key: str | None = None) -> None:
+        """Of a node that is what is wanted there, but for its value; or of the name of one of its own."""
+        what = self.described(node) if key is None else f"the name {quoted(key)}"
+        self._of(node, f"{what} cannot stand here", suggestion, key)
+
+    def _of(self, node: Located, text: str, suggestion: str, key: str | None = None) -> None:
+        unfilled = isinstance(node.value, str) and _UNFILLED.search(node.value) is not None
+        fix = "nothing is filled in here: write the value itself" if unfilled else suggestion
+        self.note(node, text, "" if self._secret else fix, key=key)
 
     def described(self, node: Located) -> str:
         value: Any = node.value

@@ -47,6 +47,8 @@ class Class(Kind):
         self.expects = f"the options of {self.word}"
         self.without = frozenset(without)
         self._kind_of = kind_of
+        self.elsewhere: Callable[[str], str] | None = None
+        """What to write in place of a word that is no option; empty: who knows."""
 
     @cached_property
     def options(self) -> dict[str, Option]:
@@ -77,7 +79,7 @@ class Class(Kind):
         for name, each in value.items():
             reader = readers.get(name)
             if reader is None:
-                if len(value) == 1 and self.first is not None and self.first.kind.offers(name):
+                if self.first is not None and all(map(self.first.kind.offers, value)):
                     return self._alone(node, mistakes, given)
                 sound, strange = False, True
                 if each.value is not BROKEN:
@@ -130,7 +132,8 @@ class Class(Kind):
     def _meant(self, name: str, mistakes: Mistakes) -> str:
         if mistakes.full:
             return ""
-        return advice(name, self.options, self.word) if self.options else "it has none"
+        told = "" if self.elsewhere is None else self.elsewhere(name)
+        return told or (advice(name, self.options, self.word) if self.options else "it has none")
 
     def _made(self, given: dict[str, Any], node: Located, mistakes: Mistakes, sound: bool) -> Any:
         error: Exception | None = None

@@ -18,16 +18,17 @@ from typing import Any
 from ...errors import ConfigError
 from ..located import Located, plain
 from ..meant import snake
-from ..mistakes import Mistakes, quoted
+from ..mistakes import Mistakes
 from .option import Option
 
-__all__ = ["Refusals"]
+__all__ = ["Refusals", "as_written"]
 
 HIDDEN = "***"
 """What an error says that does not repeat a value."""
 
 _ASSIGNED = re.compile(r"\b([a-z_]+)=(?=(\S)?)")
 _CALL = re.compile(r"\b([A-Z][A-Za-z]*)\(([^()]*)\)")
+_TUPLE = re.compile(r"(such as )\(([^()]*)\)")
 _LITERALS = {"None": "none", "True": "true", "False": "false"}
 _LITERAL = re.compile(r"\b(None|True|False)\b")
 
@@ -50,7 +51,8 @@ class Refusals:
         self.given = given
         self.node = node
         self.mistakes = mistakes
-        self.stands: Mapping[str, Located] = node.value if isinstance(node.value, dict) else {}
+        named = isinstance(node.value, dict) and any(name in options for name in node.value)
+        self.stands: Mapping[str, Located] = node.value if named else {}
         """Where the options stand, if they do by name."""
 
     def tell(self, error: Exception | None) -> None:
@@ -89,10 +91,10 @@ class Refusals:
         """At the option, if that stands there."""
         told = error if isinstance(error, ConfigError) else ConfigError()
         option = name or told.option
-        known, fix = self.options.get(option), _as_written(told.fix)
+        known, fix = self.options.get(option), as_written(told.fix)
         place = self._place(option)
         if known is None or not fix:
-            text = _as_written(str(error.args[0] if error.args else "").removeprefix(f"{self.cls.__name__}: "))
+            text = as_written(str(error.args[0] if error.args else "").removeprefix(f"{self.cls.__name__}: "))
             self.mistakes.note(place or self.node, text if told is error else f"{type(error).__name__}: {text}")
         elif place is None:
             below = option if self.stands else ""
@@ -102,8 +104,7 @@ class Refusals:
                 self.mistakes.note(place, "that cannot stand here", fix)
         else:
             place, key = _item(place, str(told).partition("=")[2].removesuffix(f": {told.fix}"))
-            what = self.mistakes.described(place) if key is None else f"the name {quoted(key)}"
-            self.mistakes.note(place, f"{what} cannot stand here", fix, key=key)
+            self.mistakes.refused(place, fix, key)
 
     def _place(self, option: str) -> Located | None:
         if option in self.stands:
@@ -127,7 +128,9 @@ def _item(place: Located, refused: str) -> tuple[Located, str | None]:
     return place, None
 
 
-def _as_written(fix: str) -> str:
+def as_written(fix: str) -> str:
+    """A fix, said in the words of a file."""
+    fix = _TUPLE.sub(r"\1[\2]", fix)
     called = _CALL.sub(lambda match: snake(match[1]) + (match[2] and f": {_braced(match[2])}"), fix)
     assigned = _ASSIGNED.sub(lambda match: f"{match[1]}: " if match[2] else f"{match[1]}:", called)
     return _LITERAL.sub(lambda match: _LITERALS[match[0]], assigned)
