@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
+from .inside import find
 from .observe.events import StateChanged
 from .runtime.lock import LOCK
 from .section import named
@@ -23,14 +24,26 @@ FIXES = {
 
 
 class Control:
-    """One policy of a pipeline; made by `Pipeline.control`."""
+    """One policy of a pipeline, by its name; made by `Pipeline.control`. If the pipeline comes by other policies (of
+    another version of a mesh), it is the one that then has the name; `ConfigError` if none has.
+    """
 
-    __slots__ = ("_endpoint", "_pipeline", "_state")
+    __slots__ = ("_endpoint", "_found", "_name", "_pipeline", "_route", "_states")
 
-    def __init__(self, pipeline: Pipeline, state: Any, endpoint: str | None) -> None:
+    def __init__(self, pipeline: Pipeline, name: str, endpoint: str | None, route: str | None) -> None:
         self._pipeline = pipeline
-        self._state = state
+        self._name = name
         self._endpoint = endpoint
+        self._route = route
+        self._states = pipeline.states
+        self._found = find(self._states, name, endpoint, route)
+
+    @property
+    def _state(self) -> Any:
+        states = self._pipeline.states
+        if states is not self._states:
+            self._found, self._states = find(states, self._name, self._endpoint, self._route), states
+        return self._found
 
     def isolate(self) -> None:
         """Open the breaker and keep it open until `reset`. Raises `ConfigError` for another kind of policy."""
@@ -68,19 +81,20 @@ class Control:
 
     def snapshot(self) -> dict[str, Any]:
         """The state as plain numbers and words; empty where a policy has none."""
-        now = self._pipeline.clock()
+        state, now = self._state, self._pipeline.clock()
         with LOCK:
-            return self._state.snapshot(now) if hasattr(self._state, "snapshot") else {}
+            return state.snapshot(now) if hasattr(state, "snapshot") else {}
 
     def _steer(self, verb: str, *given: Any) -> None:
-        steer = getattr(self._state, verb, None)
+        state = self._state
+        steer = getattr(state, verb, None)
         if steer is None:
             fix = FIXES.get(verb, "only a rollout has steps")
-            raise ConfigError.of(named(self._state), "control", verb, fix)
+            raise ConfigError.of(named(state), "control", verb, fix)
         now = self._pipeline.clock()
         with LOCK:
-            before = getattr(self._state, "state", "")
+            before = getattr(state, "state", "")
             steer(*given, now)
-            after = getattr(self._state, "state", "")
+            after = getattr(state, "state", "")
         if after != before:
-            self._pipeline.tell(StateChanged(now, named(self._state), self._endpoint, before, after))
+            self._pipeline.tell(StateChanged(now, named(state), self._endpoint, before, after))

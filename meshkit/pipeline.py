@@ -23,7 +23,7 @@ from .control import Control
 from .errors import ConfigError
 from .folding import refold
 from .function import FunctionDoor, Judge, Spent
-from .inside import find, holding, shown
+from .inside import holding, shown
 from .observe.trail import Follows
 from .options import is_function
 from .policy import awaits
@@ -154,7 +154,7 @@ class Pipeline:
         the cluster's endpoint of that name; with ``route``, that of the route (of a split, the branch) of that name.
         What stands behind a fallback follows the others. Raises `ConfigError` if there is none.
         """
-        return Control(self, find(self.states, name, endpoint, route), endpoint)
+        return Control(self, name, endpoint, route)
 
     def listen(self, listener: Callable[[Any], None] | Follows, *, direct: bool = False) -> Callable[[], None]:
         """Have each event of each call delivered to ``listener``; answers how to stop that.
