@@ -129,7 +129,9 @@ class NoEndpoint(Rejected):
 
 
 class NoRoute(Rejected):
-    """No route is for this request. ``status``: what a server says of it, 404, or 400 where the path is refused."""
+    """No route is for this request. ``status``: what a server says of it: 404; 400 where its host or path is
+    refused; 414 where the path is too long.
+    """
 
     def __init__(self, reason: str = "no route", *values: object, policy: str = "", status: int = 404) -> None:
         super().__init__(reason, *values, policy=policy)

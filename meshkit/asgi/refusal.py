@@ -6,7 +6,8 @@ error                 status  problem type                               error o
 `RateLimited`         429     quota-exceeded, with violated-policies     http_request_denied
 `Overloaded`          503     about:blank                                connection_limit_reached
 `NoRoute`             404     about:blank                                destination_not_found
-``..``, of its path   400     about:blank                                http_request_error
+.. its host or path   400     about:blank                                http_request_error
+.. that is too long   414     about:blank                                http_request_error
 `TooLarge`            413     about:blank                                http_request_error
 any other `Rejected`  503     about:blank                                destination_unavailable
 `TooLate`             504     about:blank                                http_response_timeout
@@ -50,7 +51,8 @@ LIMITED = (429, "The limit for requests like this one is used up.", b"http_reque
 BUSY = (503, "As much as can be served at once is being served.", b"connection_limit_reached")
 AWAY = (503, "This cannot be served for the time being.", b"destination_unavailable")
 ASTRAY = (404, "Nothing is served under this host and path.", b"destination_not_found")
-MALFORMED = (400, "The path of this request is not one that is served.", b"http_request_error")
+MALFORMED = (400, "The host or the path of this request is none that could be served.", b"http_request_error")
+ENDLESS = (414, "The path of this request is too long.", b"http_request_error")
 LATE = (504, "The time given for this request leaves none to serve it.", b"http_response_timeout")
 SLOW = (504, "The answer was not ready in time.", b"http_response_timeout")
 LARGE = (413, "The body of this request is longer than is served here.", b"http_request_error")
@@ -148,7 +150,7 @@ _refusals = lru_cache(16)(Refusals)
 
 def _said(error: BaseException) -> tuple[int, str, bytes]:
     if isinstance(error, NoRoute):
-        return ASTRAY if error.status == 404 else MALFORMED
+        return {404: ASTRAY, 414: ENDLESS}.get(error.status, MALFORMED)
     if isinstance(error, TooLarge):
         return LARGE
     if isinstance(error, Overlong):
