@@ -1,8 +1,11 @@
-"""What does ``python -m meshkit`` do? What `meshkit.cli` says; without typer it says what is missing."""
+"""What does ``python -m meshkit`` do, and the program ``meshkit``? What `meshkit.cli` says; without typer it says what
+is missing.
+"""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from .errors import ConfigError
 
@@ -16,7 +19,7 @@ def main() -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201  # it is a program
         return 2
-    app(prog_name="python -m meshkit")
+    app(prog_name="python -m meshkit" if Path(sys.argv[0]).name == "__main__.py" else "meshkit")
     return 0
 
 

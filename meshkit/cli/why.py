@@ -1,4 +1,4 @@
-"""What can be asked at the command line? ``python -m meshkit why``: why did the last call fail?
+"""Why did the last call fail? ``meshkit why``.
 
 ======================================  ======================================================
 ``why``, ``why --last``                 the story of the last failed call, and of the one below it
@@ -12,32 +12,26 @@ A call that failed further in ends before the one that made it, and tells more: 
 within, or by its trace. With ``--pipeline`` and ``--json`` only what was asked for is told.
 
 It reads the journal that a `Recorder` has written: ``$MESHKIT_JOURNAL``, or ``.meshkit/calls.jsonl``. Told: exit status
-0. Nothing to tell, and why: 1, on standard error. What cannot be understood: 2. Needs typer: ``pip install
-meshkit[cli]``.
+0. Nothing to tell, and why: 1, on standard error. What cannot be understood: 2.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
-from .errors import ConfigError
-from .observe.record.below import below
-from .observe.record.journal import default_path, read
-from .observe.record.phrases import plain
-from .observe.record.story import tell
+import typer
 
-try:
-    import typer
-except ImportError:
-    raise ConfigError("meshkit: the command line needs typer: pip install 'meshkit[cli]'") from None
+from ..observe.record.below import below
+from ..observe.record.journal import default_path, read
+from ..observe.record.phrases import plain
+from ..observe.record.story import tell
+from .terminal import say, spoken, stop
 
-__all__ = ["app"]
+__all__ = ["why"]
 
 MOST = 1000
 """Calls that are told of at once."""
@@ -45,15 +39,8 @@ DEEP = 4
 """Calls within calls that are told below one."""
 RECORDING = "pipeline.listen(Recorder(to=Journal().write)) has failed calls written down"
 
-app = typer.Typer(name="meshkit", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-
-@app.callback(no_args_is_help=True)
-def meshkit() -> None:
-    """The service mesh as a library: what its pipelines have written down."""
-
-
-@app.command()
+@spoken
 def why(
     *,
     last: Annotated[bool, typer.Option("--last", help="The last one only, which is the default.")] = False,
@@ -85,8 +72,6 @@ def why(
         stop(f"no journal at {shown}: {RECORDING}; --file says where else")
     except OSError as error:
         stop(f"{shown} cannot be read: {error.strerror}")
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name may have what the terminal has not
     if not kept:
         what = "recorded" if every else "failed"
         stop(f"no {what} call in {shown}: {nothing(pipelines, of_it, pipeline, lines.skipped)}")
@@ -95,9 +80,9 @@ def why(
     else:
         known = [each for each in others if not any(each is data for data in kept)]
         texts = ["\n".join(story(data, known if pipeline is None else ())) for data in kept]
-    typer.echo(("\n" if as_json else "\n\n").join(texts))
+    say(("\n" if as_json else "\n\n").join(texts))
     if lines.skipped:
-        typer.echo(f"{shown}: what is no record was skipped, {lines.skipped} times", err=True)
+        say(f"{shown}: what is no record was skipped, {lines.skipped} times", err=True)
 
 
 def story(data: dict[str, Any], known: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -127,9 +112,3 @@ def nothing(pipelines: Counter[str], of_it: int, pipeline: str | None, skipped: 
         names = ", ".join(repr(plain(name)) for name, _ in pipelines.most_common(8))
         return f"none of its {pipelines.total()} records is of a pipeline {plain(pipeline)!r}; there are {names}"
     return f"{of_it} recorded, and none of them failed; --all tells those"
-
-
-def stop(reason: str) -> NoReturn:
-    """Say why there is no answer, and end."""
-    typer.echo(reason, err=True)
-    raise typer.Exit(1)
