@@ -69,7 +69,8 @@ def _address(text: str) -> str:
         raise BadHost("no IPv6 address") from None
     if address.scope_id is not None:
         raise BadHost("an IPv6 address with a zone")
-    return str(address)
+    inside = address.ipv4_mapped
+    return str(address) if inside is None else f"::ffff:{inside}"  # as RFC 5952 has it, and CPython since 3.13
 
 
 def bracketed(host: str) -> str:

@@ -27,7 +27,7 @@ from .asking import chosen
         ("10.0.0.7", "10.0.0.7"),
         ("[2001:DB8:0::7]", "2001:db8::7"),
         ("2001:db8::7", "2001:db8::7"),
-        ("[::ffff:10.0.0.7]", "::ffff:a00:7"),
+        ("[::ffff:10.0.0.7]", "::ffff:10.0.0.7"),
     ],
 )
 def test_the_form_of_a_host(host, same):
