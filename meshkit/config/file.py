@@ -18,7 +18,7 @@ The words and options are those of the specs (`words`, `mesh_kinds`), what is na
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from os import PathLike
 from typing import Any
 
@@ -26,15 +26,15 @@ import attrs
 
 from ..cluster import Cluster
 from ..errors import ConfigError
-from ..route.hosts import ANY, checked, intersection
+from ..route.hosts import ANY, checked
 from ..route.route import Route
-from .assembly import host_of
 from .destinations import PASS
 from .document import Document, parse, read
 from .kinds.several import Several, Table
 from .kinds.texts import Text, Words
 from .located import BROKEN, WRONG, Located
 from .meant import advice
+from .mentions import look_up
 from .mesh_kinds import add_to
 from .mistakes import quoted, shown
 from .names import DEFAULT, Names, Space
@@ -48,6 +48,12 @@ SPACE = ("policies", "clusters", "routes", "grants")
 """The sections of a namespace."""
 TOP = ("mesh", "egress", *SPACE, "listeners", "nodes", "namespaces", "$schema")
 """Those of a file. ``namespaces`` has a `SPACE` for each name; of which kinds the others are, `MeshFile` has."""
+
+SECTIONS = {"cluster": "clusters", "policies": "policies"}
+"""By sort of what is named, where it stands."""
+EXAMPLE = "such as clusters: {orders: {endpoints: [10.0.0.7:8080]}}"
+
+_STRAY = re.compile(r"[^a-z0-9.-]+")
 
 
 def load(path: str | PathLike[str], *, imports: bool = False) -> MeshSpec:
@@ -91,12 +97,12 @@ class MeshFile:
         """The mesh of a document. Raises `FileErrors`."""
         mistakes = self.mistakes = document.mistakes
         self.places, self.routes = {}, []
-        top = self.top = self._sections(document.root, TOP, "a mesh file")
+        top = self.top = self._sections(document.root, TOP, "mesh file")
         spaces = self.spaces = [(self._space(DEFAULT, top), top)]
         for name, node in self._mapping(top, "namespaces").items():
             if not self._is_name(name, top["namespaces"], "namespace"):
                 continue
-            sections = self._sections(node, SPACE, "a namespace")
+            sections = self._sections(node, SPACE, "namespace")
             spaces.append((self._space(name, sections), sections))
         for space, sections in spaces:
             self._grants(space, sections)
@@ -118,7 +124,7 @@ class MeshFile:
             "egress": self._one(top, "egress", EGRESS[0]),
         }
         self._one(top, "$schema", "")
-        self._references(top, parts, sound=not len(mistakes))
+        look_up(top, clusters, routes, mistakes)
         mistakes.check()
         try:
             return MeshSpec(**parts)
@@ -128,22 +134,31 @@ class MeshFile:
 
     # Sections.
 
-    def _sections(self, node: Located, known: Iterable[str], what: str) -> dict[str, Located]:
+    def _sections(self, node: Located, known: tuple[str, ...], what: str) -> dict[str, Located]:
         value = node.value
-        if value.__class__ is not dict:
-            self.mistakes.wrong(node, f"{what}: a mapping of {', '.join(known)}")
+        if value is None:
+            self.mistakes.note(node, "it is empty", EXAMPLE)
             return {}
+        if value.__class__ is not dict:
+            self.mistakes.wrong(node, "sections such as clusters: and routes:", EXAMPLE)
+            return {}
+        found = {name: each for name, each in value.items() if name in known and each.value is not None}
         for name, each in value.items():
-            if name not in known and each.value is not BROKEN:
-                self.mistakes.note(node, f"{what} has no {shown(name)}", advice(name, [*known]), key=name)
-        return {name: each for name, each in value.items() if name in known and each.value is not None}
+            if name in known or each.value is BROKEN:
+                continue
+            fix = "it stands at the top of the file" if name in TOP else advice(name, known, what)
+            self.mistakes.note(node, f"a {what} has no section {shown(name)}", fix, key=name)
+            for section in known:  # nobody knows what stands in what was meant for it
+                if fix == f"did you mean {section}?" or f"{section}:" in fix:
+                    found.setdefault(section, Located(BROKEN, each.at))
+        return found
 
     def _mapping(self, sections: dict[str, Located], name: str) -> dict[str, Located]:
         node = sections.get(name)
         if node is None or node.value is BROKEN:
             return {}
         if node.value.__class__ is not dict:
-            self.mistakes.wrong(node, f"{name} by name, each with what belongs to it")
+            self.mistakes.wrong(node, f"{name} by name, each with what belongs to it", _renamed(node.value))
             return {}
         return node.value
 
@@ -154,12 +169,14 @@ class MeshFile:
         except ConfigError:
             sound = False
         if not sound:
-            fix = "write letters, digits, - and dots, such as orders or orders-v2: it is a host as well"
+            better = _STRAY.sub("-", name.lower()).strip("-.")
+            fix = f"write {better}: it is a host as well" if better else "it is a host as well, such as orders"
             self.mistakes.note(node, f"{quoted(name)} cannot be the name of a {what}", fix, key=name)
         return sound
 
     def _space(self, name: str, sections: dict[str, Located]) -> Space:
         space = self.names.spaces[name] = Space(name)
+        space.unread = {sort for sort, section in SECTIONS.items() if not _read(sections.get(section))}
         for section, sort, what in (("clusters", "cluster", "cluster"), ("policies", "policies", "stack of policies")):
             for each, node in self._mapping(sections, section).items():
                 if self._is_name(each, sections[section], what):
@@ -169,6 +186,7 @@ class MeshFile:
         words = self.kinds.one_of("policy").members
         for each in [*space.nodes["policies"]]:
             if each in words:
+                space.misnamed.add(each)
                 fix = "give the stack another name"
                 self.mistakes.note(sections["policies"], f"{each} is the word of a policy", fix, key=each)
         if PASS in space.nodes["cluster"]:
@@ -176,6 +194,7 @@ class MeshFile:
         return space
 
     def _grants(self, space: Space, sections: dict[str, Located]) -> None:
+        before = len(self.mistakes)
         for other, node in self._mapping(sections, "grants").items():
             if other not in self.names.spaces:
                 known = [*self.names.spaces]
@@ -192,6 +211,7 @@ class MeshFile:
                 else:
                     found.append(name)
             space.grants[other] = tuple(found)
+        space.granting = len(self.mistakes) == before
 
     # What is named.
 
@@ -246,51 +266,22 @@ class MeshFile:
         if route.name:
             route = attrs.evolve(route, name=space.qualified(route.name))
             if route.name in self.places:
-                line = self.places[route.name].line
-                fix = "give each route a name of its own"
-                self.mistakes.note(node.value.get("name", node), f"line {line} has that name already", fix)
+                text = f"the route on line {self.places[route.name].line} has that name already"
+                self.mistakes.note(node.value.get("name", node), text, "give each route a name of its own")
             self.places[route.name] = node
         return route  # type: ignore[no-any-return]
 
-    # References between sections.
 
-    def _references(self, top: dict[str, Located], parts: dict[str, Any], *, sound: bool) -> None:
-        """``sound``: nothing is wrong so far; otherwise what is missing may only be wrong itself."""
-        routes: list[Route] = parts["routes"]
-        hosts = [host for route in routes for match in route.match for host in match.host]
-        hosts += [host_of(cluster) for cluster in parts["clusters"]]
-        anywhere = any(not match.host for route in routes for match in route.match)
-        names = [route.name for route in routes if route.name]
-        listeners = [listener.name for listener in parts["listeners"]]
-        for node in self._mapping(top, "nodes").values():
-            for each in _items(node, "calls") if sound else ():
-                self._is_served(each, hosts, anywhere)
-            for each in _items(node, "listeners"):
-                self._is_one_of(each, listeners, "listener")
-        for node in self._mapping(top, "listeners").values():
-            for each in _items(node, "routes") if sound else ():
-                self._is_one_of(each, names, "route")
-
-    def _is_one_of(self, node: Located, known: list[str], what: str) -> None:
-        if isinstance(node.value, str) and node.value not in known and not self.mistakes.full:
-            fix = advice(node.value, known) if known else "there is none with a name"
-            self.mistakes.note(node, f"there is no {what} {quoted(node.value)}", fix)
-
-    def _is_served(self, node: Located, hosts: list[str], anywhere: bool) -> None:
-        if not isinstance(node.value, str) or self.mistakes.full:
-            return
-        try:
-            wanted = checked("", "", node.value)
-        except ConfigError:
-            return  # that was said already
-        if not anywhere and not any(intersection(wanted, host) for host in hosts):
-            known = [*dict.fromkeys(hosts)][:20]
-            fix = advice(node.value, known) if known else "there is neither a route with a host nor a cluster"
-            self.mistakes.note(node, f"no route and no cluster has the host {quoted(node.value)}", fix)
+def _read(node: Located | None) -> bool:
+    """Whether it is known what is named in a section."""
+    return node is None or node.value.__class__ is dict
 
 
-def _items(node: Located, option: str) -> list[Located]:
-    value = node.value.get(option) if node.value.__class__ is dict else None
-    if value is None:
-        return []
-    return value.value if value.value.__class__ is list else [value]
+def _renamed(value: Any) -> str:
+    """How a list of things with names is written here."""
+    names = (
+        [each.value["name"].value for each in value if each.value.__class__ is dict and "name" in each.value]
+        if (value.__class__ is list)
+        else []
+    )
+    return f"write {shown(str(names[0]))}: in place of - name: {shown(str(names[0]))}" if names else ""

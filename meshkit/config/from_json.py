@@ -85,9 +85,10 @@ class _Scanner:
         word = _WORD.match(text, at)
         if word is not None and word[0] in _LITERALS:
             return Located(_LITERALS[word[0]], here, word[0]), word.end()
-        return self._stop(
-            at, "a value is wanted here", "a text stands in double quotes" if word or first == "'" else ""
-        )
+        if at == self._blank(0):
+            self._stop(at, "no JSON", "if it is YAML, let its name end in .yaml")
+        fix = "a text stands in double quotes" if word or first == "'" else ""
+        return self._stop(at, "a value is wanted here", fix or self._comment(at))
 
     def _number(self, match: re.Match[str], here: int) -> Located:
         written = match[0]
@@ -128,7 +129,7 @@ class _Scanner:
             return node, at + 1
         while True:
             if self.text[at : at + 1] != '"':
-                self._stop(at, "a key is wanted here", "a key stands in double quotes")
+                self._stop(at, "a key is wanted here", self._comment(at) or "a key stands in double quotes")
             here = self._place(at)
             key, at = self._string(at)
             self.nodes += 1
@@ -147,6 +148,9 @@ class _Scanner:
             if sign == "}":
                 return node, at + 1
             at = self._after_comma(at, sign, "}")
+
+    def _comment(self, at: int) -> str:
+        return "JSON has no comments: leave it out" if self.text.startswith(("//", "/*", "#"), at) else ""
 
     def _after_comma(self, at: int, sign: str, end: str) -> int:
         if sign != ",":

@@ -29,6 +29,12 @@ _VALUE = re.compile(
     r""""(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+[^,\]}#\s]*|[^,\[\]{}#"'\s][^,\]}#\s]*"""
 )
 _WHERE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
+_TWICE = re.compile(r"(?<=Cannot declare )\(.*\)(?= twice)")
+_FIXES = {
+    "Cannot overwrite a value": "it stands here twice: leave one out",
+    "Invalid value": "a text stands in quotes",
+}
+_PART = re.compile(r"'([^']*)'")
 
 
 class _Lost(Exception):
@@ -45,7 +51,11 @@ def compose(text: str, mistakes: Mistakes) -> Located | None:
         where = _WHERE.search(str(error))
         problem = _WHERE.sub("", str(error))
         at = place(int(where[1]), int(where[2])) if where and where[1] else walk.place(len(text))
-        mistakes.at(at, f"no TOML: {problem[:1].lower()}{problem[1:]}")
+        twice = _TWICE.search(problem)
+        if twice is not None:
+            mistakes.at(at, f"{'.'.join(_PART.findall(twice[0]))} stands here twice", "write all of it in one place")
+            raise mistakes.error() from None
+        mistakes.at(at, f"no TOML: {problem[:1].lower()}{problem[1:]}", _FIXES.get(problem, ""))
         raise mistakes.error() from None
     return walk.located(data, ()) if data else None
 

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, NoReturn
 from ..errors import ConfigError
 from .located import BROKEN, MERGE, SHIFT, Keys, Located, place, placed
 from .mistakes import Mistakes, lines_of, quoted, shown
+from .no_yaml import told
 from .scalars import LONGEST, STARTS, resolved
 
 try:
@@ -39,15 +40,11 @@ DEPTH = 64
 NODES = 1_000_000
 """Values and keys in a file."""
 
+TAGS = "tag:yaml.org,2002:"
+
 Scalar, MappingStart, SequenceStart = yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent
 MappingEnd, SequenceEnd = yaml.MappingEndEvent, yaml.SequenceEndEvent
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SIMPLER = {
-    "found character that cannot start any token": "begin the value otherwise, or put it in quotes",
-    "mapping values are not allowed": "put a text with a colon in quotes, or indent the line as its neighbours",
-    "did not find expected": "look at the indentation, and for what is not closed",
-    "found undefined tag handle": "leave out the tag",
-}
 
 
 class _Anchor(NamedTuple):
@@ -59,7 +56,7 @@ class _Anchor(NamedTuple):
 class _Open:
     """A list or a mapping that has not ended."""
 
-    __slots__ = ("anchor", "began", "height", "key", "node")
+    __slots__ = ("anchor", "began", "height", "key", "node", "tagged")
 
     def __init__(self, node: Located, anchor: str | None, began: int) -> None:
         self.node = node
@@ -69,6 +66,7 @@ class _Open:
         self.height = 1
         self.key: str | None = None
         """Of a mapping: the key whose value comes next."""
+        self.tagged = False
 
 
 def compose(text: str, mistakes: Mistakes) -> Located | None:
@@ -77,7 +75,9 @@ def compose(text: str, mistakes: Mistakes) -> Located | None:
     try:
         return _Composer(mistakes).compose(loader.get_event)
     except yaml.YAMLError as error:
-        _not_yaml(error, mistakes)
+        line, column, text, fix = told(error, lines_of(text))
+        mistakes.at(place(line, column), text, fix)
+        raise mistakes.error() from None
     finally:
         loader.dispose()
 
@@ -208,14 +208,17 @@ class _Composer:
         if len(self.opened) >= DEPTH:
             self._stop(at, f"more than {DEPTH} levels", "write it flatter")
         if self._is_key():
+            if self.mistakes.text[event.start_mark.index - 1 : event.start_mark.index + 1] == "{{":
+                self._stop(at, "a template: {{", "nothing is filled in here: write the value itself")
             self.mistakes.at(at, "a list or a mapping as a key", "a key is a text: put one with [ or { in quotes")
             self.opened[-1].key = MERGE
         node = Located({}, at, None, {}) if mapping else Located([], at)
-        if event.tag is not None:
-            self._tag(event, at)
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         self.opened.append(_Open(node, event.anchor, self.nodes - 1))
+        if event.tag is not None:
+            self._tag(event, at)
+            self.opened[-1].tagged = True
 
     def _close(self) -> None:
         ended = self.opened.pop()
@@ -223,6 +226,8 @@ class _Composer:
             self.anchors[ended.anchor] = _Anchor(ended.node, self.nodes - ended.began, ended.height)
         if self.opened:
             self.opened[-1].height = max(self.opened[-1].height, ended.height + 1)
+        if ended.tagged:
+            ended.node.value = BROKEN
         self._place(ended.node)
 
     def _alias(self, event: Any) -> None:
@@ -247,7 +252,8 @@ class _Composer:
         self._place(known.node)
 
     def _tag(self, event: Any, at: int) -> None:
-        self.mistakes.at(at, f"a tag, {shown(event.tag)}", "leave it out: no value of this file needs one")
+        tag = event.tag.replace(TAGS, "!!", 1)
+        self.mistakes.at(at, f"a tag, {shown(tag)}", "leave it out: no value of this file needs one")
 
     def _too_many(self, at: int) -> NoReturn:
         self._stop(at, f"more than {NODES} values, aliases counted as often as they are used", "write less")
@@ -259,17 +265,3 @@ class _Composer:
 
 def _at(event: Any) -> int:
     return place(event.start_mark.line + 1, event.start_mark.column + 1)
-
-
-def _not_yaml(error: Any, mistakes: Mistakes) -> NoReturn:
-    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "no YAML"
-    fix = next((fix for sign, fix in _SIMPLER.items() if sign in problem), "")
-    lines = lines_of(mistakes.text)
-    line, column = (len(lines), 0) if mark is None else (mark.line + 1, mark.column + 1)
-    if line > len(lines) or not column:  # behind the end, where something is missing
-        line, column = len(lines), len(lines[-1]) + 1
-    if lines[line - 1].startswith("\t", column - 1):
-        problem, fix = "a tab where a value is wanted", "indent with blanks"
-    mistakes.at(place(line, column), f"no YAML: {problem}", fix)
-    raise mistakes.error()

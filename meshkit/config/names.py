@@ -31,7 +31,7 @@ Read = Callable[[str, Located], Any]
 class Space:
     """A namespace: what is named in it, by sort, as the file has it."""
 
-    __slots__ = ("found", "grants", "misnamed", "name", "nodes")
+    __slots__ = ("found", "granting", "grants", "misnamed", "name", "nodes", "unread")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -39,6 +39,10 @@ class Space:
         self.found: dict[tuple[str, str], Any] = {}
         self.misnamed: set[str] = set()
         """Names that cannot be names: to refer to one is no further mistake."""
+        self.unread: set[str] = set()
+        """Sorts of which nobody knows what there is: to refer to one is no further mistake."""
+        self.granting = True
+        """Whether all its grants could be read."""
         self.grants: dict[str, tuple[str, ...]] = {}
         """By namespace, the names that it may refer to."""
 
@@ -58,6 +62,8 @@ class Names:
         self.places: dict[int, Located] = {}
         """Where each policy stands, by its identity: a stack has the same ones wherever it is referred to."""
         self._readers = readers
+        self._reading: list[str] = []
+        """What is being read, each within the one before."""
 
     def cluster(self, node: Located, mistakes: Mistakes, key: str | None = None) -> Any:
         """The cluster of the name that stands there, or is a ``key`` there; or `WRONG`."""
@@ -87,21 +93,29 @@ class Names:
     def _of(self, sort: str, name: str, node: Located, mistakes: Mistakes, key: str | None) -> Any:
         where, slash, own = name.rpartition("/")
         space = self.spaces.get(where) if slash else self.space
-        if space is not None and own in space.misnamed:
+        if space is not None and (own in space.misnamed or sort in space.unread):
             return WRONG
         if space is None or own not in space.nodes[sort]:
             if not mistakes.full:
                 what = "cluster" if sort == "cluster" else "stack of policies"
-                known = self.known(sort)
-                fix = advice(name, known) if known else f"there is none: add it under {_section(sort)}"
-                mistakes.note(node, f"there is no {what} {quoted(name)}", fix, key=key)
+                mistakes.note(node, f"there is no {what} {quoted(name)}", self._meant(sort, where, own), key=key)
             return WRONG
         if space is not self.space and not self._granted(space, own):
-            fix = f"let the namespace {space.name} grant it: grants: {{{self.space.name}: [{own}]}}"
-            mistakes.note(node, f"{shown(name)} is not granted to the namespace {self.space.name}", fix, key=key)
+            if space.granting:
+                fix = f"let the namespace {space.name} grant it: grants: {{{self.space.name}: [{own}]}}"
+                mistakes.note(node, f"{shown(name)} is not granted to the namespace {self.space.name}", fix, key=key)
             return WRONG
         self.used.add((space.name, sort, own))
         return self._read(sort, space, own, node, mistakes)
+
+    def _meant(self, sort: str, where: str, own: str) -> str:
+        if where and where not in self.spaces:
+            return f"there is no namespace {quoted(where)}"
+        elsewhere = [] if where else [space.name for space in self.spaces.values() if own in space.nodes[sort]]
+        if elsewhere:
+            return f"that of another namespace is {elsewhere[0]}/{shown(own)}"
+        known = self.known(sort)
+        return advice(f"{where}/{own}" if where else own, known) if known else f"add it under {_section(sort)}:"
 
     def _granted(self, space: Space, name: str) -> bool:
         granted = space.grants.get(self.space.name, ())
@@ -111,16 +125,20 @@ class Names:
         key = sort, name
         found = space.found.get(key)
         if found is READING:
-            mistakes.note(node, f"{shown(name)} is within itself", "write out what it is made of")
+            ring = [*self._reading[self._reading.index(name) :], name] if name in self._reading else [name, name]
+            text = f"{shown(name)} is within itself: {shown(', '.join(ring), 200)}"
+            mistakes.note(node, text, "take one out of another")
             return WRONG
         if found is None:
             space.found[key] = READING
             before, self.space = self.space, space
+            self._reading.append(name)
             inner = space.nodes[sort][name]
             try:
                 found = WRONG if inner.value is BROKEN else self._readers[sort](name, inner)
             finally:
                 self.space = before
+                self._reading.pop()
             space.found[key] = found
         return found
 

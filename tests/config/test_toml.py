@@ -92,8 +92,9 @@ def said(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("a = 1\na = 2\n", "2:6: no TOML: cannot overwrite a value"),
-        ("a = \n", "1:5: no TOML: invalid value"),
+        ("a = 1\na = 2\n", "2:6: no TOML: cannot overwrite a value; it stands here twice: leave one out"),
+        ("a = \n", "1:5: no TOML: invalid value; a text stands in quotes"),
+        ("[a.b]\n[a.b]\n", "2:5: a.b stands here twice; write all of it in one place"),
         ("a = 1 b = 2", "1:7: no TOML: expected newline or end of document after a statement"),
         ("a = [1", "1:7: no TOML: unclosed array"),
         ('a = "', "1:6: no TOML: unterminated string"),

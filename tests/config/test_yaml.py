@@ -71,8 +71,8 @@ NO_MERGE = "write the values out, or give the whole value a name with & and use 
     ("text", "mistakes"),
     [
         ("a: 1\nb: 2\na: 3\n", ["3:1: 'a' stands here twice; the first is on line 1"]),
-        ("a: !!python/name:os.system x", [f"1:4: a tag, tag:yaml.org,2002:python/name:os.system; {NO_TAG}"]),
-        ("!x {a: !!str 1}", [f"1:1: a tag, !x; {NO_TAG}", f"1:8: a tag, tag:yaml.org,2002:str; {NO_TAG}"]),
+        ("a: !!python/name:os.system x", [f"1:4: a tag, !!python/name:os.system; {NO_TAG}"]),
+        ("!x {a: !!str 1}", [f"1:1: a tag, !x; {NO_TAG}", f"1:8: a tag, !!str; {NO_TAG}"]),
         ("a: &b {c: *b}", ["1:11: *b stands within itself"]),
         ("a: *b", ["1:4: *b is no anchor of this file; write &b before the value that is meant"]),
         ("a: {<<: {b: 1}}", [f"1:5: << merges nothing: YAML 1.2 has no merge keys; {NO_MERGE}"]),
@@ -82,24 +82,12 @@ NO_MERGE = "write the values out, or give the whole value a name with & and use 
         ("a: &b x\n*b : 1", ["2:1: an alias as a key; write the key itself"]),
         ("'': 1", ["1:1: a key without a name; write one before the colon"]),
         (r'"a\u0000": 1', ["1:1: a key with characters that cannot be seen; leave them out"]),
-        ("a:\n\tb: 1", ["2:1: no YAML: a tab where a value is wanted; indent with blanks"]),
+        ("a:\n\tb: 1", ["2:1: a tab; indent with blanks"]),
         (f"a: {'1' * 401}", ["1:4: a number of 401 characters; 400 are read at most"]),
     ],
 )
 def test_what_is_refused(text: str, mistakes: list[str]) -> None:
     assert said(text) == mistakes
-
-
-@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "a: 'x", "a: @x", "- a\nb: 1", "a: |x\n", "%YAML 9.9\n--- 1"])
-def test_what_is_no_yaml_has_a_place(text: str) -> None:
-    (mistake,) = said(text)
-    assert ": no YAML: " in mistake
-    assert mistake.split(":")[0] in {"1", "2"}
-
-
-def test_what_is_missing_at_the_end_is_missing_there() -> None:
-    fix = "look at the indentation, and for what is not closed"
-    assert said("a: [1") == [f"1:6: no YAML: did not find expected ',' or ']'; {fix}"]
 
 
 def test_several_mistakes_are_told_at_once_and_the_rest_is_read() -> None:
