@@ -17,24 +17,27 @@ with what is found later; ``mistakes.check()`` raises it.
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import stat
 from collections.abc import Callable
+from itertools import chain
 from pathlib import PurePath
 from typing import Literal, NoReturn, TypeAlias
 
 from .located import Located, place
 from .mistakes import Mistakes, lines_of
+from .uncollected import uncollected
 
-__all__ = ["FORMATS", "LARGEST", "Document", "Format", "parse", "read"]
+__all__ = ["FORMATS", "LARGEST", "Document", "Format", "contents", "decoded", "parse", "read"]
 
 Format: TypeAlias = Literal["json", "toml", "yaml"]
 
 LARGEST = 10_000_000
 """Bytes of a file."""
 FORMATS: dict[str, Format] = {".json": "json", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml"}
+SLICE = 2**16
+"""Characters looked at in one go: meanwhile nobody else is served."""
 UNSEEN = 20
 """Characters that cannot be seen, of which is told."""
 
@@ -55,6 +58,11 @@ class Document:
 
 def read(path: str | os.PathLike[str], *, format: Format | None = None) -> Document:  # noqa: A002
     """A file; ``format`` where its name does not tell it. Raises `FileErrors`."""
+    return parse(contents(path), os.fspath(path), format)
+
+
+def contents(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file. Raises `FileErrors`."""
     name = os.fspath(path)
     mistakes = Mistakes(name)
     if "\0" in name:
@@ -64,14 +72,13 @@ def read(path: str | os.PathLike[str], *, format: Format | None = None) -> Docum
         with open(name, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0))) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 _stop(mistakes, "no regular file", "give the path of a file")
-            data = file.read(LARGEST + 1)
+            return file.read(LARGEST + 1)
     except IsADirectoryError:
         _stop(mistakes, "a directory", "give the path of a file")
     except FileNotFoundError:
         _stop(mistakes, "there is no such file", "")
     except OSError as error:
         _stop(mistakes, f"it cannot be read: {error.strerror or error}", "")
-    return parse(data, name, format)
 
 
 def parse(text: str | bytes, name: str = "<text>", format: Format | None = None) -> Document:  # noqa: A002
@@ -82,16 +89,11 @@ def parse(text: str | bytes, name: str = "<text>", format: Format | None = None)
         _stop(mistakes, "neither YAML nor TOML nor JSON, by its name", "let it end in .yaml, .toml or .json")
     if len(text) > LARGEST:
         _stop(mistakes, f"more than {LARGEST} bytes", "write less")
-    whole = _decoded(text, mistakes) if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    whole = decoded(text, mistakes) if isinstance(text, bytes) else text.removeprefix("\ufeff")
     mistakes.text = whole
     _look_for_unseen(whole, mistakes)
-    collects = gc.isenabled()
-    gc.disable()  # all that is made is kept: looking for what is not takes longer than reading
-    try:
+    with uncollected():
         root = _reader(chosen)(whole, mistakes)
-    finally:
-        if collects:
-            gc.enable()
     if root is None:
         mistakes.at(place(1, 1), "it is empty", "")
         raise mistakes.error()
@@ -113,7 +115,8 @@ def _reader(chosen: Format) -> Callable[[str, Mistakes], Located | None]:
     return compose_json
 
 
-def _decoded(data: bytes, mistakes: Mistakes) -> str:
+def decoded(data: bytes, mistakes: Mistakes) -> str:
+    """The text that bytes are. Raises `FileErrors`."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         _stop(mistakes, "it is UTF-16", "save it as UTF-8")
     try:
@@ -127,7 +130,8 @@ def _decoded(data: bytes, mistakes: Mistakes) -> str:
 
 
 def _look_for_unseen(text: str, mistakes: Mistakes) -> None:
-    for number, match in enumerate(_UNSEEN.finditer(text)):
+    found = chain.from_iterable(_UNSEEN.finditer(text, at, at + SLICE) for at in range(0, len(text), SLICE))
+    for number, match in enumerate(found):
         before = lines_of(text[: match.start()])
         mistakes.at(
             place(len(before), len(before[-1]) + 1),
