@@ -63,6 +63,7 @@ if typing.TYPE_CHECKING:
         FellBack,
         Hedged,
         RejectedCall,
+        Routed,
         StateChanged,
         WouldReject,
     )
@@ -129,6 +130,7 @@ __all__ = [
     "RetryBudget",
     "RoundRobin",
     "Route",
+    "Routed",
     "Router",
     "Shadow",
     "Shared",
@@ -194,6 +196,7 @@ _HOMES = {
         "FellBack",
         "Hedged",
         "RejectedCall",
+        "Routed",
         "StateChanged",
         "WouldReject",
     ),
