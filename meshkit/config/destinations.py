@@ -81,7 +81,7 @@ class Destination(Kind):
             return self.cluster.read(node, mistakes)
         if value.__class__ is not dict:
             listed = value.__class__ is list and value
-            return self.wrong(node, mistakes, _split((each, "1") for each in value) if listed else "")
+            return self.wrong(node, mistakes, _split(map(_share, value)) if listed else "")
         if value and all(name in self.cluster.names.known("cluster") for name in value):
             shares = ((Located(name), each.written or "1") for name, each in value.items())
             mistakes.note(node, "shares of clusters stand in a split", _split(shares))
@@ -158,5 +158,18 @@ class Shares(Kind):
 
 
 def _split(clusters: Iterable[tuple[Located, str]]) -> str:
-    told = ", ".join(f"{shown(each.value, 20)}: {weight}" for each, weight in clusters if isinstance(each.value, str))
-    return f"write to: {{split: {{{told}}}}}"
+    told = [
+        f"{shown(each.value, 20)}: {shown(weight, 9).rstrip('%')}"
+        for each, weight in clusters
+        if isinstance(each.value, str)
+    ]
+    return f"write to: {{split: {{{', '.join(told)}}}}}" if told else ""
+
+
+def _share(item: Located) -> tuple[Located, str]:
+    """What may be meant by an item of a list: a cluster and its weight."""
+    value: Any = item.value
+    if not isinstance(value, dict):
+        return item, "1"
+    name = next((value[word] for word in ("to", "cluster", "name", "service", "backend") if word in value), item)
+    return name, (value["weight"].written if "weight" in value else None) or "1"

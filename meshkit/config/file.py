@@ -19,6 +19,7 @@ The words and options are those of the specs (`words`, `mesh_kinds`), what is na
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
@@ -51,6 +52,7 @@ TOP = ("mesh", "egress", *SPACE, "listeners", "nodes", "namespaces", "$schema")
 
 SECTIONS = {"cluster": "clusters", "policies": "policies"}
 """By sort of what is named, where it stands."""
+OBJECT = ("apiVersion", "kind")
 EXAMPLE = "such as clusters: {orders: {endpoints: [10.0.0.7:8080]}}"
 
 _STRAY = re.compile(r"[^a-z0-9.-]+")
@@ -79,7 +81,7 @@ class MeshFile:
         self.sections: dict[str, Any] = {
             "$schema": Text(),
             "mesh": Text(),
-            "egress": Words(EGRESS),
+            "egress": Words(EGRESS, "egress"),
             "policies": Table(self.kinds.option_of(Route, "policies")),
             "clusters": self.kinds.named(Cluster),
             "routes": Several(self.kinds.of(Route), single=False),
@@ -92,6 +94,8 @@ class MeshFile:
         self.routes: list[Located] = []
         self.spaces: list[tuple[Space, dict[str, Located]]] = []
         self.top: dict[str, Located] = {}
+        self.others: Sequence[Route] | None = ()
+        """Routes that are not in the document, but may be mentioned in it; ``None``: nobody knows which those are."""
 
     def spec(self, document: Document) -> MeshSpec:
         """The mesh of a document. Raises `FileErrors`."""
@@ -124,7 +128,8 @@ class MeshFile:
             "egress": self._one(top, "egress", EGRESS[0]),
         }
         self._one(top, "$schema", "")
-        look_up(top, clusters, routes, mistakes)
+        if self.others is not None:
+            look_up(top, clusters, [*routes, *self.others], mistakes)
         mistakes.check()
         try:
             return MeshSpec(**parts)
@@ -141,6 +146,11 @@ class MeshFile:
             return {}
         if value.__class__ is not dict:
             self.mistakes.wrong(node, "sections such as clusters: and routes:", EXAMPLE)
+            return {}
+        stranger = next((name for name in OBJECT if name in value), None)
+        if stranger is not None:
+            text = "this is an object of Kubernetes, and no mesh file"
+            self.mistakes.note(node, text, "begin with clusters: and routes:", key=stranger)
             return {}
         found = {name: each for name, each in value.items() if name in known and each.value is not None}
         for name, each in value.items():
@@ -279,9 +289,8 @@ def _read(node: Located | None) -> bool:
 
 def _renamed(value: Any) -> str:
     """How a list of things with names is written here."""
-    names = (
-        [each.value["name"].value for each in value if each.value.__class__ is dict and "name" in each.value]
-        if (value.__class__ is list)
-        else []
-    )
-    return f"write {shown(str(names[0]))}: in place of - name: {shown(str(names[0]))}" if names else ""
+    first = value[0].value if value.__class__ is list and value else None
+    if not isinstance(first, dict):
+        return ""
+    name = shown(str(first["name"].value)) if "name" in first else ""
+    return f"write {name}: in place of - name: {name}" if name else "write a name and a colon in place of the -"

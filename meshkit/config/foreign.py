@@ -10,6 +10,7 @@ resilience4j, tenacity, express-rate-limit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +20,15 @@ __all__ = ["FOREIGN", "alone", "meant"]
 SERVERS = "write endpoints: [10.0.0.7:8080]"
 CLUSTER = "write to: and the name of a cluster"
 SHARES = "write to: {split: {orders: 90, orders-v2: 10}}"
-PIPELINE = "policies of each endpoint stand under pipeline: [circuit_breaker]; those of calls stand in routes"
+PIPELINE = "write it under pipeline:, for each endpoint, or in a route, under policies:"
+WORD = "begin with its word, as in retry: {on: 5xx}"
 TOP = "routes and clusters stand at the top of the file"
-OBJECT = "this file is no object of Kubernetes: begin with clusters: and routes:"
 RATE = "write it into the rate, as 100/s or 10/min"
+
+RULES = {"Host": "host", "Path": "path", "PathPrefix": "prefix", "Method": "method"}
+
+_RULE = re.compile(rf"\b({'|'.join(RULES)})\([`'\"]([^`'\"]+)[`'\"]\)")
+_WRITTEN = re.compile(r"([a-z_]{1,30})[ (=:]+([^()]{1,30}?)\)?")
 
 
 def _all(words: str, advice: str) -> dict[str, str]:
@@ -31,13 +37,15 @@ def _all(words: str, advice: str) -> dict[str, str]:
 
 FOREIGN: dict[str, dict[str, str]] = {
     "mesh file": {
-        **_all("services backends upstreams servers", "servers stand under clusters: {orders: {endpoints: [...]}}"),
-        **_all("routers rules virtual_hosts virtual_services paths ingress", "write routes: a list, each match and to"),
-        **_all("entry_points entrypoints gateways gateway ports listen", "write listeners: by name, each with a port"),
+        **_all("services backends upstreams upstream servers", "write clusters: {orders: {endpoints: [...]}}"),
+        **_all("routers rules virtual_hosts virtual_services paths", "write routes: a list, each match and to"),
+        **_all("virtual_routers gateway_routes ingress server locations", "write routes: a list, each match and to"),
+        **_all("virtual_nodes", "the process is one of nodes:, and where others find it one of clusters:"),
+        **_all("entry_points entrypoints gateways gateway", "write listeners: by name, each with a port"),
+        **_all("virtual_gateways ports listen", "write listeners: by name, each with a port"),
         **_all("middlewares filters actions", "they stand in each route: policies: and actions:"),
         **_all("timeout timeouts retry retries circuit_breaker", "policies stand in routes, under policies:"),
         **_all("name metadata", "write mesh: and the name"),
-        **_all("api_version kind spec", OBJECT),
         **_all("static_resources dynamic_resources resources http tcp services_mesh", TOP),
         "version": "leave it out",
     },
@@ -63,7 +71,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         **_all("labels metadata", "write tags:"),
     },
     "route": {
-        **_all("destination cluster service backend upstream target forward_to forward proxy_pass", CLUSTER),
+        **_all("destination cluster service backend upstream target forward_to proxy_pass route", CLUSTER),
         **_all("backends backend_refs weighted_clusters services", SHARES),
         **_all("matches rule rules when if", "write match:"),
         **_all("domains domain authority hostname hostnames hosts", "write match: {host: shop.example}"),
@@ -173,6 +181,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         **_all("name", "its name stands before the colon"),
     },
     "policy": {
+        **_all("name type kind policy", WORD),
         **_all("retries retry_policy", "write retry: {on: 5xx, attempts: 3}"),
         **_all("timeouts deadline", "write timeout: 2s"),
         **_all("bulkhead max_connections limits in_flight_req max_concurrent limit", "write concurrency_limit: 100"),
@@ -182,6 +191,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "health_check": "it stands in a cluster, under checks:",
     },
     "action": {
+        **_all("name type kind action", WORD.replace("retry: {on: 5xx}", "rewrite: {prefix: /}")),
         **_all("strip_prefix prefix_rewrite replace_prefix", "write rewrite: {prefix: /}"),
         **_all("replace_path url_rewrite rewrite_target", "write rewrite: {path: /new}"),
         **_all("host_rewrite", "write rewrite: {host: orders.internal}"),
@@ -207,6 +217,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         **_all("weighted weighted_clusters clusters backends", "write split: {orders: 90, orders-v2: 10}"),
         **_all("fixed_response direct_response static_response return response status", "write respond: {status: 404}"),
     },
+    "egress": _all("allow_all allow all", "write any") | _all("drop_all deny deny_all none drop", "write listed"),
     "check": _all("http https health path url", "write http_check: {path: /health}") | {"tcp": "write tcp_check"},
 }  # fmt: skip
 """By the word of a spec, or the name of a group of them."""
@@ -223,6 +234,9 @@ def meant(where: str, word: str) -> str:
 def _match(value: Any) -> str:
     if not isinstance(value, str):
         return ""
+    rules = [f"{RULES[name]}: {text}" for name, text in _RULE.findall(value)]  # Traefik's
+    if rules:
+        return f"write {{{', '.join(rules)}}}"
     return f"write {{prefix: {value}}}" if value.startswith("/") else f"write {{host: {value}}}"
 
 
@@ -237,15 +251,29 @@ def _redirect(value: Any) -> str:
     return f"write {{{', '.join(f'{name}: {part}' for name, part in told.items() if part)}}}"
 
 
+def _listener(value: Any) -> str:
+    if isinstance(value, int):
+        return f"write {{port: {value}}}"
+    address, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    return f"write {{address: {address or '0.0.0.0'}, port: {port}}}" if colon and port.isdigit() else ""  # noqa: S104
+
+
+def _policy(value: Any) -> str:
+    match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
+    return "" if match is None else f"write {match[1]}: {match[2]}"
+
+
 ALONE: dict[str, Callable[[Any], str]] = {
+    "backoff": lambda value: f"write constant: {value}" if isinstance(value, str) and value[:1].isdigit() else "",
     "budget": lambda value: f"write retry_budget: {{ratio: {value}}}" if isinstance(value, str | float) else "",
     "check": lambda value: f"write http_check: {value}" if str(value).startswith("/") else "",
     "circuit_breaker": lambda value: f"write failures: {value}" if isinstance(value, int) else "",
-    "listener": lambda value: f"write {{port: {value}}}" if isinstance(value, int) else "",
+    "listener": _listener,
     "match": _match,
     "node": lambda value: "write {calls: [orders]}" if isinstance(value, list) else "",
+    "policy": _policy,
     "redirect": _redirect,
-    "respond": lambda value: f"write {{status: 404, body: {value}}}" if isinstance(value, str) else "",
+    "respond": lambda value: f"write {{status: 200, body: {value}}}" if isinstance(value, str) else "",
     "retry": lambda value: (
         f"write {{on: 5xx, attempts: {value}}}" if isinstance(value, int) and 0 < value < 100 else ""
     ),

@@ -36,7 +36,7 @@ from .kinds import references
 from .kinds.choice import Choice
 from .kinds.kind import Definitions, Kind, Schema
 from .kinds.numbers import Ratio
-from .kinds.requests import Address, Host, Method, Network, Path
+from .kinds.requests import Address, Host, Method, Network, Path, Values
 from .kinds.several import Either, OrNone, Several, Table
 from .kinds.texts import Text
 from .leading import Leading
@@ -60,7 +60,7 @@ def add_to(kinds: Kinds, names: Names) -> None:
     cluster = ClusterName(names)
     to = Destination(cluster)
     stack = Stack(kinds.one_of("policy"), names)
-    values = Table(kinds.of(str | bool | Value))
+    values = Values(kinds.of(str | bool | Value))
     branch = Either(cluster, kinds.of(Branch))
     actions = Several(kinds.group("action", *ACTIONS))
     server = Server(kinds.named(Endpoint, "").inner, kinds.one_of("source"), kinds.one_of("policy"), names)

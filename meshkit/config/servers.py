@@ -12,6 +12,7 @@ which is no server; a host and a port, each by itself.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .kinds.choice import Choice
@@ -22,6 +23,9 @@ from .mistakes import Mistakes, quoted, shown
 from .names import Names
 
 __all__ = ["Server"]
+
+_WEIGHT = re.compile(r"(\S{1,253}) weight=([0-9]{1,9})")
+_DNS = re.compile(r"dns:/*([A-Za-z0-9.-]{1,253})(?::([0-9]{1,5}))?")
 
 
 class Server(Kind):
@@ -65,6 +69,12 @@ class Server(Kind):
             return "that is a policy: write it under pipeline:"
         if text in self.names.known("cluster"):
             return "that is a cluster, and an endpoint is a server: a route or a split leads to clusters"
+        weight = _WEIGHT.fullmatch(text)
+        if weight is not None:
+            return f"write {{address: {weight[1]}, weight: {weight[2]}}}"
+        dns = _DNS.fullmatch(text)
+        if dns is not None:
+            return f"write dns: {{host: {dns[1]}, port: {dns[2] or 80}}}"
         parts = text.replace(",", " ").split()
         if len(parts) > 1 and all(":" in part for part in parts):
             return f"write a list, [{shown(', '.join(parts))}]"

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..foreign import alone
+from ..foreign import alone, meant
 from ..located import BROKEN, WRONG, Located
-from ..meant import advice, listed
+from ..meant import advice, listed, ours
 from ..mistakes import Mistakes, quoted, shown
 from .classes import Class
 from .kind import Definitions, Kind, Schema, unwritable
@@ -94,11 +94,12 @@ class Choice(Kind):
         return WRONG
 
     def _meant(self, word: str, node: Located) -> str:
+        told = alone(self.name, node.value) or meant(self.name, ours(word))
         elsewhere = self.others.get(word, self.name)
-        if elsewhere != self.name:
+        if not told and elsewhere not in {self.name, "step"}:
             place = PLACES.get(elsewhere)
             return f"that is {_article(elsewhere)}" + (f": write it under {place}:" if place else "")
-        told = alone(self.name, node.value) or advice(word, self.members, self.name)
+        told = told or advice(word, self.members)
         if told != listed(self.members):
             return told
         holders = [name for name, each in self.members.items() if isinstance(each, Class) and word in each.options]

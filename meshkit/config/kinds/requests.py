@@ -27,9 +27,11 @@ from ...route.hosts import ANY, checked
 from ...route.path import BadPath, Paths, normal
 from ..located import WRONG, Located
 from ..mistakes import Mistakes, quoted
+from .kind import Kind
+from .several import Table
 from .texts import Text
 
-__all__ = ["Address", "Host", "Method", "Network", "Path"]
+__all__ = ["Address", "Host", "Method", "Network", "Path", "Values"]
 
 METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 PATHS = Paths()
@@ -92,6 +94,10 @@ class Path(Text):
         self.empty = empty
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
+        if node.value.__class__ is dict and "value" in node.value:
+            kind = node.value["type"].value if "type" in node.value else "Exact"
+            word = {"PathPrefix": "prefix", "RegularExpression": "regex"}.get(str(kind), "path")
+            return self.wrong(node, mistakes, f"write {word}: {node.value['value'].value}")
         value = super().read(node, mistakes)
         if value is WRONG or (self.empty and not value):
             return value
@@ -162,6 +168,21 @@ class Network(Text):
             mistakes.note(node, f"{quoted(value)} is no network", fix)
             return WRONG
         return value
+
+
+class Values(Table):
+    """What header fields, parameters or cookies must be, by name."""
+
+    def __init__(self, inner: Kind) -> None:
+        super().__init__(inner)
+        self.expects = "values by name, such as {x-user: anna}"
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        first = node.value[0].value if node.value.__class__ is list and node.value else None
+        if isinstance(first, dict) and "name" in first:
+            text = next((first[word].value for word in ("value", "exact", "exact_match") if word in first), "...")
+            return self.wrong(node, mistakes, f"write {{{first['name'].value}: {text}}}")
+        return super().read(node, mistakes)
 
 
 class Address(Text):

@@ -12,8 +12,9 @@ from typing import Any
 
 from ...errors import ConfigError
 from ...limit.rate import parsed
+from ..foreign import meant
 from ..located import BROKEN, WRONG, Located, plain
-from ..meant import near
+from ..meant import near, ours
 from ..mistakes import Mistakes, shown
 from .kind import Definitions, Kind, Schema, unwritable
 
@@ -84,12 +85,13 @@ class Bytes(Text):
 
 
 class Words(Kind):
-    """One of a few texts, or numbers."""
+    """One of a few texts, or numbers. ``name``: what they are for others, too (`foreign`)."""
 
     shapes: tuple[type, ...] = (str,)
 
-    def __init__(self, words: Iterable[Any]) -> None:
+    def __init__(self, words: Iterable[Any], name: str = "") -> None:
         self.words = tuple(words)
+        self.name = name
         self.shapes = self.classes = tuple({each.__class__ for each in self.words})
         self.expects = "one of " + ", ".join(map(str, self.words)) if len(self.words) > 1 else str(self.words[0])
 
@@ -98,8 +100,10 @@ class Words(Kind):
         if self.suits(value):
             return value
         text = value if isinstance(value, str) else node.written or ""
-        meant = near(text, [*map(str, self.words)]) if text and not mistakes.full else None
-        return self.wrong(node, mistakes, f"did you mean {meant}?" if meant else "")
+        if not text or mistakes.full:
+            return self.wrong(node, mistakes)
+        found = near(text, [*map(str, self.words)])
+        return self.wrong(node, mistakes, f"did you mean {found}?" if found else meant(self.name, ours(text)))
 
     def fits(self, node: Located) -> bool:
         return self.suits(node.value)
