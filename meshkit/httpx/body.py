@@ -114,7 +114,7 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
     kinds: dict[type, type[Held]] = {}
 
     def hold(tree: Any, call: Call, response: Any, verdict: Verdict) -> Any:
-        if call.route is not None:
+        if call.route is not None and call.route.plan.answers:
             response = answered_by(response, call, tree.clock)
         whole = getattr(response.stream, "whole", None)
         if (

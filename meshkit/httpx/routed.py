@@ -46,22 +46,38 @@ def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monoto
 
 
 def edited(headers: Any, edit: Edit, *, front: bool = False) -> Any:
-    """Header fields after an edit."""
-    gone = edit.gone
+    """Header fields after an edit, as others."""
     try:
-        kept = [field for field in headers._list if field[1] not in gone]
+        listed = _edited(headers._list, edit, front)
         changed = new(type(headers))
         changed._encoding = headers._encoding
-        changed._list = edit.raw + kept if front else kept + edit.raw
+        changed._list = listed
     except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
+        gone = edit.gone
         pairs = [(name, value) for name, value in headers.raw if name.lower() not in gone]
         changed = type(headers)([*edit.come, *pairs] if front else [*pairs, *edit.come])
     return changed
 
 
+def _edited(listed: Any, edit: Edit, front: bool = False) -> list[Any]:
+    """The fields as httpx has them: the name as it was written, in lower case, the value."""
+    gone = edit.gone
+    kept = [*edit.raw] if front else []
+    for field in listed:  # on 3.11 a comprehension would be one call more
+        if field[1] not in gone:
+            kept.append(field)  # noqa: PERF401
+    if not front:
+        kept += edit.raw
+    return kept
+
+
 def answered(response: Any, call: Call, clock: Callable[[], float]) -> Any:
-    """The answer as the route has it; it may be another one."""
+    """The answer as the route has it; it may be another one. Asked where the plan of the route says `answers`."""
     plan = call.route.plan
     if plan.answer is not NOTHING:
-        response.headers = edited(response.headers, plan.answer)
+        headers = response.headers
+        try:
+            headers._list = _edited(headers._list, plan.answer)
+        except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
+            response.headers = edited(headers, plan.answer)
     return bodies.answered(response, call, clock) if plan.outgoing else response

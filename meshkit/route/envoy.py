@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from .hosts import normal
 from .match import Match
 from .rule import CHARACTERS, Reading, Rule, read
 from .table import Hosts, Paths, asked
@@ -40,8 +41,8 @@ class Envoy:
         """Each match, by the place of its route, and what it asks of the path."""
         return ((place, match, read(match, CHARACTERS)) for place, route in enumerate(routes) for match in route.match)
 
-    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
-        for paths in self._hosts.of(host):
+    def find(self, call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
+        for paths in self._hosts.of(normal(head[2])):
             return asked([sorted(paths.all(path), key=_number)], call, head, path)
         return None
 

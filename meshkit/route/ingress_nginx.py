@@ -27,7 +27,7 @@ from typing import Any
 import attrs
 
 from ..errors import ConfigError
-from .hosts import ANY
+from .hosts import ANY, normal
 from .match import Match
 from .regex import compile as compiled
 from .rule import REGEX, Reading, Rule, read
@@ -63,8 +63,8 @@ class IngressNginx:
             reading = read(match)
             yield place, match, _anchored(reading.text) if host in tight else reading
 
-    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
-        hosts = self._hosts
+    def find(self, call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
+        hosts, host = self._hosts, normal(head[2])
         _, _, rest = host.partition(".")
         locations = hosts.exact.get(host) or hosts.suffixes.get(rest) or hosts.any
         return None if locations is None else locations.find(call, head, path)

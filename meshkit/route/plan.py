@@ -20,6 +20,7 @@ class Plan:
 
     __slots__ = (
         "answer",
+        "answers",
         "buffer",
         "compress",
         "cors",
@@ -59,6 +60,8 @@ class Plan:
         """and whether it must watch the answer, beyond ``answer``: one of the five above."""
         for action in actions:
             action.install(self)
+        self.answers = self.outgoing or self.answer is not NOTHING
+        """Whether anything becomes of the answer."""
 
 
 class Decision:

@@ -223,14 +223,16 @@ class RouterState:
         """Of all routes, each once."""
         return list({id(rule.section): rule.section for rule in self.rules}.values())
 
-    def facts(self, call: Call, /) -> Decision | BadHost | BadPath | None:
+    def facts(self, call: Call, head: Any = None, /) -> Decision | BadHost | BadPath | None:
         """The decision about this request; what is wrong with its host or its path; ``None``: no route matches."""
-        head = call.door.head(call)
+        if head is None:
+            head = call.door.head(call)
+            if head[0] == "OPTIONS":
+                return self._options(call, head)
         came = head[4]
         try:
             path = normal(came, self._paths)
-            find = self._asked_about if head[0] == "OPTIONS" and self._cors else self._find
-            rule = find(call, head, normal_host(head[2]), path)
+            rule = self._find(call, head, path)
             if rule is None:
                 return None
             if rule.rewriter is not None and path != "*":
@@ -239,22 +241,23 @@ class RouterState:
             return error
         return Decision(rule, path, head[5], path == came)
 
-    def _first(self, call: Call, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
+    def _options(self, call: Call, head: Any) -> Decision | BadHost | BadPath | None:
+        """Of a preflight, the decision about the request that it asks about, if its route has something to say."""
+        method = preflight(call) if self._cors else None
+        if method is not None:
+            found = self.facts(call, (method, *head[1:]))
+            if isinstance(found, Decision) and found.plan.cors is not None:
+                return found
+        return self.facts(call, head)
+
+    def _first(self, call: Call, head: tuple[Any, ...], path: str) -> Rule | None:
         """The rule that is found, in one priority after the other."""
+        normal_host(head[2])  # which is to be one, also where nobody asks for it
         for table in self._tables.values():
-            rule: Rule | None = table.find(call, head, host, path)
+            rule: Rule | None = table.find(call, head, path)
             if rule is not None:
                 return rule
         return self._default
-
-    def _asked_about(self, call: Call, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
-        """The rule of the request that a preflight asks about, if that has something to say."""
-        method = preflight(call)
-        if method is not None:
-            rule = self._find(call, (method, *head[1:]), host, path)
-            if rule is not None and rule.plan.cors is not None:
-                return rule
-        return self._find(call, head, host, path)
 
     def normal(self, path: str) -> str:
         """A path as it is compared. Raises `BadPath`."""

@@ -23,14 +23,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from .hosts import ANY, prefixes, suffixes
+from .hosts import ANY, normal, prefixes, suffixes
 from .match import Match
 from .rule import ELEMENTS, EXACT, Reading, Rule, read
 
 __all__ = ["GatewayApi", "Hosts", "Paths", "asked", "stems"]
 
 Find = Callable[[Any, tuple[Any, ...], str], Rule | None]
-"""``(call, head, path)`` to the rule that matches."""
+"""``(call, head, path)`` to the rule that matches; ``path`` in its normal form, the host in ``head`` as it came."""
 Rank = Callable[[Rule], Any]
 """Its place among those that match the same request: the smaller comes first."""
 T = TypeVar("T")
@@ -79,15 +79,15 @@ def _known(table: dict[str, T], names: Iterable[str]) -> Iterator[T]:
 
 
 class Paths:
-    """The rules for one host pattern, by path. ``find``: the exact one first, then the longest."""
+    """The rules for one host pattern, by path."""
 
-    __slots__ = ("_elements", "_exact", "_lengths", "_longest", "_slash", "find")
+    __slots__ = ("_exact", "_lengths", "_slash", "elements", "longest", "plain")
 
     def __init__(self, rules: Iterable[Rule], rank: Rank, slash: int = 0) -> None:
         self._slash = slash
         """How much longer than its text a prefix counts."""
         self._exact: dict[str, list[Rule]] = {}
-        self._elements: dict[str, list[Rule]] = {}
+        self.elements: dict[str, list[Rule]] = {}
         """By prefix, without a slash at its end."""
         self._lengths: dict[int, dict[str, list[Rule]]] = {}
         """By the length of what a path must begin with, and by that."""
@@ -95,22 +95,24 @@ class Paths:
             if rule.kind == EXACT:
                 self._exact.setdefault(rule.text, []).append(rule)
             elif rule.kind == ELEMENTS:
-                self._elements.setdefault(rule.text.rstrip("/"), []).append(rule)
+                self.elements.setdefault(rule.text.rstrip("/"), []).append(rule)
             else:
                 literal = rule.text if rule.regex is None else rule.literal
                 self._lengths.setdefault(len(literal), {}).setdefault(literal, []).append(rule)
-        self._longest = max(map(len, self._elements), default=0)
-        by_element = _by_element(self._elements, self._longest)
-        self.find: Find = self._first if self._exact or self._lengths else by_element
+        self.longest = max(map(len, self.elements), default=0)
+        """Characters of a prefix."""
+        self.plain = not (self._exact or self._lengths)
+        """Whether prefixes are all there is."""
 
-    def _first(self, call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
+    def find(self, call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
+        """The exact one first, then the longest."""
         return asked((self._exact.get(path, ()), *self._by_length(path)), call, head, path)
 
     def _by_length(self, path: str) -> list[list[Rule]]:
         """Those whose path may be this one, but for the exact ones: the longest first."""
         found: list[tuple[int, bool, list[Rule]]] = []
-        for stem in stems(path, self._longest) if self._elements else ():
-            rules = self._elements.get(stem)
+        for stem in stems(path, self.longest) if self.elements else ():
+            rules = self.elements.get(stem)
             if rules is not None:
                 found.append((-max(1, len(stem) + self._slash), False, rules))
         for length, table in self._lengths.items():
@@ -125,26 +127,6 @@ class Paths:
         yield from self._exact.get(path, ())
         for rules in self._by_length(path):
             yield from rules
-
-
-def _by_element(elements: dict[str, list[Rule]], longest: int) -> Find:
-    """What finds the rule where all have prefixes: most routers are asked nothing else."""
-    get = elements.get
-    limit = longest + 1
-
-    def find(call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
-        stem = path if len(path) <= longest else path[: path.rfind("/", 0, limit)]
-        while True:  # as in `stems`, without a generator
-            rules = get(stem)
-            if rules is not None:
-                for rule in rules:
-                    if rule.always or rule.holds(call, head):
-                        return rule
-            if not stem:
-                return None
-            stem = stem[: stem.rfind("/")]
-
-    return find
 
 
 def stems(path: str, longest: int) -> Iterator[str]:
@@ -175,7 +157,7 @@ class GatewayApi:
     apart = True
     """Each match is read by itself, and the numbers of rules count for nothing once their table is made."""
 
-    __slots__ = ("_alone", "_hosts", "_nearest")
+    __slots__ = ("_hosts", "find")
 
     @staticmethod
     def read(routes: Iterable[Any]) -> Iterator[tuple[int, Match, Reading]]:
@@ -185,24 +167,43 @@ class GatewayApi:
     def __init__(self, rules: Iterable[Rule], former: GatewayApi | None = None) -> None:
         hosts = None if former is None else former._hosts
         self._hosts: Hosts[Paths] = Hosts(rules, lambda those: Paths(those, rank), hosts)
-        self._nearest = {host: paths.find for host, paths in self._hosts.exact.items()}
-        self._alone = not (self._hosts.suffixes or self._hosts.prefixes or self._hosts.any)
+        self.find: Find = _finder(self._hosts)
 
-    def find(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
-        nearest = self._nearest.get(host)
-        if nearest is not None:
-            found = nearest(call, head, path)
-            if found is not None:
-                return found
-        return None if self._alone else self._wider(call, head, host, path)
 
-    def _wider(self, call: Any, head: tuple[Any, ...], host: str, path: str) -> Rule | None:
-        """Among the wildcards."""
-        for paths in self._hosts.wild(host):
+def _finder(hosts: Hosts[Paths]) -> Find:
+    """What is asked for every call, in one function: the loop for a host that is known by its name and has prefixes
+    only is that of `Paths.find`.
+    """
+    get = hosts.exact.get
+
+    def find(call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
+        paths = get(head[2])
+        if paths is None:
+            return among(hosts.of(normal(head[2])), call, head, path)
+        if not paths.plain:
+            found = paths.find(call, head, path)
+            return among(hosts.wild(head[2]), call, head, path) if found is None else found
+        longest = paths.longest
+        stem = path if len(path) <= longest else path[: path.rfind("/", 0, longest + 1)]
+        elements = paths.elements
+        while True:
+            rules = elements.get(stem)
+            if rules is not None:
+                for rule in rules:
+                    if rule.always or rule.holds(call, head):
+                        return rule
+            if not stem:
+                return among(hosts.wild(head[2]), call, head, path)
+            stem = stem[: stem.rfind("/")]
+
+    def among(several: Iterable[Paths], call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
+        for paths in several:
             found = paths.find(call, head, path)
             if found is not None:
                 return found
         return None
+
+    return find
 
 
 def rank(rule: Rule) -> tuple[Any, ...]:
