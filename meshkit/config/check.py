@@ -10,7 +10,6 @@ the match of its route is a mistake of the file, though each of the two is sound
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Collection
 from random import Random
@@ -24,6 +23,7 @@ from .assembly import outgoing
 from .document import Document, read
 from .file import MeshFile
 from .findings import NOTE, WARNING, Finding, Findings, below
+from .garbage import paused
 from .kept import Kept
 from .lint import WORDS, lint
 from .located import Located
@@ -63,15 +63,11 @@ def check(path: str | os.PathLike[str], *, imports: bool = True, ignore: Collect
     for word in ignore:
         if word not in WORDS:
             raise ConfigError.of("check", "ignore", word, advice(word, WORDS))
-    collects = gc.isenabled()
-    gc.disable()  # all that is made is kept, of a file of ten thousand routes a million things
-    try:
-        return checked(read(path), imports=imports, ignore=ignore)
-    except FileErrors as error:
-        return _refused(os.fspath(path), error)
-    finally:
-        if collects:
-            gc.enable()
+    with paused():
+        try:
+            return checked(read(path), imports=imports, ignore=ignore)
+        except FileErrors as error:
+            return _refused(os.fspath(path), error)
 
 
 def checked(document: Document, *, imports: bool = True, ignore: Collection[str] = ()) -> Report:
