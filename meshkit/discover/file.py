@@ -23,7 +23,7 @@ import stat
 import time
 from collections.abc import AsyncIterator
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 
@@ -32,29 +32,13 @@ from ..errors import ConfigError, DiscoveryError
 from ..options import count, no_decorator, seconds
 from .listing import FORMATS, endpoints_from
 from .source import MOST_ENDPOINTS, locality_word, located
+from .stamp import Stamp
 
 __all__ = ["File"]
 
 MOST_BYTES = 10_000_000
 UNREST = 10
 """Changes in as many looks, after which one waits no longer."""
-
-
-class _Version(NamedTuple):
-    """What tells one version of a file from another. The change of its metadata is among it: ``mtime`` can be set."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
-
-    @classmethod
-    def of(cls, seen: os.stat_result) -> _Version:
-        return cls(seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-
-    def is_same_file(self, other: _Version | None) -> bool:
-        return other is not None and (self.device, self.inode) == (other.device, other.inode)
 
 
 def _path(value: Any) -> str:
@@ -115,8 +99,8 @@ class File:
         from anyio import sleep, to_thread  # loaded by those who await
 
         given: tuple[Endpoint, ...] | None = None
-        known: _Version | None = None
-        last: _Version | None = None
+        known: Stamp | None = None
+        last: Stamp | None = None
         unrest = 0
         while True:
             # In a thread, because a file may lie behind a network; which is left behind if one cannot wait for it.
@@ -136,7 +120,7 @@ class File:
             last = version
             await sleep(self.interval)
 
-    def _look(self) -> tuple[_Version, float]:
+    def _look(self) -> tuple[Stamp, float]:
         """The version that is there, and for how many seconds; less than none if clocks disagree."""
         try:
             seen = os.stat(self.path)  # noqa: PTH116  # a Path would be made each second
@@ -146,18 +130,18 @@ class File:
             raise self._error("it is no regular file")
         if seen.st_size > MOST_BYTES:
             raise self._error(f"it has {seen.st_size} bytes, more than {MOST_BYTES}")
-        return _Version.of(seen), time.time() - seen.st_mtime
+        return Stamp.of(seen), time.time() - seen.st_mtime
 
-    def _read(self, version: _Version | None) -> tuple[Endpoint, ...] | None:
+    def _read(self, version: Stamp | None) -> tuple[Endpoint, ...] | None:
         """The endpoints of this version (of any); ``None`` if it is another by now, or another at the end."""
         try:
             with open(self.path, "rb", opener=_at_once) as file:  # as above
                 opened = os.fstat(file.fileno())
                 if not stat.S_ISREG(opened.st_mode):
                     raise self._error("it is no regular file")
-                began = _Version.of(opened)
+                began = Stamp.of(opened)
                 data = file.read(MOST_BYTES + 1)
-                ended = _Version.of(os.fstat(file.fileno()))
+                ended = Stamp.of(os.fstat(file.fileno()))
         except OSError as error:
             raise self._error(error.strerror or repr(error)) from error
         if began != ended or version not in {None, began} or len(data) > MOST_BYTES:
