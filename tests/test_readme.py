@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from meshkit.config import loads
+
 from .run_page import alike, blocks
 from .test_docs import python
 
@@ -26,3 +28,8 @@ def test_a_block_is_a_program(block, tmp_path: Path) -> None:
     assert alike(block.printed, done.stdout.rstrip("\n")), done.stdout
     faster = re.search(r"over the pool .* ([0-9.]+) x", done.stdout)
     assert faster is None or float(faster[1]) > 2  # in one run, of processor time: it is 5 and more
+
+
+def test_its_mesh_file_is_sound() -> None:
+    [text] = re.findall(r"```yaml\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    assert [cluster.name for cluster in loads(text).clusters] == ["orders", "orders-v2"]
