@@ -21,6 +21,8 @@ except ImportError:
     raise ConfigError("meshkit: the command line needs typer: pip install 'meshkit[cli]'") from None
 
 from .check import check
+from .fmt import fmt
+from .schema import schema
 from .why import why
 
 __all__ = ["app"]
@@ -33,5 +35,5 @@ def meshkit() -> None:
     """The service mesh as a library: its mesh files, and what its pipelines have written down."""
 
 
-for command in (why, check):
+for command in (check, schema, fmt, why):
     app.command()(command)

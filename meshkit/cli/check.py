@@ -50,7 +50,10 @@ def check(
         bool, typer.Option("--imports/--no-imports", help="Whether Python objects that it names are imported.")
     ] = True,
 ) -> None:
-    """Is a mesh file sound? All its mistakes, or what in it is hardly ever meant."""
+    """Is a mesh file sound?
+
+    All its mistakes; and if it has none, what in it is hardly ever meant.
+    """
     from ..config.check import check as checked
     from ..config.lint import WORDS
     from ..config.meant import advice

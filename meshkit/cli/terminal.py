@@ -68,7 +68,8 @@ def spoken(command: Callable[P, None]) -> Callable[P, None]:
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            stop(f"meshkit: {shown(str(error), 200)}")
+            what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+            stop(f"meshkit: {shown(what, 200)}")
         except typer.Exit:
             raise
         except Exception as error:
