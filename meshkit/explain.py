@@ -36,7 +36,7 @@ from .share import SingleFlight, StaleIfError
 from .shared import Shared, bare
 from .timeout import Timeout
 
-__all__ = ["explain"]
+__all__ = ["explain", "reason"]
 
 FEW, MANY = 3, 8
 """Endpoints that are told in one line, and those that get a line of their own."""
@@ -85,18 +85,22 @@ def explain(specs: tuple[Any, ...]) -> str:
     return "\n".join([*lines, *(f"warning: {warning}" for warning in warnings(specs))])
 
 
+def reason(spec: Any, *, repeated: bool) -> str:
+    """What a spec does where it stands. ``repeated``: a retry stands around it."""
+    onwards = ways(spec)
+    if onwards:
+        return f"picks the {onwards[0].kind}" + (", the same for each attempt" if repeated else "")
+    told = REASONS.get(type(_tried(spec)), ("around the whole call", "around each attempt"))[repeated]
+    return f"on trial, refuses nothing: {told}" if isinstance(bare(spec), Shadow) else told
+
+
 def _rows(specs: tuple[Any, ...], repeated: bool, depth: int, told: set[int]) -> Iterator[tuple[str, str]]:
     """``told``: the shared specs that were told in full already, by identity."""
     for spec in specs:
         known, onwards = bare(spec), ways(spec)
-        reasons = REASONS.get(type(_tried(spec)), ("around the whole call", "around each attempt"))
-        if onwards:
-            reasons = (f"picks the {onwards[0].kind}", f"picks the {onwards[0].kind}, the same for each attempt")
-        elif isinstance(known, Shadow):
-            reasons = (f"on trial, refuses nothing: {reasons[0]}", f"on trial, refuses nothing: {reasons[1]}")
         shared = ", shared" if isinstance(spec, Shared) else ""
         again = id(spec) in told and bool(onwards or isinstance(known, Cluster))
-        yield "  " * depth + _text(spec), reasons[repeated] + shared + (": see above" if again else "")
+        yield "  " * depth + _text(spec), reason(spec, repeated=repeated) + shared + (": see above" if again else "")
         repeated = repeated or isinstance(known, Retry)
         if shared:
             told.add(id(spec))
