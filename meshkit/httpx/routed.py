@@ -46,38 +46,27 @@ def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monoto
 
 
 def edited(headers: Any, edit: Edit, *, front: bool = False) -> Any:
-    """Header fields after an edit, as others."""
+    """Header fields after an edit."""
+    gone = edit.gone
+    kept = [*edit.raw] if front else []
     try:
-        listed = _edited(headers._list, edit, front)
+        for field in headers._list:  # its name as written, its name in lower case, its value
+            if field[1] not in gone:
+                kept.append(field)  # noqa: PERF401  # on 3.11 a comprehension is one call more
+        if not front:
+            kept += edit.raw
         changed = new(type(headers))
         changed._encoding = headers._encoding
-        changed._list = listed
+        changed._list = kept
     except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
-        gone = edit.gone
         pairs = [(name, value) for name, value in headers.raw if name.lower() not in gone]
         changed = type(headers)([*edit.come, *pairs] if front else [*pairs, *edit.come])
     return changed
 
 
-def _edited(listed: Any, edit: Edit, front: bool = False) -> list[Any]:
-    """The fields as httpx has them: the name as it was written, in lower case, the value."""
-    gone = edit.gone
-    kept = [*edit.raw] if front else []
-    for field in listed:  # on 3.11 a comprehension would be one call more
-        if field[1] not in gone:
-            kept.append(field)  # noqa: PERF401
-    if not front:
-        kept += edit.raw
-    return kept
-
-
 def answered(response: Any, call: Call, clock: Callable[[], float]) -> Any:
-    """The answer as the route has it; it may be another one. Asked where the plan of the route says `answers`."""
+    """The answer as the route has it; it may be another one. Asked where the route's plan says `answers`."""
     plan = call.route.plan
     if plan.answer is not NOTHING:
-        headers = response.headers
-        try:
-            headers._list = _edited(headers._list, plan.answer)
-        except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
-            response.headers = edited(headers, plan.answer)
+        response.headers = edited(response.headers, plan.answer)
     return bodies.answered(response, call, clock) if plan.outgoing else response

@@ -8,6 +8,7 @@ edited here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ from .options import FRAMING, HOST, TOKEN, field_names, fields, several
 __all__ = ["FRAMING", "HOST", "NOTHING", "TOKEN", "Edit", "RequestHeaders", "ResponseHeaders"]
 
 Pairs = tuple[tuple[bytes, bytes], ...]
+REMEMBERED = 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -63,17 +65,23 @@ class Edit:
             (name.lower().encode("ascii"), value.encode("latin-1"))
             for name, value in (*spec.set.items(), *spec.add.items())
         )
-        return cls(gone, come)
+        return _edit(gone, come)
 
     def then(self, later: Edit) -> Edit:
         """First this edit, then another one of what comes of it."""
         if self is NOTHING or later is NOTHING:
             return later if self is NOTHING else self
         come = tuple(field for field in self.come if field[0] not in later.gone) + later.come
-        return Edit(self.gone | later.gone, come)
+        return _edit(self.gone | later.gone, come)
 
     def __bool__(self) -> bool:
         return bool(self.gone or self.come)
 
 
 NOTHING = Edit()
+
+
+@lru_cache(REMEMBERED)
+def _edit(gone: frozenset[bytes], come: Pairs) -> Edit:
+    """One for all that are equal: of thousands of routes most have the same few."""
+    return Edit(gone, come)

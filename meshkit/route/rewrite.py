@@ -25,7 +25,7 @@ from ..errors import ConfigError
 from . import options
 from .hosts import ANY, checked
 from .options import check
-from .path import Paths, normal
+from .path import TOO_LONG, BadPath, Paths, normal
 from .regex import compile as compiled
 from .rule import CHARACTERS, ELEMENTS
 
@@ -128,12 +128,14 @@ def _replacing(policy: str, other: str, rule: Rule, paths: Paths) -> Rewriter:
         raise ConfigError.of(policy, "prefix", other, fix)
     cut = len(rule.text.rstrip("/"))
     stem = other.rstrip("/")
+    if paths.slashes == "keep":  # what is left may begin with two
+        return lambda path: normal(stem + path[cut:], paths)
     most = paths.longest
-    keeps = paths.slashes == "keep"
 
     def replaced(path: str) -> str:
         made = stem + path[cut:] or "/"
-        # Two normal paths, put together at a slash, are one: unless it is too long, or begins with two.
-        return normal(made, paths) if keeps or len(made) > most else made
+        if len(made) > most:
+            raise BadPath(TOO_LONG)
+        return made  # two normal paths, put together at a slash, are one
 
     return replaced
