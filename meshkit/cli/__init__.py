@@ -21,6 +21,7 @@ except ImportError:
     raise ConfigError("meshkit: the command line needs typer: pip install 'meshkit[cli]'") from None
 
 from .check import check
+from .explain import explain
 from .fmt import fmt
 from .schema import schema
 from .why import why
@@ -35,5 +36,5 @@ def meshkit() -> None:
     """The service mesh as a library: its mesh files, and what its pipelines have written down."""
 
 
-for command in (check, schema, fmt, why):
+for command in (check, explain, schema, fmt, why):
     app.command()(command)

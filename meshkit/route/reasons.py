@@ -163,10 +163,10 @@ def comes_first(first: Rule, other: Rule, host: str, order: str = GATEWAY, *, de
 
 
 def _ranked(first: Rule, other: Rule) -> str:
-    names = ("methods", "header fields and cookies", "query parameters", "conditions of other kinds")
+    names = ("methods", "header fields and cookies", "query parameters", "other conditions")
     for name, one, two in zip(names, rank(first), rank(other), strict=False):
         if one != two:
-            return f"the other asks for {-one} {name}, it for {-two}" if name != "methods" else "the other has a method"
+            return f"it asks for fewer {name}, {-two} to {-one}" if name != "methods" else "the other asks for a method"
     return "it stands further down"
 
 
