@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..cluster import Cluster
+from ..route.answer import Redirect, Respond
 from ..route.branch import Branch
 from ..route.split import Split
 from ..shared import bare
@@ -25,7 +26,7 @@ from .located import WRONG, Located
 from .mistakes import Mistakes, quoted, shown
 from .names import Names
 
-__all__ = ["PASS", "ClusterName", "Destination", "Shares"]
+__all__ = ["PASS", "ClusterName", "Copies", "Destination", "Shares"]
 
 PASS = "passthrough"  # noqa: S105
 
@@ -104,6 +105,35 @@ class Destination(Kind):
         return {"anyOf": [self.cluster.schema(definitions), self.choice.schema(definitions)]}
 
 
+class Copies(Kind):
+    """Where copies go."""
+
+    expects = "the name of a cluster"
+    shapes: tuple[type, ...] = (str, dict)
+
+    def __init__(self, to: Destination) -> None:
+        self.to = to
+
+    def read(self, node: Located, mistakes: Mistakes) -> Any:
+        found = self.to.read(node, mistakes)
+        if found is None or isinstance(found, Redirect | Respond):
+            mistakes.note(node, "copies go to a cluster: nobody reads their answers", "write the name of one")
+            return WRONG
+        return found
+
+    def suits(self, value: Any) -> bool:
+        return value is not None and self.to.suits(value)
+
+    def write(self, value: Any) -> Any:
+        return self.to.write(value)
+
+    def fits(self, node: Located) -> bool:
+        return self.to.fits(node)
+
+    def schema(self, definitions: Definitions) -> Schema:
+        return self.to.schema(definitions)
+
+
 class Shares(Kind):
     """A `Split`, which may be written as shares by the names of clusters."""
 
@@ -118,7 +148,12 @@ class Shares(Kind):
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         value = node.value
-        if value.__class__ is not dict or not value or any(name in self.inner.options for name in value):
+        if value == {}:
+            mistakes.note(
+                node, "there is nothing in it", "write clusters and their weights, {orders: 90, orders-v2: 10}"
+            )
+            return WRONG
+        if value.__class__ is not dict or any(name in self.inner.options for name in value):
             found = self.inner.read(node, mistakes)
         else:
             found = self._by_name(node, mistakes)

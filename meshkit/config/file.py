@@ -33,8 +33,8 @@ from .destinations import PASS
 from .document import Document, parse, read
 from .kinds.several import Several, Table
 from .kinds.texts import Text, Words
-from .located import BROKEN, WRONG, Located
-from .meant import advice
+from .located import BROKEN, MERGE, WRONG, Located
+from .meant import advice, named
 from .mentions import look_up
 from .mesh_kinds import add_to
 from .mistakes import quoted, shown
@@ -145,7 +145,8 @@ class MeshFile:
             self.mistakes.note(node, "it is empty", EXAMPLE)
             return {}
         if value.__class__ is not dict:
-            self.mistakes.wrong(node, "sections such as clusters: and routes:", EXAMPLE)
+            fix = "write routes: above the list" if value.__class__ is list else EXAMPLE
+            self.mistakes.wrong(node, "sections such as clusters: and routes:", fix)
             return {}
         stranger = next((name for name in OBJECT if name in value), None)
         if stranger is not None:
@@ -168,7 +169,7 @@ class MeshFile:
         if node is None or node.value is BROKEN:
             return {}
         if node.value.__class__ is not dict:
-            self.mistakes.wrong(node, f"{name} by name, each with what belongs to it", _renamed(node.value))
+            self.mistakes.wrong(node, f"{name} by name, each with what belongs to it", named(node.value))
             return {}
         return node.value
 
@@ -189,7 +190,9 @@ class MeshFile:
         space.unread = {sort for sort, section in SECTIONS.items() if not _read(sections.get(section))}
         for section, sort, what in (("clusters", "cluster", "cluster"), ("policies", "policies", "stack of policies")):
             for each, node in self._mapping(sections, section).items():
-                if self._is_name(each, sections[section], what):
+                if each == MERGE:
+                    space.unread.add(sort)
+                elif self._is_name(each, sections[section], what):
                     space.nodes[sort][each] = node
                 else:
                     space.misnamed.add(each)
@@ -285,12 +288,3 @@ class MeshFile:
 def _read(node: Located | None) -> bool:
     """Whether it is known what is named in a section."""
     return node is None or node.value.__class__ is dict
-
-
-def _renamed(value: Any) -> str:
-    """How a list of things with names is written here."""
-    first = value[0].value if value.__class__ is list and value else None
-    if not isinstance(first, dict):
-        return ""
-    name = shown(str(first["name"].value)) if "name" in first else ""
-    return f"write {name}: in place of - name: {name}" if name else "write a name and a colon in place of the -"

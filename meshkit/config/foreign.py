@@ -266,6 +266,7 @@ def _policy(value: Any) -> str:
 ALONE: dict[str, Callable[[Any], str]] = {
     "backoff": lambda value: f"write constant: {value}" if isinstance(value, str) and value[:1].isdigit() else "",
     "budget": lambda value: f"write retry_budget: {{ratio: {value}}}" if isinstance(value, str | float) else "",
+    "canary": lambda value: f"write {{main: ..., canary: {value}, weight: 10}}" if isinstance(value, str) else "",
     "check": lambda value: f"write http_check: {value}" if str(value).startswith("/") else "",
     "circuit_breaker": lambda value: f"write failures: {value}" if isinstance(value, int) else "",
     "listener": _listener,

@@ -178,7 +178,7 @@ class _Composer:
             self.mistakes.at(at, "a key without a name", "write one before the colon")
         elif not key.isprintable():
             self.mistakes.at(at, "a key with characters that cannot be seen", "leave them out")
-        top.key = key or MERGE
+        top.key = key if key.isprintable() and key else MERGE
         if known is None and key:
             keys[key] = at
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
+from typing import Any
 
 from .foreign import meant
+from .mistakes import shown
 
-__all__ = ["advice", "listed", "near", "ours", "snake"]
+__all__ = ["advice", "listed", "named", "near", "ours", "snake"]
 
 LONGEST = 64
 """Characters of a word for which another one may have been meant."""
@@ -64,3 +66,14 @@ def listed(words: Collection[str]) -> str:
         return f"there is only {next(iter(words))}" if words else "there are none"
     told = ", ".join([*words][:TOLD])
     return f"there are {told}, and {len(words) - TOLD} more" if len(words) > TOLD else f"there are {told}"
+
+
+def named(value: Any) -> str:
+    """How a list of things that have names (`Located` values) is written where names stand before colons."""
+    first = value[0].value if value.__class__ is list and value else None
+    if isinstance(first, str):
+        return f"write {shown(first)}: in place of - {shown(first)}"
+    if not isinstance(first, dict):
+        return ""
+    name = shown(str(first["name"].value)) if "name" in first else ""
+    return f"write {name}: in place of - name: {name}" if name else "write a name and a colon in place of the -"

@@ -36,7 +36,7 @@ def look_up(top: dict[str, Located], clusters: Iterable[Any], routes: Iterable[R
             _is_one_of(each, [*known], "listener", "add it under listeners:", mistakes)
     for node in _parts(top, "listeners"):
         for each in _items(node, "routes") if sound else ():
-            _is_one_of(each, names, "route", "give the one that is meant a name: and that", mistakes)
+            _is_one_of(each, names, "route", "give the one that is meant a name:, and write that", mistakes)
 
 
 def _is_one_of(node: Located, known: list[str], what: str, otherwise: str, mistakes: Mistakes) -> None:

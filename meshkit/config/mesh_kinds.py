@@ -31,7 +31,7 @@ from ..route.route import Route
 from ..route.split import Split
 from ..route.value import Value
 from ..shared import bare
-from .destinations import PASS, ClusterName, Destination, Shares
+from .destinations import PASS, ClusterName, Copies, Destination, Shares
 from .kinds import references
 from .kinds.choice import Choice
 from .kinds.kind import Definitions, Kind, Schema
@@ -82,7 +82,7 @@ def add_to(kinds: Kinds, names: Names) -> None:
         (Match, "method"): Several(Method()),
         (Match, "query"): values,
         (Match, "source"): Several(Network()),
-        (Mirror, "to"): to,
+        (Mirror, "to"): Copies(to),
         (Node, "calls"): OrNone(Several(Host())),
         (Node, "policies"): stack,
         (Node, "serves"): stack,
@@ -139,7 +139,7 @@ class Stack(Kind):
         found: list[Any] = []
         sound = True
         for each in node.value if node.value.__class__ is list else [node]:
-            if each.value.__class__ is str and each.value not in self.policy.members and self._is_name(each.value):
+            if each.value.__class__ is str and self._is_name(each.value):
                 stack = self.names.policies(each, mistakes)
                 if stack is WRONG:
                     sound = False
@@ -156,8 +156,12 @@ class Stack(Kind):
 
     def _is_name(self, word: str) -> bool:
         """Whether it is likelier to be meant as a name than as a policy."""
+        if word in self.names.space.misnamed:
+            return True
+        if word in self.policy.members:
+            return False
         known = self.names.known("policies")
-        if word in known or "/" in word or word in self.names.space.misnamed:
+        if word in known or "/" in word:
             return True
         return near(word, self.policy.members) is None and near(word, known) is not None
 

@@ -114,8 +114,11 @@ class Names:
         elsewhere = [] if where else [space.name for space in self.spaces.values() if own in space.nodes[sort]]
         if elsewhere:
             return f"that of another namespace is {elsewhere[0]}/{shown(own)}"
+        if where:
+            there = [f"{where}/{each}" for each in self.spaces[where].nodes[sort]]
+            return advice(f"{where}/{own}", there) if there else f"the namespace {where} has none"
         known = self.known(sort)
-        return advice(f"{where}/{own}" if where else own, known) if known else f"add it under {_section(sort)}:"
+        return advice(own, known) if known else f"add it under {_section(sort)}:"
 
     def _granted(self, space: Space, name: str) -> bool:
         granted = space.grants.get(self.space.name, ())

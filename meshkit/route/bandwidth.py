@@ -44,7 +44,7 @@ def bytes_per_second(rate: Any) -> float:
             factor, unit = (1024 if "i" in found[2] else 1000), found[2][0]
             value = float(found[1]) * factor ** UNITS.get(unit, 0)
     if isinstance(value, bool) or not isinstance(value, int | float) or not SLOWEST <= value <= FASTEST:
-        fix = 'write bytes a second, such as "1MB/s", "64KiB/s" or 500_000, from 1 to 1e12'
+        fix = 'write bytes a second, such as "1MB/s" or "64KiB/s", from 1 to 1e12'
         raise ConfigError.of("Bandwidth", "rate", rate, fix)
     return float(value)
 

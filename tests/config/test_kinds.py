@@ -184,8 +184,8 @@ MATCH = "path, method, headers, scheme, port"
             "when: app:check",
             "1:7: when: app:check would be imported; allow it where the file is read, with imports=True",
         ),
-        ('to: "a\\nb"', "1:5: to: a line break in it; write one line, and only what is seen"),
-        ('to: "a\\u0000b"', "1:5: to: the character U+0000 in it; write one line, and only what is seen"),
+        ('to: "a\\nb"', "1:5: to: there is a line break in it; write one line"),
+        ('to: "a\\u0000b"', "1:5: to: there is the character U+0000 in it; leave it out"),
         ("[]", f"1:1: expected the options of route, not a list; write some of {ROUTE}, each with a value"),
     ],
 )

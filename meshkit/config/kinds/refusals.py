@@ -23,6 +23,8 @@ from .option import Option
 
 __all__ = ["Refusals", "as_written"]
 
+MOST = 20
+"""Items of one option of which it is told."""
 HIDDEN = "***"
 """What an error says that does not repeat a value."""
 
@@ -76,15 +78,29 @@ class Refusals:
                 refused = True
                 self._note(error, name)
         for name, option in self.options.items():
-            check = option.attribute.validator
-            if name in self.given and check is not None and hasattr(probe, option.attribute.name):
-                try:
-                    check(probe, option.attribute, option.of(probe))
-                except AttributeError:
-                    continue
-                except Exception as error:
-                    refused = True
+            if name in self.given and option.attribute.validator is not None and hasattr(probe, option.attribute.name):
+                refused = self._of_option(name, option, probe) or refused
+        return refused
+
+    def _of_option(self, name: str, option: Option, probe: Any) -> bool:
+        """Whether an option's validator refuses it; of a list or a mapping, each item."""
+        value = option.of(probe)
+        refused = False
+        for _ in range(MOST):
+            try:
+                option.attribute.validator(probe, option.attribute, value)
+            except AttributeError:
+                break
+            except Exception as error:
+                left = _without(value, _refused(error))
+                if not refused or left is not None:
                     self._note(error, name)
+                refused = True
+                if not left:
+                    break
+                value = left
+            else:
+                break
         return refused
 
     def _note(self, error: Exception, name: str = "") -> None:
@@ -103,13 +119,29 @@ class Refusals:
             with self.mistakes.secretly():
                 self.mistakes.note(place, "that cannot stand here", fix)
         else:
-            place, key = _item(place, str(told).partition("=")[2].removesuffix(f": {told.fix}"))
+            place, key = _item(place, _refused(told))
             self.mistakes.refused(place, fix, key)
 
     def _place(self, option: str) -> Located | None:
         if option in self.stands:
             return self.stands[option]
         return self.node if option in self.given and not self.stands else None
+
+
+def _refused(error: Exception) -> str:
+    """What an error shows of the value that it refuses."""
+    fix: str = getattr(error, "fix", "")
+    return str(error).partition("=")[2].removesuffix(f": {fix}") if fix else ""
+
+
+def _without(value: Any, refused: str) -> Any:
+    """A list or a mapping without what was refused of it; ``None``: that cannot be told."""
+    left: Any = None
+    if isinstance(value, dict):
+        left = {name: each for name, each in value.items() if refused not in {repr(name), repr(each)}}
+    elif isinstance(value, tuple):
+        left = tuple(each for each in value if repr(each) != refused)
+    return left if left is not None and len(left) < len(value) else None
 
 
 def _item(place: Located, refused: str) -> tuple[Located, str | None]:

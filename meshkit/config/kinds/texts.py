@@ -45,10 +45,9 @@ class Text(Kind):
             stray = None if value.isprintable() else self._stray(value)
             if stray is None:
                 return value
-            what = "a line break" if stray[0] in "\r\n" else f"the character U+{ord(stray[0]):04X}"
-            mistakes.note(
-                node, f"{what} in it", "leave it out" if self.lines else "write one line, and only what is seen"
-            )
+            line = stray[0] in "\r\n"
+            what = "a line break" if line else f"the character U+{ord(stray[0]):04X}"
+            mistakes.note(node, f"there is {what} in it", "write one line" if line else "leave it out")
             return WRONG
         written = node.written if value.__class__ in {int, float, bool} else None
         return self.wrong(node, mistakes, f'put it in quotes, "{shown(written)}"' if written else "")
