@@ -36,7 +36,6 @@ WIDE = 300
 WINDOW = 100
 """Columns of the file that are shown of a line."""
 
-_BREAK = re.compile(r"\r\n|\r|\n")
 _SECRET = re.compile(r"secret|passw|token|authorization|cookie|credential|api.?key|private|\w:\S+@", re.IGNORECASE)
 _UNFILLED = re.compile(r"\$\{\w|\$\(\w|\{\{")
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
@@ -44,7 +43,7 @@ _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 def lines_of(text: str) -> list[str]:
     """As editors count them."""
-    return _BREAK.split(text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def shown(text: str, most: int = 60) -> str:
