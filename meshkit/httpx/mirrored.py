@@ -71,11 +71,12 @@ class Copies:
     """
 
     def __init__(self, pipeline: Pipeline, inner: Any, given: Any, make: Callable[[Pipeline, Any], Any]) -> None:
+        self._pipeline = pipeline
         self._clock = pipeline.clock
         self._inner = inner
         self._given = given
         self._make = make
-        self._routes = any(hasattr(state, "beside") for state in within(pipeline.states))
+        self._attached: tuple[Any, ...] = ()
         self._sends: Any = None
         """What sends them; ``None``: there were no mirrors yet."""
         self._ways: weakref.WeakKeyDictionary[Any, tuple[Any, Any]] = weakref.WeakKeyDictionary()
@@ -86,12 +87,15 @@ class Copies:
         """Make ready for the mirrors among these states, which are the pipeline's, or soon will be. Raises
         `ConfigError`, and then nothing has changed for those that there are.
         """
+        first = self._sends is None
         for mirror in mirrors_of(states):
             if mirror not in self._ways:
                 if self._sends is None:
                     self._sends = self._sending()
                 way = self._make(target_of(mirror, self._clock), self._sends)
                 self._ways[mirror] = way, self._beginning(mirror)
+        if first and self._sends is not None and self._attached:
+            self._begin_to_copy()
 
     def _sending(self) -> Any:
         inner, given = self._inner, self._given
@@ -102,14 +106,28 @@ class Copies:
     def _beginning(self, mirror: Any) -> Any:
         return Crew(mirror.limit)
 
-    def around(self, address: Address, send: Callable[..., Any]) -> tuple[Address, Callable[..., Any]]:
+    def attach(self, transport: Any, door: Any, bind: Callable[..., Any], address: Address, send: Any) -> None:
+        """Bind a transport's calls to what it sends them by, once more when the first mirrors come: until then it is as
+        if there could be none.
+        """
+        self._attached = weakref.ref(transport), weakref.ref(door), bind, address, send
+        self._begin_to_copy()
+
+    def _begin_to_copy(self) -> None:
+        to, by, bind, address, send = self._attached
+        transport, door = to(), by()
+        if transport is not None and door is not None:
+            if self._sends is not None:
+                address, send = self._around(address, send)
+            door.address = address
+            transport._invoke = bind(self._pipeline, door, send)
+
+    def _around(self, address: Address, send: Callable[..., Any]) -> tuple[Address, Callable[..., Any]]:
         """A door's ``address``, and what is sent, with which copies go.
 
         What stands between the two (a middleware, a hedge) may send nothing at all: so it is not in ``address`` that
         they begin.
         """
-        if not self._routes:
-            return address, send
 
         def addressed(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
             args, _ = address(call)

@@ -37,9 +37,13 @@ if TYPE_CHECKING:
     class _Async(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
         """Both clients ask for one of theirs; when it runs, any object with these methods will do."""
 
+        _invoke: Any
+
         async def handle_async_request(self, request: Any) -> Any: ...
 
     class _Sync(httpx.BaseTransport, httpx2.BaseTransport):
+        _invoke: Any
+
         def handle_request(self, request: Any) -> Any: ...
 
 else:
@@ -114,10 +118,8 @@ class AsyncMeshTransport(_Async):
         check_whole("AsyncMeshTransport", whole)
         make = partial(AsyncMeshTransport, deadline=deadline, attempt=attempt)
         self._copies = AsyncCopies(pipeline, inner, mirrors, make)
-        reach, send = self._copies.around(
-            direct if getattr(inner.handle_async_request, "aims", False) else address,
-            fetching(inner.handle_async_request, whole) if whole else inner.handle_async_request,
-        )
+        reach = direct if getattr(inner.handle_async_request, "aims", False) else address
+        send = fetching(inner.handle_async_request, whole) if whole else inner.handle_async_request
         door = HttpxDoor(
             judge=judge,
             spent=spent,
@@ -130,7 +132,7 @@ class AsyncMeshTransport(_Async):
             prepare=self._copies.prepare,
         )
         check(door, pipeline.specs)
-        self._invoke = bind(pipeline, door, send)
+        self._copies.attach(self, door, bind, reach, send)
 
     async def handle_async_request(self, request: Any) -> Any:
         """One call. The response's permits are held until its body is closed."""
@@ -197,25 +199,23 @@ class MeshTransport(_Sync):
         check_sync(pipeline.specs, bounds_attempts=True)
         self.pipeline, self.inner = pipeline, inner
         check_whole("MeshTransport", whole)
-        self._whole = whole
-        self._clock = pipeline.clock
+        self._whole, self._clock = whole, pipeline.clock
         self._fields = Fields("MeshTransport", pipeline, deadline, attempt, awaits=False)
         make = partial(MeshTransport, deadline=deadline, attempt=attempt)
         self._copies = Copies(pipeline, inner, own if mirrors is None else mirrors, make)
-        address, send = self._copies.around(self._address, self._send)
         door = HttpxDoor(
             judge=judge,
             spent=spent,
             hold=holding(Body, "SyncByteStream"),
             discard=_discard,
-            address=address,
+            address=self._address,
             enforces_deadline=True,
             pipeline=pipeline,
             prepare=self._copies.prepare,
             accepts=lambda heir: check_sync(heir.specs, bounds_attempts=True),
         )
         check(door, pipeline.specs)
-        self._invoke = bind(pipeline, door, send)
+        self._copies.attach(self, door, bind, self._address, self._send)
 
     def handle_request(self, request: Any) -> Any:
         """One call. The response's permits are held until its body is closed."""
