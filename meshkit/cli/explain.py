@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .explained import as_data
-from .terminal import bad, counted, faint, good, say, spoken, stop, strong, told
+from .terminal import WIDEST, bad, counted, faint, good, say, spoken, stop, strong, told, width
 
 if TYPE_CHECKING:
     from ..config.explained import Explained, Step, Told
@@ -31,7 +31,7 @@ __all__ = ["explain"]
 
 MANY = 12
 """Endpoints and routes that are told, unless another number is asked for."""
-WIDE = 46
+WIDE, NARROW = 46, 24
 """Columns for what a file says of a policy, before what it does."""
 
 
@@ -149,25 +149,27 @@ def _policies(steps: tuple[Step, ...], seconds: float | None, without: str = "")
     if not steps:
         yield from [f"  {without}"] if without else []
         return
-    said = [_shown(flow(step.said) if not isinstance(step.said, str) else step.said) for step in steps]
-    columns = min(WIDE, max(map(len, said)))
+    said = [_shown(flow(step.said)) for step in steps]
+    room = NARROW if (width() or WIDEST) < WIDEST else WIDE
+    columns = min(room, max((len(text) for text in said if len(text) <= room), default=room))
     owner = ""
     for step, text in zip(steps, said, strict=True):
         if step.owner != owner:
             yield faint(f"  of the {step.owner}")
             owner = step.owner
-        does = step.does + ("" if step.seconds is None else f", {_microseconds(step.seconds)}")
+        price = "" if step.seconds is None else _microseconds(step.seconds)
         if len(text) > columns:
             yield told(text, "    ")
-        yield told(f"{text if len(text) <= columns else '':<{columns}}  {does}", "    ", " " * (columns + 6))
+        short = text if len(text) <= columns else ""
+        yield told(f"{short:<{columns}}  {price:>7}  {step.does}", "    ", " " * (columns + 15))
     if seconds is not None:
-        missing = [step for step in steps if step.seconds is None]
-        but = f" but for {counted(len(missing), 'policy', 'policies')} that cannot be measured so" if missing else ""
+        missing = [text.partition(":")[0] for step, text in zip(steps, said, strict=True) if step.seconds is None]
+        but = f" but {' and '.join(dict.fromkeys(missing))}" if missing else ""
         yield told(f"all of them{but}: {_microseconds(seconds)} a call, measured just now, without the wire", "  ")
 
 
 def _microseconds(seconds: float) -> str:
-    return f"{seconds * 1e6:.1f} µs" if seconds >= 5e-8 else "under 0.1 µs"
+    return f"{seconds * 1e6:.1f} µs" if seconds >= 5e-8 else "<0.1 µs"
 
 
 def _split(shares: tuple[Share, ...], indent: int) -> Iterator[str]:
@@ -191,12 +193,9 @@ def _cluster(each: Told) -> Iterator[str]:
     from ..config.layout.flow import flow
 
     cluster = each.spec
-    yield told(f"balancer {_shown(flow(each.balancer) if not isinstance(each.balancer, str) else each.balancer)}", "  ")
-    for endpoint in cluster.endpoints[:MANY]:
-        if isinstance(endpoint, Endpoint):
-            yield f"  {_endpoint(endpoint)}"
-        else:
-            yield told(f"{type(endpoint).__name__.lower()}: says where they are: {_shown(repr(endpoint))}", "  ")
+    yield told(f"balancer {_shown(flow(each.balancer))}", "  ")
+    for endpoint in each.endpoints[:MANY]:
+        yield f"  {_endpoint(endpoint)}" if isinstance(endpoint, Endpoint) else told(_shown(flow(endpoint)), "  ")
     if len(cluster.endpoints) > MANY:
         yield f"  and {len(cluster.endpoints) - MANY:,} more"
     watched = [name for name, has in (("checks", cluster.checks), ("outlier detection", cluster.outliers)) if has]

@@ -85,8 +85,8 @@ def _cluster(each: Told) -> dict[str, Any]:
             "locality": endpoint.locality,
         }
         if isinstance(endpoint, Endpoint)
-        else {"source": repr(endpoint)}
-        for endpoint in each.spec.endpoints
+        else {"source": endpoint}
+        for endpoint in each.endpoints
     ]
     steps = [_step(step) for step in each.steps]
     return {"name": each.spec.name, "balancer": each.balancer, "endpoints": endpoints, "policies": steps}

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from ..cluster import Cluster
+from ..cluster import Cluster, Endpoint
 from ..errors import ConfigError
 from ..explain import reason
 from ..order import ways
@@ -52,6 +52,8 @@ class Told:
     spec: Cluster
     balancer: Any
     """As a file says it."""
+    endpoints: tuple[Any, ...]
+    """Each an `Endpoint`, or what a file says of whoever knows where they are."""
     steps: tuple[Step, ...]
     """Its own policies, for each attempt."""
 
@@ -176,4 +178,6 @@ def _clusters(to: Any) -> Iterator[Cluster]:
 def _cluster(file: MeshFile, cluster: Cluster, request: Request, repeated: bool) -> Told:
     stack = [(each, f"cluster {cluster.name}") for each in cluster.pipeline]
     steps, _ = _steps(file, stack, request, repeated=repeated)
-    return Told(spec=cluster, balancer=_said(file, "balancer", cluster.balancer), steps=steps)
+    endpoints = [each if isinstance(each, Endpoint) else _said(file, "source", each) for each in cluster.endpoints]
+    balancer = _said(file, "balancer", cluster.balancer)
+    return Told(spec=cluster, balancer=balancer, endpoints=tuple(endpoints), steps=steps)

@@ -99,7 +99,7 @@ class Lookup:
 
     @classmethod
     def of(cls, router: Router, state: RouterState) -> Lookup:
-        """One that asks a state that was started of that router."""
+        """One that asks a state that was started of that router, and is not in use."""
         lookup = cls.__new__(cls)
         lookup._state, lookup._order, lookup._default = state, router.order, router.default
         return lookup
@@ -201,6 +201,10 @@ def told(to: Any) -> str:
     return type(spec).__name__.lower()
 
 
+def _unfolded(states: list[Any]) -> Any:
+    """Nothing is walked here."""
+
+
 def _shares(states: list[Any], spec: Any, call: Call, *, sure: bool) -> tuple[tuple[Share, ...], Any]:
     """The ways on from what ends in a split, and where the request goes in the end; ``None``: that is drawn. ``sure``:
     that it comes by here.
@@ -213,6 +217,7 @@ def _shares(states: list[Any], spec: Any, call: Call, *, sure: bool) -> tuple[tu
     taken = None
     if sure and ((lot.scores is not None and not lot.token) or isinf(lot.point)):
         call.facts = {**(call.facts or {}), state: lot}
+        state.fold(_unfolded)
         state.pick(call, 0.0)
         taken = lot.branch.name
     picture, found, end = state.snapshot(0.0), [], None

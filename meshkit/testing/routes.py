@@ -8,21 +8,24 @@
             GET  http://shop.example/api/orders x-canary=1 -> orders-v2
             GET  http://shop.example/old                   -> 301 https://shop.example/new
             GET  http://shop.example/nothing               -> 404
+            GET  http://orders/stock                       -> orders=90% orders-v2=10%
         \"\"\")
 
 or one by one, for ``pytest.mark.parametrize``: ``shop.find("GET", "http://shop.example/").to``. Only routing is asked:
-no policy, no balancer, no share of a split.
+no policy and no balancer. A request that is split leads to all that have a share, or, where the request itself says
+where it goes (a sticky session, the header of a canary), there alone.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from os import PathLike
 from typing import Any, NamedTuple
 
 from ..config.assembly import incoming, outgoing
 from ..config.kept import Kept
-from ..config.lookup import Found, Lookup, Request
+from ..config.lookup import Found, Lookup, Request, Share, told
 from ..config.mesh import Mesh
 from ..config.spec import MeshSpec
 from ..errors import ConfigError
@@ -30,6 +33,7 @@ from ..errors import ConfigError
 __all__ = ["Routes", "Row", "routes"]
 
 LINE = re.compile(r"(?P<method>[A-Z]+)\s+(?P<url>\S+)(?P<fields>(?:\s+[\w-]+=\S*)*)\s+->\s+(?P<wanted>\S.*)")
+PERCENT = re.compile(r"[0-9]+(?:\.[0-9]+)?%")
 
 
 class Row(NamedTuple):
@@ -79,8 +83,8 @@ class Routes:
 
         The request: its method, its URL, header fields as ``name=value``. Behind the arrow, in any order: the name of a
         cluster or of a route; a path (with its query) that is sent on; a status; a URL, of a redirect or of where a
-        request is sent on under another host. Empty lines and what stands behind ``#`` do not count. Raises
-        `AssertionError`, with all lines that do not hold and why.
+        request is sent on under another host; a share, ``orders=90%``. Empty lines and what stands behind ``#`` do not
+        count. Raises `AssertionError`, with all lines that do not hold and why.
         """
         rows = self.rows(table)
         wrong = [text for row in rows for text in self._wrong(row)]
@@ -117,14 +121,12 @@ class Routes:
         if not missing:
             return []
         lines = [f"  line {row.line}: {row}", f"    wanted {' '.join(missing)}", f"    found  {_shown(found)}"]
-        named = [(route, why) for route, why in found.missed if str(route) in missing or _leads(route, missing)]
-        lines += [f"    {route}: {why}" for route, why in named[:5]]
+        meant = [each for each in found.missed if str(each.route) in missing or _leads(each.route, missing)]
+        lines += [f"    {each.route}: {each.why}" for each in (meant or found.missed[:2])[:5]]
         return ["\n".join(lines)]
 
 
 def _leads(route: Any, words: list[str]) -> bool:
-    from ..config.lookup import told
-
     return told(route.to).removeprefix("cluster ") in words
 
 
@@ -135,7 +137,22 @@ def _is(word: str, found: Found) -> bool:
         return word in (found.location, f"{word.partition('://')[0]}://{found.host}{found.path}")
     if word.startswith("/"):
         return found.route is not None and found.status is None and word == found.path
-    return found.route is not None and word in (found.name, found.to.removeprefix("cluster "))
+    name, _, share = word.rpartition("=")
+    if name and PERCENT.fullmatch(share):
+        return any(
+            each.name == name and abs(100 * each.share - float(share[:-1])) < 1e-6 for each in _ways(found.shares)
+        )
+    goes = {each.name for each in _ways(found.shares, going=True)}
+    return found.route is not None and word in {found.name, found.to.removeprefix("cluster "), *goes}
+
+
+def _ways(shares: tuple[Share, ...], *, going: bool = False) -> Iterator[Share]:
+    """All ways of a split. ``going``: only those that the request may go."""
+    sure = any(each.sure for each in shares)
+    for each in shares:
+        if not going or (each.sure if sure else each.share):
+            yield each
+            yield from _ways(each.ways, going=going)
 
 
 def _shown(found: Found) -> str:
@@ -144,4 +161,5 @@ def _shown(found: Found) -> str:
     if found.location is not None:
         return f"{found.status} {found.location}, by {found.name}"
     status = "" if found.status is None else f"{found.status}, "
-    return f"{status}{found.to} {found.path}, by {found.name}"
+    shares = "".join(f" {each.name}={100 * each.share:g}%" for each in _ways(found.shares, going=True))
+    return f"{status}{found.to}{shares} {found.path}, by {found.name}"
