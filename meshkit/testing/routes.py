@@ -139,9 +139,8 @@ def _is(word: str, found: Found) -> bool:
         return found.route is not None and found.status is None and word == found.path
     name, _, share = word.rpartition("=")
     if name and PERCENT.fullmatch(share):
-        return any(
-            each.name == name and abs(100 * each.share - float(share[:-1])) < 1e-6 for each in _ways(found.shares)
-        )
+        wanted = float(share[:-1]) / 100
+        return any(each.name == name and abs(each.share - wanted) < 1e-9 for each in _ways(found.shares))
     goes = {each.name for each in _ways(found.shares, going=True)}
     return found.route is not None and word in {found.name, found.to.removeprefix("cluster "), *goes}
 
