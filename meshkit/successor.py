@@ -75,11 +75,18 @@ class Successor:
     def take_over(self) -> None:
         """From now on calls go by these."""
         take_over([self])
+        self.settle()
+
+    def settle(self) -> None:
+        """They are in force: see to their chores, and tell the doors."""
+        keep(self.pipeline)
+        for door in _doors(self.pipeline):
+            door.renew()
 
 
 def take_over(heirs: Sequence[Successor], then: Callable[[], None] | None = None) -> None:
     """Have all of them take the place of their pipelines', at once, and ``then`` something be done: under the lock, so
-    that nobody ever sees the half of it.
+    that nobody ever sees the half of it. Each is to `settle` afterwards.
     """
     taken = False
     while not taken:
@@ -93,10 +100,6 @@ def take_over(heirs: Sequence[Successor], then: Callable[[], None] | None = None
                     heir.put()
                 if then is not None:
                     then()
-    for heir in heirs:
-        keep(heir.pipeline)
-        for door in _doors(heir.pipeline):
-            door.renew()
 
 
 def _doors(pipeline: Pipeline) -> list[Any]:

@@ -30,26 +30,28 @@ __all__ = ["host_of", "incoming", "narrowed", "outgoing", "served"]
 
 LAST = -(2**31)
 """The priority of what is only there where nothing else is."""
+EGRESS = Route(name="egress")
+"""For calls to hosts that are not in the mesh."""
 
 
 def outgoing(spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:
     """The specs in front of a node's calls."""
-    hosts = None if node is None else node.calls
-    own = [
-        Route(Match(host=host_of(cluster)), cluster, name=host_of(cluster), priority=LAST) for cluster in spec.clusters
-    ]
-    default = Route(name="egress") if spec.egress == "any" else None
+    own = kept.clusters(spec.clusters, _alone)
+    default = EGRESS if spec.egress == "any" else None
     policies = () if node is None else kept.policies(("node", node.name), node.policies)
-    routes = _routes(("outgoing",), [*spec.routes, *own], hosts, kept)
-    return (*policies, Router(routes, default=default, name=spec.name))
+    hosts = None if node is None else node.calls
+    routes = kept.routes(("outgoing",), [*spec.routes, *own], hosts, narrowed)
+    return (*policies, Router((*routes,), default=default, name=spec.name))
 
 
 def incoming(spec: MeshSpec, listener: Listener, kept: Kept) -> tuple[Any, ...]:
     """The specs in front of what comes to a listener."""
-    chosen = [route for route in spec.routes if not listener.routes or route.name in listener.routes]
+    kept.clusters(spec.clusters, _alone)
+    names = frozenset(listener.routes)
+    chosen = [route for route in spec.routes if not names or route.name in names]
     policies = kept.policies(("listener", listener.name), listener.policies)
-    routes = _routes(("listener", listener.name), chosen, listener.hosts or None, kept)
-    return (*policies, Router(routes, name=listener.name))
+    routes = kept.routes(("listener", listener.name), chosen, listener.hosts or None, narrowed)
+    return (*policies, Router((*routes,), name=listener.name))
 
 
 def served(node: Node, kept: Kept) -> tuple[Any, ...]:
@@ -64,13 +66,9 @@ def host_of(cluster: Any) -> str:
     return f"{own}.{space}" if slash else name
 
 
-def _routes(part: tuple[str, ...], routes: Iterable[Route], hosts: tuple[str, ...] | None, kept: Kept) -> list[Route]:
-    found = []
-    for route in routes:
-        own = route if hosts is None else narrowed(route, hosts)
-        if own is not None:
-            found.append(kept.route(part, own))
-    return found
+def _alone(cluster: Any) -> Route:
+    host = host_of(cluster)
+    return Route(Match(host=host), cluster, name=host, priority=LAST)
 
 
 def narrowed(route: Route, hosts: tuple[str, ...]) -> Route | None:

@@ -25,9 +25,9 @@ from itertools import chain
 from pathlib import PurePath
 from typing import Literal, NoReturn, TypeAlias
 
+from .garbage import paused
 from .located import Located, place
 from .mistakes import Mistakes, lines_of
-from .uncollected import uncollected
 
 __all__ = ["FORMATS", "LARGEST", "Document", "Format", "contents", "decoded", "parse", "read"]
 
@@ -92,7 +92,7 @@ def parse(text: str | bytes, name: str = "<text>", format: Format | None = None)
     whole = decoded(text, mistakes) if isinstance(text, bytes) else text.removeprefix("\ufeff")
     mistakes.text = whole
     _look_for_unseen(whole, mistakes)
-    with uncollected():
+    with paused():
         root = _reader(chosen)(whole, mistakes)
     if root is None:
         mistakes.at(place(1, 1), "it is empty", "")

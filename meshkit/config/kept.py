@@ -3,21 +3,23 @@
 ==========================================  =====================================================
 in the next version                         its state
 ==========================================  =====================================================
-a cluster of that name, written the same    goes on: health, breakers, loads, connections
+a cluster of that name, written the same    goes on: health, breakers, loads, what is under way
 with other endpoints only                   goes on; endpoints that left are forgotten, new ones come
 a policy at that place, written the same    goes on
+a route that is the very same object        is the very same again, with all that a router has of it
 anything else                               begins anew
 ==========================================  =====================================================
 
 A place is the name of what a policy stands in front of (a route, a node, a listener), the kind of policy, and which of
-that kind it is there.
+that kind it is there. Where a route leads through policies to a cluster, they are at a place of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -25,25 +27,57 @@ from ..cluster import Cluster, Endpoint
 from ..route.route import Route
 from ..runtime.lock import LOCK
 from ..shared import Shared, bare
+from .alike import Alike
 
 __all__ = ["Kept"]
 
 Place = tuple[Any, ...]
+Narrow = Callable[[Route, tuple[str, ...]], Route | None]
 ROUTE = "meshkit.route."
-ANY = Random(0)  # noqa: S311  # what is started already draws nothing from it
+RNG = Random()  # noqa: S311  # picks, no secrets
+
+
+class Known(NamedTuple):
+    """A route, and what it was made into."""
+
+    route: Route
+    """Which lives as long, so that nothing else has its identity."""
+    number: int
+    """Which of its name it is."""
+    made: Route | None
+    """``None``: there is no host left that it is for."""
+    places: tuple[tuple[Place, Shared], ...]
+    """The states that are in it."""
 
 
 class Kept:
     """The shared specs of one version, made out of those of the one before."""
 
-    __slots__ = ("_before", "_now", "_routes", "changes")
+    __slots__ = ("_alike", "_before", "_clusters", "_now", "_routes", "_used", "changes")
 
     def __init__(self, before: Kept | None = None) -> None:
-        self._before: dict[Place, Shared] = {} if before is None else before._now
+        self._alike = Alike()
+        self._before = before
         self._now: dict[Place, Shared] = {}
-        self._routes: dict[Place, int] = {}
+        self._routes: dict[Place, tuple[Any, dict[int, Known]]] = {}
+        """Of each part: what its hosts are narrowed to, and its routes by identity."""
+        self._clusters: dict[int, tuple[Any, Route]] = {}
+        """The route that each cluster is by itself, by the identity of its spec."""
+        self._used: dict[Place, Shared] = {}
+        """The states of what is being made."""
         self.changes: list[tuple[Shared, Cluster]] = []
-        """Clusters whose endpoints are others, each with its new spec: to be told once this version is in force."""
+        """Clusters whose endpoints are others, each with its new spec."""
+
+    def clusters(self, specs: Sequence[Any], alone: Callable[[Any], Route]) -> list[Route]:
+        """The clusters of this version, each as a route: ``alone`` makes one. Whatever else may be called so, these are
+        the clusters of their names.
+        """
+        before = {} if self._before is None else self._before._clusters
+        for spec in specs:
+            if id(spec) not in self._clusters:
+                self._clusters[id(spec)] = before.get(id(spec)) or (spec, alone(spec))
+                self._within(spec)
+        return [self._clusters[id(spec)][1] for spec in specs]
 
     def policies(self, place: Place, specs: Iterable[Any]) -> tuple[Any, ...]:
         """The policies that stand at a place, each with the state it had."""
@@ -52,70 +86,118 @@ class Kept:
         for spec in specs:
             kind = type(bare(spec))
             number = count[kind] = count.get(kind, 0) + 1
-            found.append(self._shared((*place, kind, number), spec))
+            found.append(self._within(spec) if kind is Cluster else self._shared((*place, kind, number), spec))
         return tuple(found)
 
-    def route(self, part: Place, route: Route) -> Route:
-        """A route of a part whose policies and destinations have the states they had."""
-        place = (*part, "route", str(route))
-        number = self._routes[place] = self._routes.get(place, 0) + 1
-        place = (*place, number)
-        to = self._within(route.to)
-        # A redirect is installed in the plan of its route, which looks at the spec itself.
-        if hasattr(to, "start") and not isinstance(to, Shared) and not hasattr(to, "install"):
-            to = self._shared((*place, "to", type(to)), to)
-        return attrs.evolve(route, policies=self.policies(place, route.policies), to=to)
+    def routes(
+        self, part: Place, routes: Iterable[Route], hosts: tuple[str, ...] | None, narrow: Narrow
+    ) -> Iterator[Route]:
+        """The routes of a part, with the states they had. ``hosts``: what they are narrowed to, with ``narrow``."""
+        were, before = (None, {}) if self._before is None else self._before._routes.get(part, (None, {}))
+        if were != hosts:
+            before = {}
+        now: dict[int, Known] = {}
+        self._routes[part] = hosts, now
+        count: dict[str, int] = {}
+        for route in routes:
+            name = str(route)
+            number = count[name] = count.get(name, 0) + 1
+            known = before.get(id(route))
+            if known is None or known.number != number or not self._goes_on(known):
+                narrowed = route if hosts is None else narrow(route, hosts)
+                self._used = {}
+                made = None if narrowed is None else self._route((*part, "route", name, number), narrowed)
+                known = Known(route, number, made, (*self._used.items(),))
+            now[id(route)] = known
+            if known.made is not None:
+                yield known.made
+
+    @contextmanager
+    def moved(self) -> Iterator[None]:
+        """Tell the clusters where their endpoints are now; and where they were, if anything is raised then."""
+        done: list[tuple[Shared, Cluster]] = []
+        try:
+            for shared, cluster in self.changes:
+                done.append((shared, shared.spec))
+                _move(shared, cluster)
+            yield
+        except BaseException:
+            for shared, cluster in reversed(done):
+                with suppress(Exception):
+                    _move(shared, cluster)
+            raise
 
     def settle(self) -> None:
-        """It is in force: tell the clusters where their endpoints are now."""
-        for shared, cluster in self.changes:
-            slices = shared.start(ANY).moved(cluster.endpoints)
-            shared.spec = cluster
-            while True:
-                with LOCK:
-                    if next(slices, slices) is slices:
-                        break
+        """It is in force: the one before is forgotten."""
+        self._before = None
+        self.changes = []
+
+    def _goes_on(self, known: Known) -> bool:
+        """Whether all states in it are those of this version as well."""
+        now, before = self._now, self._before._now  # type: ignore[union-attr]  # it is of the version before
+        for place, shared in known.places:
+            there = now.get(place)
+            if there is not shared and (there is not None or before.get(place) is not shared):
+                return False
+        now.update(known.places)
+        return True
+
+    def _route(self, place: Place, route: Route) -> Route:
+        if isinstance(route.to, tuple):
+            to: Any = self.policies((*place, "to"), route.to)
+        else:
+            to = self._within(route.to)
+            if hasattr(to, "start") and not isinstance(to, Shared):
+                to = self._shared((*place, "to", type(to)), to)
+        actions = tuple(map(self._within, route.actions))
+        return attrs.evolve(route, policies=self.policies(place, route.policies), actions=actions, to=to)
 
     def _within(self, spec: Any) -> Any:
-        """A destination in which each cluster is the one of its name."""
+        """A destination, or an action, in which each cluster is the one of its name."""
         found = bare(spec)
         if isinstance(found, Cluster):
             return self._shared(("cluster", found.name), spec)
         if isinstance(spec, tuple):
-            return tuple(map(self._within, spec))
+            several = tuple(map(self._within, spec))
+            return several if any(one is not other for one, other in zip(several, spec, strict=True)) else spec
         if type(spec).__module__.startswith(ROUTE) and attrs.has(type(spec)):
-            fields = {field.name: getattr(spec, field.name) for field in attrs.fields(type(spec)) if field.init}
+            fields = {field.alias: getattr(spec, field.name) for field in attrs.fields(type(spec)) if field.init}
             changed = {name: self._within(value) for name, value in fields.items()}
-            if any(changed[name] is not value for name, value in fields.items() if not isinstance(value, tuple)) or any(
-                one is not other
-                for name, value in fields.items()
-                if isinstance(value, tuple)
-                for one, other in zip(value, changed[name], strict=True)
-            ):
-                return attrs.evolve(spec, **{name.lstrip("_"): value for name, value in changed.items()})
+            if any(changed[name] is not value for name, value in fields.items()):
+                return attrs.evolve(spec, **changed)
         return spec
 
     def _shared(self, place: Place, spec: Any) -> Any:
         """The shared spec of a place: the one there was, where it says the same."""
-        known = self._now.get(place)
-        if known is not None:
-            return known
         if not hasattr(spec, "start"):
             return spec  # a middleware has no state of ours
-        found = bare(spec)
-        before = self._before.get(place)
-        if before is not None and before.spec == found:
-            shared = before
-        elif before is not None and isinstance(found, Cluster) and _elsewhere(before.spec, found):
-            shared = before
-            self.changes.append((shared, found))
-        else:
-            shared = spec if isinstance(spec, Shared) else Shared(spec)
-        self._now[place] = shared
+        shared = self._now.get(place)
+        if shared is None:
+            shared = self._now[place] = self._chosen(
+                None if self._before is None else self._before._now.get(place), spec
+            )
+        self._used[place] = shared
         return shared
 
+    def _chosen(self, before: Shared | None, spec: Any) -> Shared:
+        found = bare(spec)
+        if before is not None and (before is spec or self._alike(before.spec, found)):
+            return before
+        if before is not None and isinstance(found, Cluster) and self._elsewhere(before.spec, found):
+            self.changes.append((before, found))
+            return before
+        return spec if isinstance(spec, Shared) else Shared(spec)
 
-def _elsewhere(one: Cluster, other: Cluster) -> bool:
-    """Whether they differ in their endpoints only, all of them written down."""
-    fixed = all(isinstance(each, Endpoint) for cluster in (one, other) for each in cluster.endpoints)
-    return fixed and attrs.evolve(one, endpoints=other.endpoints) == other
+    def _elsewhere(self, one: Cluster, other: Cluster) -> bool:
+        """Whether they differ in their endpoints only, all of them written down."""
+        fixed = all(isinstance(each, Endpoint) for cluster in (one, other) for each in cluster.endpoints)
+        return fixed and self._alike(attrs.evolve(one, endpoints=other.endpoints), other)
+
+
+def _move(shared: Shared, cluster: Cluster) -> None:
+    slices = shared.start(RNG).moved(cluster.endpoints)
+    shared.spec = cluster
+    while True:
+        with LOCK:
+            if next(slices, slices) is slices:
+                break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import NamedTuple
 
 __all__ = ["Stamp"]
@@ -16,6 +17,15 @@ class Stamp(NamedTuple):
     size: int
     modified: int
     changed: int
+
+    @classmethod
+    def at(cls, path: str) -> Stamp | None:
+        """Of the regular file that is there; ``None``: there is none."""
+        try:
+            seen = os.stat(path)  # noqa: PTH116  # a Path would be made each time
+        except (OSError, ValueError):
+            return None
+        return cls.of(seen) if stat.S_ISREG(seen.st_mode) else None
 
     @classmethod
     def of(cls, seen: os.stat_result) -> Stamp:

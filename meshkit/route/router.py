@@ -124,13 +124,14 @@ def _below(spec: Any) -> Iterator[Any]:
     left = [spec]
     while left:
         above = left.pop()
-        for place in getattr(type(above), "holds", ()):
+        for place in type(above).holds:
             held = getattr(above, place)
             for each in held if isinstance(held, tuple) else (held,):
                 if id(each) not in seen:
                     seen.add(id(each))
-                    left.append(each)
                     yield each
+                    if hasattr(type(each), "holds"):
+                        left.append(each)
 
 
 class RouterState:
