@@ -169,8 +169,8 @@ class Kept:
 
     def _shared(self, place: Place, spec: Any) -> Any:
         """The shared spec of a place: the one there was, where it says the same."""
-        if not hasattr(spec, "start"):
-            return spec  # a middleware has no state of ours
+        if not hasattr(spec, "start") or hasattr(spec, "install"):
+            return spec  # a middleware has no state of ours, a redirect is installed in the plan of its route
         shared = self._now.get(place)
         if shared is None:
             shared = self._now[place] = self._chosen(
