@@ -23,7 +23,7 @@ import attrs
 from ..errors import ConfigError
 from .located import BROKEN, Located, placed
 
-__all__ = ["FileErrors", "Mistake", "Mistakes", "lines_of", "quoted", "shown"]
+__all__ = ["SECRET", "FileErrors", "Mistake", "Mistakes", "lines_of", "quoted", "shown"]
 
 MOST = 100
 """Mistakes that are told; the others are counted."""
@@ -36,7 +36,7 @@ WIDE = 300
 WINDOW = 100
 """Columns of the file that are shown of a line."""
 
-_SECRET = re.compile(r"secret|passw|token|authorization|cookie|credential|api.?key|private|\w:\S+@", re.IGNORECASE)
+SECRET = re.compile(r"secret|passw|token|authorization|cookie|credential|api.?key|private|\w:\S+@", re.IGNORECASE)
 _UNFILLED = re.compile(r"\$\{\w|\$\(\w|\{\{")
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
@@ -211,7 +211,7 @@ def _excerpt(lines: list[str], line: int, column: int) -> tuple[str, ...]:
     text = lines[line - 1]
     start = max(0, column - 1 - WINDOW // 2)
     seen = text[max(0, start - WINDOW) : start + WINDOW]
-    if not seen.strip() or _SECRET.search(seen):
+    if not seen.strip() or SECRET.search(seen):
         return ()
     before, after = shown(text[start : column - 1], WINDOW), shown(text[column - 1 : start + WINDOW], WINDOW)
     return f"    {before}{after}", f"    {' ' * len(before)}^"
