@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .explained import as_data
+from .explained import as_data, visible
 from .terminal import WIDEST, bad, counted, faint, good, say, spoken, stop, strong, told, width
 
 if TYPE_CHECKING:
@@ -135,12 +135,13 @@ def _sent(told_of: Explained) -> Iterator[str]:
 
 
 def _edits(edit: Any, of: str) -> Iterator[str]:
-    names = {name for name, _ in edit.come}
-    for name in sorted(edit.gone - names):
-        yield f"{'':<10}{of} without {_shown(name.decode('latin-1'))}"
-    for name, value in edit.come:
-        word = "with" if name in edit.gone else "also with"
-        yield f"{'':<10}{of} {word} {_shown(name.decode('latin-1'))}: {_shown(value.decode('latin-1'))}"
+    come = visible(edit)
+    names = {name for name, _ in come}
+    for name in sorted({each.decode("latin-1") for each in edit.gone} - names):
+        yield f"{'':<10}{of} without {_shown(name)}"
+    for name, value in come:
+        word = "with" if name.encode("latin-1") in edit.gone else "also with"
+        yield f"{'':<10}{of} {word} {_shown(name)}: {_shown(value)}"
 
 
 def _policies(steps: tuple[Step, ...], seconds: float | None, without: str = "") -> Iterator[str]:

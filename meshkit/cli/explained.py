@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..config.mistakes import SECRET
+
 if TYPE_CHECKING:
     from ..config.explained import Explained, Step, Told
     from ..config.lookup import Found, Missed, Share
 
-__all__ = ["as_data"]
+__all__ = ["as_data", "visible"]
 
 
 def as_data(told_of: Explained, file: str, lines: list[int]) -> dict[str, Any]:
     """All of it. ``lines``: of the file's routes."""
     found, request = told_of.found, told_of.request
-    head = {"method": request.method, "url": request.url, "headers": request.headers, "client": request.client}
+    headers = {name: "***" if SECRET.search(name) else value for name, value in request.headers.items()}
+    head = {"method": request.method, "url": request.url, "headers": headers, "client": request.client}
     return {
         "request": head,
         "seen": told_of.seen,
@@ -60,8 +63,13 @@ def _sent(found: Found, scheme: str) -> dict[str, Any] | None:
 
 
 def _edits(edit: Any) -> dict[str, Any]:
-    come = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in edit.come]
-    return {"without": sorted(name.decode("latin-1") for name in edit.gone), "with": come}
+    return {"without": sorted(name.decode("latin-1") for name in edit.gone), "with": visible(edit)}
+
+
+def visible(edit: Any) -> list[tuple[str, str]]:
+    """The fields that come, without the values of those that look as if they were secrets."""
+    named = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in edit.come]
+    return [(name, "***" if SECRET.search(name) else value) for name, value in named]
 
 
 def _step(step: Step) -> dict[str, Any]:
