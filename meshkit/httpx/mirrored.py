@@ -19,13 +19,12 @@ from ..call import Call
 from ..errors import ConfigError
 from ..pipeline import Pipeline
 from ..policy import awaits
-from ..route.edit import Edit
 from ..runtime.copying import Copy, Crew, Tasks, cancel
 from ..runtime.lock import LOCK
 from ..section import within
 from .aim import another, told
 from .library import library_of
-from .routed import edited, routed
+from .routed import routed, under
 
 __all__ = ["AsyncCopies", "Copies"]
 
@@ -232,7 +231,7 @@ def copied(request: Any, stream: Any, mirror: Any) -> Any:
     copy = another(request, url if host is None else url.copy_with(host=host), extensions)
     copy.stream = stream
     if host is not None:
-        copy.headers = edited(copy.headers, Edit(frozenset((b"host",)), ((b"host", copy.url.netloc),)), front=True)
+        copy.headers = under(copy.headers, copy.url.netloc)
     if mirror.field:
         return told(copy, mirror.field, own=True)
     copy.headers = copy.headers.copy()

@@ -15,9 +15,9 @@ from ..route.edit import NOTHING, Edit
 from . import bodies
 from .aim import aimed, another, new, sent_to
 
-__all__ = ["answered", "edited", "routed"]
+__all__ = ["answered", "edited", "routed", "under"]
 
-GONE = frozenset((b"host",))
+NO_HOST = Edit(frozenset((b"host",)))
 
 
 def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monotonic, *, endpoint: Any = None) -> Any:
@@ -37,7 +37,7 @@ def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monoto
         changed = another(request, sent_to(request.url, decision), request.extensions)
     if decision.host is not None:
         authority = sent_to(request.url, decision).netloc
-        changed.headers = edited(changed.headers, Edit(GONE, ((b"host", authority),)), front=True)
+        changed.headers = under(changed.headers, authority)
     if plan.request is not NOTHING:
         changed.headers = edited(changed.headers, plan.request)
     if plan.incoming:
@@ -45,23 +45,25 @@ def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monoto
     return changed
 
 
-def edited(headers: Any, edit: Edit, *, front: bool = False) -> Any:
+def edited(headers: Any, edit: Edit) -> Any:
     """Header fields after an edit."""
     gone = edit.gone
-    kept = [*edit.raw] if front else []
+    kept = []
     try:
         for field in headers._list:  # its name as written, its name in lower case, its value
             if field[1] not in gone:
                 kept.append(field)  # noqa: PERF401  # on 3.11 a comprehension is one call more
-        if not front:
-            kept += edit.raw
         changed = new(type(headers))
         changed._encoding = headers._encoding
-        changed._list = kept
+        changed._list = kept + edit.raw
     except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
-        pairs = [(name, value) for name, value in headers.raw if name.lower() not in gone]
-        changed = type(headers)([*edit.come, *pairs] if front else [*pairs, *edit.come])
+        changed = type(headers)([*(field for field in headers.raw if field[0].lower() not in gone), *edit.come])
     return changed
+
+
+def under(headers: Any, authority: bytes) -> Any:
+    """Header fields with another ``Host``, in front as it should be (RFC 9110, 7.2)."""
+    return type(headers)([(b"host", authority), *edited(headers, NO_HOST).raw])
 
 
 def answered(response: Any, call: Call, clock: Callable[[], float]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from meshkit import Cluster, Constant, Endpoint, Pipeline, Retry
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.httpx.aim import aimed
-from meshkit.httpx.routed import edited, routed
+from meshkit.httpx.routed import edited, routed, under
 from meshkit.route.edit import Edit, RequestHeaders, ResponseHeaders
 from meshkit.route.match import Match
 from meshkit.route.plan import Decision, Plan
@@ -103,7 +103,7 @@ def test_another_way_to_keep_fields() -> None:
     edit = Edit.of(RequestHeaders(set={"a": "1"}))
     fields = [(b"A", b"0"), (b"b", b"2")]
     assert edited(Headers(fields), edit).raw == [(b"b", b"2"), (b"a", b"1")]
-    assert edited(Headers(fields), edit, front=True).raw == [(b"a", b"1"), (b"b", b"2")]
+    assert under(Headers(fields), b"x").raw == [(b"host", b"x"), (b"A", b"0"), (b"b", b"2")]
 
 
 def route(*actions: Any) -> Router:
