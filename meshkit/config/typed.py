@@ -18,6 +18,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import attrs
@@ -166,6 +167,8 @@ class Kinds:
         return OrNone(kind) if attribute.default is None or NOTHING in get_args(hint) else kind
 
 
+@lru_cache(512)
+@lru_cache(1024)
 def _hints(cls: type) -> dict[str, Any]:
     """The types of its attributes; those that are there for a type checker alone are any."""
     try:
