@@ -60,8 +60,12 @@ class Reach:
             found = [part for part in found if not part.routes or route.name in part.routes]
         return found or self._unsaid
 
+    def naming(self, host: str) -> list[Part]:
+        """Those that say that they call a host, such as a cluster's own name."""
+        return [part for part in self._of((host,)) if part.outgoing and part.hosts != (ANY,)]
+
     def calling(self, host: str) -> list[Part]:
-        """Those that call a host, such as a cluster's own name."""
+        """Those that may call it."""
         found = [part for part in self._of((host,)) if part.outgoing]
         return found or self._unsaid
 

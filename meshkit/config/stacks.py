@@ -53,7 +53,7 @@ def stacks(view: View) -> None:
     for cluster in map(bare, view.spec.clusters):
         if id(cluster) not in led:
             owner = _Owner(f"cluster {cluster.name}", *view.cluster(cluster))
-            for parts in _alike(view.reach.calling(host_of(cluster))):
+            for parts in _alike(view.reach.naming(host_of(cluster))):
                 for where, path in paths((cluster,)):
                     seen.look(owner, parts, where, path)
     for told in seen.told.values():
