@@ -14,6 +14,7 @@ from examples.canary import services
 from examples.canary.__main__ import MESH, main
 from examples.canary.street import Street, until
 from examples.demo.upstreams import free_port
+from meshkit.config.check import check
 from meshkit.testing.routes import routes
 
 ROOT = Path(__file__).parents[1]
@@ -130,6 +131,12 @@ def test_the_table_of_the_file() -> None:
         GET http://elsewhere/                               -> 404
         """
     )
+
+
+def test_nothing_is_odd_about_the_file() -> None:
+    report = check(MESH)
+    assert report.sound(strict=True), report.mistakes or report.findings
+    assert report.notes == 0
 
 
 def test_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

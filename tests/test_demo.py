@@ -26,7 +26,7 @@ import pytest
 from examples.demo.load import Side, Wire, arrivals, offer, quantile, told
 from examples.demo.plot import Axis, Band, Series, bands, bars, lines, milliseconds, numbers, percent, sheet, stack
 from examples.demo.scenes.at_the_door import as_told, in_turn
-from examples.demo.server import BURST, PERIOD, QUOTA, QUOTA_BURST, bursting, temper
+from examples.demo.server import BURST, LEAK, PERIOD, QUOTA, QUOTA_BURST, bursting, temper
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 60
@@ -84,11 +84,12 @@ def test_it_ends_with_a_table_and_a_report(tmp_path: Path) -> None:
     assert {"calls", "succeeded", "latency, p99", "attempts per call", "share of dying", "breaker changes"} <= set(rows)
     assert {"served", "of the calls", "503 Service Unavai", "429 Too Many Reque"} <= set(rows)
     assert {"requests a second", "CPU per request", "saved per request"} <= set(rows)
+    assert {"requests to versio", "of which it failed"} <= set(rows)
     assert report.as_uri() in said
     page = Page(report.read_text("utf-8"))
     assert page.open == page.links == []
-    assert page.found["table"] == 5
-    assert page.found["svg"] == 20
+    assert page.found["table"] == 6
+    assert page.found["svg"] == 23
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")
@@ -190,6 +191,11 @@ def test_the_slow_one_has_a_tail() -> None:
     assert max(delays) <= 1.5
     assert 0.1 < quantile(delays, 0.5) < 0.11  # 0.08 * 2 ** (1 / 2.5) = 0.1056
     assert 0.4 < quantile(delays, 0.99) < 0.6  # 0.08 * 100 ** (1 / 2.5) = 0.505
+
+
+def test_the_leaking_one_fails_when_it_has_given_all() -> None:
+    behave = temper("leaking")
+    assert [behave(0.0)[1] for _ in range(LEAK + 2)] == [200] * LEAK + [503] * 2
 
 
 # The door.

@@ -1,4 +1,4 @@
-"""Run the demo: ``python -m examples.demo [--seconds 20] [--rate 60] [--report build/demo/report.html]``."""
+"""Run the demo: ``python -m examples.demo [--seconds 16] [--rate 60] [--report build/demo/report.html]``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m examples.demo", description="meshkit beside plain httpx, on loopback."
     )
-    parser.add_argument("--seconds", type=within(1, 600), default=20.0, help="how long the traffic lasts (%(default)g)")
+    parser.add_argument("--seconds", type=within(1, 600), default=16.0, help="how long the traffic lasts (%(default)g)")
     parser.add_argument("--rate", type=within(1, 200), default=60.0, help="calls per second, on each side (60)")
     parser.add_argument(
         "--report", type=Path, default=Path("build/demo/report.html"), help="where the page goes (%(default)s)"

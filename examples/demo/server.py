@@ -7,6 +7,7 @@ failing    after about 5 ms, but 503 at once for `BURST` seconds out of every `P
 dying      after about 5 ms; its process is killed and started again from outside
 quota      after about 5 ms, but 429 at once above `QUOTA` requests per second, with bursts of `QUOTA_BURST`
 broken     503 after about 5 ms
+leaking    after about 5 ms, but 503 after `LEAK` requests: it takes something for each, and never gives it back
 =========  =============================================================================================
 
 It ends when its standard input does, so it cannot outlive the program that started it.
@@ -25,10 +26,11 @@ from typing import Any
 
 import uvicorn
 
-__all__ = ["BURST", "PERIOD", "QUOTA", "QUOTA_BURST", "app", "bursting", "serve", "temper"]
+__all__ = ["BURST", "LEAK", "PERIOD", "QUOTA", "QUOTA_BURST", "app", "bursting", "serve", "temper"]
 
 BURST, PERIOD = 1.5, 5.0
 QUOTA, QUOTA_BURST = 100.0, 20.0
+LEAK = 60
 
 Temper = Callable[[float], tuple[float, int]]
 """Seconds since the epoch of this run, to the delay in seconds and the status of the answer."""
@@ -46,6 +48,7 @@ def bursting(elapsed: float) -> bool:
 def temper(kind: str) -> Temper:
     dice = random.Random(kind)
     allowance, asked = QUOTA_BURST, 0.0
+    left = LEAK
 
     def slow(elapsed: float) -> tuple[float, int]:
         return min(1.5, 0.08 * dice.paretovariate(2.5)), 200
@@ -65,7 +68,18 @@ def temper(kind: str) -> Temper:
     def broken(elapsed: float) -> tuple[float, int]:
         return brisk(dice), 503
 
-    tempers: dict[str, Temper] = {"slow": slow, "failing": failing, "quota": quota, "broken": broken}
+    def leaking(elapsed: float) -> tuple[float, int]:
+        nonlocal left
+        left -= 1
+        return brisk(dice), 200 if left >= 0 else 503
+
+    tempers: dict[str, Temper] = {
+        "broken": broken,
+        "failing": failing,
+        "leaking": leaking,
+        "quota": quota,
+        "slow": slow,
+    }
     return tempers.get(kind, lambda elapsed: (brisk(dice), 200))
 
 

@@ -13,6 +13,7 @@ from .come_and_go import ComeAndGo
 from .four_upstreams import FourUpstreams
 from .one_argument import OneArgument
 from .rate_limited import RateLimited
+from .taken_back import TakenBack
 
 __all__ = ["SCENES", "Scene"]
 
@@ -48,4 +49,4 @@ class Scene(Protocol):
         """For the report."""
 
 
-SCENES: tuple[type[Scene], ...] = (FourUpstreams, ComeAndGo, RateLimited, AtTheDoor, OneArgument)
+SCENES: tuple[type[Scene], ...] = (FourUpstreams, ComeAndGo, TakenBack, RateLimited, AtTheDoor, OneArgument)
