@@ -118,7 +118,7 @@ def standing(rule: Rule, host: str, order: str = GATEWAY, *, default: bool = Fal
     if order == NGINX:
         length = len(rule.text.rstrip("/")) + 1 if rule.kind == ELEMENTS else len(rule.text)
         place = (*(-ord(each) for each in rule.text), rule.number) if rule.regex is not None else (rule.number,)
-        return Standing(priority, near, rule.kind != EXACT, -length, False, place)
+        return Standing(priority, near, rule.kind != EXACT, -length, rule.kind == CHARACTERS, place)
     return Standing(priority, near, rule.kind != EXACT, -length, rule.kind != ELEMENTS, rank(rule))
 
 
