@@ -71,6 +71,7 @@ class Successor:
         pipeline.specs, pipeline.states, pipeline.choices = self.specs, self.states, self.choices
         pipeline.reads_failure = self.reads_failure
         pipeline.root, pipeline.watched, pipeline.in_full = self.root, self.watched, self.in_full
+        self._folded.clear()  # what is gone by now must not live as long as what knows how it was folded
 
     def take_over(self) -> None:
         """From now on calls go by these."""
