@@ -13,7 +13,7 @@ from .ways import DIALECT
 
 __all__ = ["form"]
 
-NAMED = ("clusters", "listeners", "nodes", "policies")
+NAMED = ("clusters", "policies")
 NAME = r"^[^A-Z*/\s]+$"
 """As far as an expression tells: a name is a host as well."""
 ABOUT = {

@@ -24,6 +24,6 @@ def flow(value: Any, *, top: bool = True) -> str:
 
 
 def _text(value: str) -> str:
-    if _PLAIN.fullmatch(value) and not value.endswith(":") and resolved(value) == value:
+    if _PLAIN.fullmatch(value) and ": " not in f"{value} " and resolved(value) == value:
         return value
     return json.dumps(value, ensure_ascii=not value.isprintable())

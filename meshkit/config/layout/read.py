@@ -164,12 +164,15 @@ def _lines(document: Document, event: Any) -> Block | Scalar:
         document.heads.append(((start.line, start.column), (start.line, head.index(comment, start.column)), comment))
     if keep == "+":
         return Scalar(quoted(event.value), event.anchor or "")
-    inner = [line for line in lines if line.strip()]
-    indent = min((_depth(line) for line in inner), default=0)
-    # A first line that stands further in than others needs the number of blanks, which is always two here.
-    deep = bool(inner) and _depth(inner[0]) > indent
+    # What the first line with something in it has in front of it, and is not its text, the others have as well.
+    own = _first_depth(event.value.split("\n"))
+    indent = _first_depth(lines) - own
+    deep = own > 0  # then the number of blanks must be said, which is always two here
+    if event.value and not event.value.endswith("\n"):  # the file may end without one
+        keep = "-"
     return Block(style + ("2" if deep else "") + keep, [line[indent:] for line in lines], event.anchor or "")
 
 
-def _depth(line: str) -> int:
-    return len(line) - len(line.lstrip(" "))
+def _first_depth(lines: list[str]) -> int:
+    """With how many blanks the first line begins that has something else."""
+    return next((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), 0)

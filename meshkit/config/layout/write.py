@@ -31,7 +31,7 @@ def written(root: Node, before: list[str], after: list[str]) -> str:
         lines = _block("", root, 0)
     else:
         lines = [_inline(root)]
-    whole = [*_sparse(before, first=True), *([""] if before else []), *lines, *_sparse(after)]
+    whole = [*_sparse(before, first=True), *([""] if before else []), *_inside(root), *lines, *_sparse(after)]
     while whole and not whole[0]:
         whole.pop(0)
     while whole and not whole[-1]:
@@ -73,12 +73,12 @@ def _entry(entry: Entry, indent: int) -> list[str]:
     head = "-" if entry.key is None else f"{entry.key}:"
     blank, value = " " * indent, entry.value
     tail = "".join(f"  {each}" for each in entry.tail[:1])
-    above = [blank + each for each in entry.tail[1:]]
+    above = [blank + each for each in (*entry.tail[1:], *_inside(value))]
     if isinstance(value, Block):
         return above + _block(f"{blank}{head} ", value, indent, tail)
     if not isinstance(value, Several) or not value.entries or _fits(value, indent + len(head) + 1):
         told = _inline(value)
-        return [*above, f"{blank}{head} {told}{tail}" if told else f"{blank}{head}{tail}", *_ends(value, indent)]
+        return [*above, f"{blank}{head} {told}{tail}" if told else f"{blank}{head}{tail}"]
     anchor = f" &{value.anchor}" if value.anchor else ""
     deeper = indent if entry.key is not None and not value.mapping else indent + 2
     inner = [*_entries(value, deeper)]
@@ -87,11 +87,9 @@ def _entry(entry: Entry, indent: int) -> list[str]:
     return [*above, f"{blank}{head}{anchor}{tail}", *inner]
 
 
-def _ends(value: Node, indent: int) -> list[str]:
+def _inside(value: Node) -> list[str]:
     """Comments in brackets that hold nothing else."""
-    if not isinstance(value, Several) or value.entries:
-        return []
-    return [" " * (indent + 2) + each for each in value.end if each]
+    return [each for each in value.end if each] if isinstance(value, Several) and not value.entries else []
 
 
 def _block(head: str, block: Block, indent: int, tail: str = "") -> list[str]:
