@@ -31,6 +31,7 @@ from ..route.hosts import ANY, checked
 from ..route.route import Route
 from .destinations import PASS
 from .document import Document, parse, read
+from .grants import grant
 from .kinds.several import Several, Table
 from .kinds.texts import Text, Words
 from .located import BROKEN, MERGE, WRONG, Located
@@ -38,7 +39,7 @@ from .meant import advice, named
 from .mentions import look_up
 from .mesh_kinds import add_to
 from .mistakes import quoted, shown
-from .names import DEFAULT, Names, Space
+from .names import ALL, DEFAULT, Names, Space
 from .spec import EGRESS, Listener, MeshSpec, Node
 from .typed import Kinds
 from .words import standard
@@ -103,13 +104,19 @@ class MeshFile:
         self.places, self.routes = {}, []
         top = self.top = self._sections(document.root, TOP, "mesh file")
         spaces = self.spaces = [(self._space(DEFAULT, top), top)]
+        if not _read(top.get("namespaces")):
+            self.names.lost.add(ALL)
         for name, node in self._mapping(top, "namespaces").items():
-            if not self._is_name(name, top["namespaces"], "namespace"):
+            if name == MERGE or not self._is_name(name, top["namespaces"], "namespace"):
+                self.names.lost.add(ALL if name == MERGE else name)
                 continue
             sections = self._sections(node, SPACE, "namespace")
             spaces.append((self._space(name, sections), sections))
+            if not _read(node):
+                spaces[-1][0].unread = {*SECTIONS}
         for space, sections in spaces:
-            self._grants(space, sections)
+            if self._mapping(sections, "grants"):
+                grant(space, sections["grants"], self.names, mistakes)
         clusters: list[Any] = []
         routes: list[Route] = []
         for space, sections in spaces:
@@ -205,26 +212,6 @@ class MeshFile:
         if PASS in space.nodes["cluster"]:
             self.mistakes.note(sections["clusters"], f"{PASS} is no name for a cluster", "take another one", key=PASS)
         return space
-
-    def _grants(self, space: Space, sections: dict[str, Located]) -> None:
-        before = len(self.mistakes)
-        for other, node in self._mapping(sections, "grants").items():
-            if other not in self.names.spaces:
-                known = [*self.names.spaces]
-                text = f"there is no namespace {quoted(other)}"
-                self.mistakes.note(sections["grants"], text, advice(other, known), key=other)
-                continue
-            found = []
-            for each in node.value if node.value.__class__ is list else [node]:
-                name = each.value
-                if name != "*" and not any(name in named for named in space.nodes.values()):
-                    known = [*space.nodes["cluster"], *space.nodes["policies"], "*"]
-                    fix = advice(name, known) if isinstance(name, str) else "write a list of names"
-                    self.mistakes.wrong(each, f"a name of the namespace {space.name}", fix)
-                else:
-                    found.append(name)
-            space.grants[other] = tuple(found)
-        space.granting = len(self.mistakes) == before
 
     # What is named.
 

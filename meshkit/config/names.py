@@ -19,7 +19,7 @@ from .located import BROKEN, WRONG, Located
 from .meant import advice
 from .mistakes import Mistakes, quoted, shown
 
-__all__ = ["DEFAULT", "Names", "Space"]
+__all__ = ["ALL", "DEFAULT", "Names", "Space"]
 
 DEFAULT = "default"
 ALL = "*"
@@ -46,6 +46,10 @@ class Space:
         self.grants: dict[str, tuple[str, ...]] = {}
         """By namespace, the names that it may refer to."""
 
+    def may_have(self, name: str) -> bool:
+        """Whether something in it has that name, as far as is known."""
+        return bool(self.unread) or name in self.misnamed or any(name in named for named in self.nodes.values())
+
     def qualified(self, name: str) -> str:
         """The name as the whole mesh knows it."""
         return name if self.name == DEFAULT else f"{self.name}/{name}"
@@ -61,6 +65,8 @@ class Names:
         """What was referred to: its namespace, its sort, its name."""
         self.places: dict[int, Located] = {}
         """Where each policy stands, by its identity: a stack has the same ones wherever it is referred to."""
+        self.lost: set[str] = set()
+        """Namespaces of which nobody knows what there is; `ALL`: nor which of them there are."""
         self._readers = readers
         self._reading: list[str] = []
         """What is being read, each within the one before."""
@@ -78,6 +84,10 @@ class Names:
         for name, node in space.nodes[sort].items():
             yield self._read(sort, space, name, node, mistakes)
 
+    def is_lost(self, name: str) -> bool:
+        """Whether to refer to such a namespace, which is not there, is no further mistake."""
+        return name in self.lost or ALL in self.lost
+
     def known(self, sort: str) -> list[str]:
         """The names that can be referred to from here."""
         own = [*self.space.nodes[sort]]
@@ -93,7 +103,7 @@ class Names:
     def _of(self, sort: str, name: str, node: Located, mistakes: Mistakes, key: str | None) -> Any:
         where, slash, own = name.rpartition("/")
         space = self.spaces.get(where) if slash else self.space
-        if space is not None and (own in space.misnamed or sort in space.unread):
+        if self.is_lost(where) if space is None else own in space.misnamed or sort in space.unread:
             return WRONG
         if space is None or own not in space.nodes[sort]:
             if not mistakes.full:
