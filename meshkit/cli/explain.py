@@ -176,7 +176,7 @@ def _microseconds(seconds: float) -> str:
 def _split(shares: tuple[Share, ...], indent: int) -> Iterator[str]:
     sure = any(share.sure for share in shares)
     for share in shares:
-        part = f"{share.share:.4g}".rstrip() if share.share < 0.001 else f"{100 * share.share:.4g}%"
+        part = f"{100 * share.share:.4g}%"
         text = f"{' ' * indent}{part:>6}  {_shown(share.name)}"
         if share.to != f"cluster {share.name}":
             text += f": {_shown(share.to)}"
