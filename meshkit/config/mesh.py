@@ -189,8 +189,7 @@ class Mesh:
             if not self._before:
                 raise ConfigError.of("Mesh", "rollback", self.version, "there is no version before it")
             number, before = self._before[-1]
-            self._become(before, f"back to version {number}")
-            del self._before[-2:]
+            self._become(before, f"back to version {number}", back=True)
             return self.version
 
     def reload(self) -> int:
@@ -256,7 +255,7 @@ class Mesh:
             LOG.info("mesh %s: %s", self.spec.name, self._versions[-1])
         return self.version
 
-    def _become(self, spec: MeshSpec, *words: str) -> None:
+    def _become(self, spec: MeshSpec, *words: str, back: bool = False) -> None:
         was = self.spec
         spec = settled(was, spec)
         if spec is was and not words:
@@ -265,7 +264,7 @@ class Mesh:
         version = Version(number, datetime.now(UTC), (*words, *changes(was, spec)))
 
         def then() -> None:
-            self._before = [*self._before, (number - 1, was)][-BACK:]
+            self._before = self._before[:-1] if back else [*self._before, (number - 1, was)][-BACK:]
             self._versions.append(version)
 
         self._parts.become(spec, then)
