@@ -14,8 +14,8 @@ from examples.canary import services
 from examples.canary.__main__ import MESH, main
 from examples.canary.street import Street, until
 from examples.demo.upstreams import free_port
-from meshkit.config.check import check
-from meshkit.testing.routes import routes
+from meshkit.config.report import check
+from meshkit.testing import routes
 
 ROOT = Path(__file__).parents[1]
 ALARMS = 1e-6

@@ -22,7 +22,7 @@ import typer
 from .terminal import bad, counted, faint, good, odd, say, spoken, stop, strong, told
 
 if TYPE_CHECKING:
-    from ..config.check import Report
+    from ..config.report import Report
     from ..config.mistakes import Mistake
 
 __all__ = ["check"]
@@ -54,7 +54,7 @@ def check(
 
     All its mistakes; and if it has none, what in it is hardly ever meant.
     """
-    from ..config.check import check as checked
+    from ..config.report import check as checked
     from ..config.lint import WORDS
     from ..config.meant import advice
 

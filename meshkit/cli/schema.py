@@ -30,7 +30,7 @@ def schema(
 
     Its form as JSON Schema, for editors.
     """
-    from ..config.form import form
+    from ..config.drawn import form
 
     text = json.dumps(form(), indent=2) + "\n"
     if output is None:

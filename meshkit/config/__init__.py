@@ -7,6 +7,8 @@
 `Mesh`                                  a mesh in use: transports, middleware, its versions
 `MeshSpec`, `Listener`, `Node`          what is written down of it
 `load`, `loads`                         the mesh of a file, of a text
+`check`: `Report`, `Finding`            all that is wrong with a file, or hardly ever meant in it
+`form`, `formatted`                     what a mesh file may say, as JSON Schema; one in its one layout
 `read`, `parse`                         any file, any text: located data (`document`)
 `structure`, `unstructure`, `schema`    specs of located data, data of specs, their form as JSON Schema (`words`)
 `Mistake`, `FileErrors`                 what is wrong, and where
@@ -19,9 +21,13 @@ from ..lazy import lazily as _lazily
 
 if typing.TYPE_CHECKING:
     from .document import Document, parse, read
+    from .drawn import form
     from .file import load, loads
+    from .findings import Finding
+    from .layout.formatted import formatted
     from .mesh import Mesh
     from .mistakes import FileErrors, Mistake
+    from .report import Report, check
     from .spec import Listener, MeshSpec, Node
     from .typed import Kinds
     from .ways import schema, structure, unstructure
@@ -30,12 +36,17 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "Document",
     "FileErrors",
+    "Finding",
     "Kinds",
     "Listener",
     "Mesh",
     "MeshSpec",
     "Mistake",
     "Node",
+    "Report",
+    "check",
+    "form",
+    "formatted",
     "load",
     "loads",
     "parse",
@@ -49,8 +60,12 @@ __all__ = [
 _HOMES = {
     ".document": ("Document", "parse", "read"),
     ".file": ("load", "loads"),
+    ".findings": ("Finding",),
+    ".drawn": ("form",),
+    ".layout.formatted": ("formatted",),
     ".mesh": ("Mesh",),
     ".mistakes": ("FileErrors", "Mistake"),
+    ".report": ("Report", "check"),
     ".spec": ("Listener", "MeshSpec", "Node"),
     ".typed": ("Kinds",),
     ".ways": ("schema", "structure", "unstructure"),

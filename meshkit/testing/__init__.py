@@ -9,6 +9,7 @@ an upstream         `Upstream`: a script of outcomes for any door; its steps are
 endpoints           `Upstreams`: an `Upstream` for each endpoint of a cluster
 what happened       `assert_attempts` asks an upstream, `record` a pipeline
 laws                `check`: the law suite over a policy of ours or yours; asks for hypothesis
+routes              `routes`: a table of requests and where a mesh sends them
 ==================  =========================================================================================
 
 ``meshkit.testing.strategies`` has what hypothesis draws from, ``meshkit.testing.plugin`` is the plugin for pytest. A
@@ -25,6 +26,7 @@ if typing.TYPE_CHECKING:
     from .decisions import Decisions, record
     from .laws import check
     from .outcomes import Answer, after, answer, brown_out, hang, stream, timetable, value
+    from .table import Routes, routes
     from .upstream import Upstream
     from .upstreams import Upstreams
     from .virtual import VirtualLoop, run, virtual_clock
@@ -34,6 +36,7 @@ __all__ = [
     "Attempt",
     "Decisions",
     "ManualClock",
+    "Routes",
     "Upstream",
     "Upstreams",
     "VirtualLoop",
@@ -44,6 +47,7 @@ __all__ = [
     "check",
     "hang",
     "record",
+    "routes",
     "run",
     "stream",
     "timetable",
@@ -57,6 +61,7 @@ _HOMES = {
     ".decisions": ("Decisions", "record"),
     ".laws": ("check",),
     ".outcomes": ("Answer", "after", "answer", "brown_out", "hang", "stream", "timetable", "value"),
+    ".table": ("Routes", "routes"),
     ".upstream": ("Upstream",),
     ".upstreams": ("Upstreams",),
     ".virtual": ("VirtualLoop", "run", "virtual_clock"),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..call import Call, Failure, Verdict
 from ..engine import admit, advance, again, gather, outlived, patience, release, survived, willing
 from ..errors import Rejected
-from ..policy import Waiter
+from ..policy import Head, Waiter
 from ..section import Section, fold
 from .witness import ROUNDING, Broken, Witness
 
@@ -46,6 +46,12 @@ class Door:
         if isinstance(request, int):
             return 1 + request
         return request[name] if isinstance(request, Mapping) else getattr(request, name)
+
+    def head(self, call: Call) -> Head:
+        """Of a mapping what it has of ``method``, ``scheme``, ``host``, ``port``, ``path`` and ``query``."""
+        given = call.request if isinstance(call.request, Mapping) else {}
+        method, scheme, host = given.get("method", "GET"), given.get("scheme", "http"), given.get("host", "")
+        return method, scheme, host, given.get("port"), given.get("path", "/"), given.get("query")
 
 
 class Way:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from meshkit.cli.writing import replace
-from meshkit.config.form import form
+from meshkit.config.drawn import form
 
 from .running import run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from meshkit import ConfigError
-from meshkit.config.check import check, checked
+from meshkit.config.report import check, checked
 from meshkit.config.document import parse
 from meshkit.config.lint import WORDS
 

@@ -7,7 +7,7 @@ import pytest
 from meshkit import Cluster, ConfigError
 from meshkit.config import Mesh
 from meshkit.config.file import loads
-from meshkit.testing.routes import routes
+from meshkit.testing import routes
 
 MESH = """
 clusters:
