@@ -111,6 +111,10 @@ def add_to(kinds: Kinds, names: Names) -> None:
 class Statuses(Table):
     """Pages, each by its status."""
 
+    def __init__(self, inner: Kind) -> None:
+        super().__init__(inner)
+        self.expects = "pages by status, such as {404: not found, 5xx: try again later}"
+
     def offers(self, word: str) -> bool:
         return word[:1].isdigit()
 

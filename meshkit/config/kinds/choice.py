@@ -28,6 +28,10 @@ __all__ = ["Choice"]
 
 LISTED = {"action", "check", "policy", "step"}
 """Groups of which several stand in a list."""
+SUCH = {"action": "rewrite", "balancer": "round_robin", "destination": "redirect", "policy": "timeout"}
+"""By group, the one that is named where any is wanted."""
+FEW = 6
+"""Words of a group that are told where none of them was."""
 PLACES = {"action": "actions", "destination": "to", "policy": "policies"}
 """By group, the option of a route in which it stands."""
 
@@ -49,7 +53,8 @@ class Choice(Kind):
         self.members = dict(members)
         self.others = others or {}
         words = [*self.members]
-        self.expects = f"{_article(name)} such as {words[0]}" if len(words) > 1 else f"{_article(name)}, {words[0]}"
+        example = SUCH.get(name, words[0])
+        self.expects = f"{_article(name)} such as {example}" if len(words) > 1 else f"{_article(name)}, {words[0]}"
         self._words = {kind: word for word, member in self.members.items() for kind in member.classes}
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
@@ -69,7 +74,8 @@ class Choice(Kind):
             return member.bare(node, mistakes, value)
         if value.__class__ is dict and value:
             return self._several(node, mistakes)
-        return self.wrong(node, mistakes, self._every())
+        hint = alone(self.name, value) or ("" if len(self.members) > FEW else self._every())
+        return self.wrong(node, mistakes, hint)
 
     def _several(self, node: Located, mistakes: Mistakes) -> Any:
         words = [word for word in node.value if word in self.members]

@@ -86,7 +86,9 @@ class Count(Kind):
             if node.written is not None and _OCTAL.match(node.written):
                 return self._octal(node, value, mistakes)
             return value
-        whole = isinstance(value, float) and abs(value) < LARGEST and value == int(value)
+        whole = (
+            isinstance(value, float) and abs(value) < MANY and self.least <= value <= self.most and value.is_integer()
+        )
         fix = f"write {int(value)}" if whole else ""
         if isinstance(value, str) and value.isascii() and value.isdigit():
             fix = f"write {value[:20]} without quotes"
@@ -122,7 +124,7 @@ class Number(Kind):
         if (value.__class__ is float or value.__class__ is int) and self.allows(value):
             return value
         fix = ""
-        if self.share and node.value.__class__ in {int, float} and 1 < node.value <= 100:
+        if self.share and node.value.__class__ in {int, float} and node.value > 1 and self.allows(node.value / 100):
             fix = f"write {node.written}%"
         if not self.share and value.__class__ is str and units.percent(value) is not None:
             fix = f"write {value[:-1]}, without %"

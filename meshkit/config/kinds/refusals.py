@@ -30,9 +30,9 @@ HIDDEN = "***"
 
 _ASSIGNED = re.compile(r"\b([a-z_]+)=(?=(\S)?)")
 _CALL = re.compile(r"\b([A-Z][A-Za-z]*)\(([^()]*)\)")
-_TUPLE = re.compile(r"(such as )\(([^()]*)\)")
-_LITERALS = {"None": "none", "True": "true", "False": "false"}
-_LITERAL = re.compile(r"\b(None|True|False)\b")
+_TUPLE = re.compile(r"((?:such as|as in) )\(([^()]*)\)")
+_WORDS = {"None": "none", "True": "true", "False": "false", "dict": "mapping", "tuple": "list"}
+_WORD = re.compile(rf"\b({'|'.join(_WORDS)})\b")
 
 
 class Refusals:
@@ -165,7 +165,7 @@ def as_written(fix: str) -> str:
     fix = _TUPLE.sub(r"\1[\2]", fix)
     called = _CALL.sub(lambda match: snake(match[1]) + (match[2] and f": {_braced(match[2])}"), fix)
     assigned = _ASSIGNED.sub(lambda match: f"{match[1]}: " if match[2] else f"{match[1]}:", called)
-    return _LITERAL.sub(lambda match: _LITERALS[match[0]], assigned)
+    return _WORD.sub(lambda match: _WORDS[match[0]], assigned)
 
 
 def _braced(options: str) -> str:

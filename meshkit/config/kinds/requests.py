@@ -87,6 +87,7 @@ class Path(Text):
     """A path. ``prefix``: other paths begin with it. ``empty``: there may be none."""
 
     expects = "a path such as /orders"
+    plain = False
 
     def __init__(self, *, prefix: bool = False, empty: bool = False) -> None:
         super().__init__()
@@ -137,6 +138,7 @@ class Path(Text):
 
 class Method(Text):
     expects = "a method such as GET"
+    plain = False
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         value = super().read(node, mistakes)
@@ -154,6 +156,7 @@ class Method(Text):
 
 class Network(Text):
     expects = "an address or a network such as 10.0.0.0/8"
+    plain = False
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         value = super().read(node, mistakes)
@@ -189,6 +192,7 @@ class Address(Text):
     """Where a listener listens."""
 
     expects = "an address such as 0.0.0.0"
+    plain = False
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         value = super().read(node, mistakes)

@@ -33,6 +33,8 @@ class Text(Kind):
     """``lines``: whether it may have more than one."""
 
     expects = "a text"
+    plain = True
+    """Whether a number may have been meant, and only lacks its quotes."""
     shapes: tuple[type, ...] = (str,)
     classes: tuple[type, ...] = (str,)
 
@@ -49,7 +51,7 @@ class Text(Kind):
             what = "a line break" if line else f"the character U+{ord(stray[0]):04X}"
             mistakes.note(node, f"there is {what} in it", "write one line" if line else "leave it out")
             return WRONG
-        written = node.written if value.__class__ in {int, float, bool} else None
+        written = node.written if self.plain and value.__class__ in {int, float, bool} else None
         return self.wrong(node, mistakes, f'put it in quotes, "{shown(written)}"' if written else "")
 
     def _stray(self, value: str) -> re.Match[str] | None:
