@@ -29,6 +29,7 @@ __all__ = ["Oddity", "Way", "check_sync", "every", "oddities", "paths", "warning
 
 MOST = 50
 """Warnings, where there are routes."""
+AWAITED = "it is awaited: give a plain function, or take the async client"
 _ANY = Random(0)  # noqa: S311  # draws nothing here
 
 
@@ -261,18 +262,20 @@ def check_sync(specs: tuple[Any, ...], *, bounds_attempts: bool = False, repeate
             elif hasattr(spec.instead, "start"):
                 check_sync((spec.instead,), bounds_attempts=bounds_attempts)
         repeated = repeated or isinstance(spec, Retry)
+    if path and _is_awaited(path[-1]):
+        raise ConfigError.of("Pipeline", "policies", type(path[-1]).__name__, AWAITED)
     for way in ways(path[-1]) if path else ():
-        _check_end(way)
+        if way.specs and _is_awaited(bare(way.specs[-1])):
+            fix = f"{type(bare(way.specs[-1])).__name__}: {AWAITED}"
+            raise ConfigError.of(type(way.spec).__name__, "to", way.name, fix)
         check_sync(way.specs, bounds_attempts=bounds_attempts, repeated=repeated)
 
 
-def _check_end(way: Way) -> None:
+def _is_awaited(end: Any) -> bool:
+    """Whether it is an answer of this process that somebody has to await."""
     from .route.local import App, Function
 
-    end = bare(way.specs[-1]) if way.specs else None
-    if isinstance(end, App) or (isinstance(end, Function) and awaits(end.fn)):
-        fix = "it is awaited: give a plain function, or take the async client"
-        raise ConfigError.of(type(way.spec).__name__, "to", way.name, f"{type(end).__name__}: {fix}")
+    return isinstance(end, App) or (isinstance(end, Function) and awaits(end.fn))
 
 
 def _path(specs: tuple[Any, ...]) -> list[Any]:

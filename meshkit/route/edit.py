@@ -13,9 +13,9 @@ from typing import Any
 
 import attrs
 
-from .options import FRAMING, HOST, TOKEN, field_names, fields, several
+from .options import field_names, fields, several
 
-__all__ = ["FRAMING", "HOST", "NOTHING", "TOKEN", "Edit", "RequestHeaders", "ResponseHeaders"]
+__all__ = ["NOTHING", "Edit", "RequestHeaders", "ResponseHeaders"]
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 REMEMBERED = 1024

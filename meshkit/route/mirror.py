@@ -32,9 +32,9 @@ from ..errors import ConfigError
 from ..options import count, is_function, ratio, seconds, size
 from ..policy import awaits
 from .answer import Redirect, Respond
-from .edit import FRAMING, HOST, TOKEN
 from .hosts import checked
 from .local import Function
+from .options import FRAMING, HOST, TOKEN
 
 __all__ = ["Mirror", "MirrorState"]
 

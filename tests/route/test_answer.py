@@ -200,6 +200,16 @@ async def test_an_app_within_the_process_behind_both_doors():
         assert (await client.get("http://x/a/c")).text == "/a/c"
 
 
+@pytest.mark.parametrize("wrap", [lambda spec: spec, lambda spec: Router([Route(to=spec)])], ids=["alone", "route"])
+def test_what_is_awaited_is_not_for_a_client_that_does_not(wrap):
+    async def fn(request):
+        raise AssertionError("it was called")
+
+    for spec in (App(fn), Function(fn)):
+        with pytest.raises(ConfigError, match="it is awaited: give a plain function, or take the async client"):
+            MeshTransport(Pipeline(wrap(spec)), httpx.MockTransport(None))
+
+
 def test_they_stand_without_a_router_but_for_redirects():
     def call(spec):
         transport = MeshTransport(Pipeline(spec), httpx.MockTransport(None))

@@ -6,7 +6,19 @@ import attrs
 import httpx
 import pytest
 
-from meshkit import Cluster, ConfigError, Constant, Hedge, NoRoute, Pipeline, RateLimit, Retry, Shared, Timeout
+from meshkit import (
+    Cluster,
+    ConcurrencyLimit,
+    ConfigError,
+    Constant,
+    Hedge,
+    NoRoute,
+    Pipeline,
+    RateLimit,
+    Retry,
+    Shared,
+    Timeout,
+)
 from meshkit.asgi import MeshMiddleware
 from meshkit.call import Call
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
@@ -16,9 +28,9 @@ from meshkit.route.local import App
 from meshkit.route.match import Match
 from meshkit.route.path import Paths
 from meshkit.route.route import Route
-from meshkit.route.router import Router
+from meshkit.route.router import ORDERS, Router
 from meshkit.simulate import SimulatedDoor
-from meshkit.testing import ManualClock
+from meshkit.testing import ManualClock, check
 
 from .asking import Door, Request, chosen, decided, sent
 
@@ -174,6 +186,17 @@ def test_names_of_routes():
     }
     assert [str(route) for route in named.values()] == [*named]
     assert Router([Route(), Route()]).start(None).titles == ["*/*", "*/* 2"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_laws(order):
+    routes = [
+        Route(Match(host="a", prefix="/a"), Cluster("c", ["10.0.0.1:80"]), policies=[ConcurrencyLimit(1)]),
+        Route(Match(host="a", path="/b"), Cluster("d", ["10.0.0.2:80"]), policies=[RateLimit("2/s", burst=1)]),
+    ]
+    bad = [{"host": "a", "path": "/%00"}, {"host": "a b"}, {"host": "nowhere"}]
+    requests = [{"host": "a", "path": "/a/x"}, {"host": "a", "path": "/b"}, *bad]
+    check(lambda: Router(routes, order=order), requests=requests, examples=20)
 
 
 def test_a_simulated_request_is_a_mapping():
