@@ -77,9 +77,9 @@ class _Owner(NamedTuple):
 
 
 class _Told:
-    """One thing that is odd, where, and on how many ways."""
+    """One thing that is odd, where, and on the ways of how many."""
 
-    __slots__ = ("count", "key", "node", "oddity", "where")
+    __slots__ = ("key", "node", "oddity", "owners", "where")
 
     def __init__(self, oddity: Oddity, where: str, node: Located, key: str | None) -> None:
         self.oddity = oddity
@@ -87,11 +87,12 @@ class _Told:
         """The way on which it was met first."""
         self.node = node
         self.key = key
-        self.count = 0
+        self.owners: set[str] = set()
+        """The routes, and what else has such ways."""
 
     def note(self, view: View) -> None:
         oddity = self.oddity
-        more = f", and {self.count - 1} more" if self.where and self.count > 1 else ""
+        more = f", and {len(self.owners) - 1} more" if self.where and len(self.owners) > 1 else ""
         text = f"{oddity.text} ({self.where}{more})" if self.where else oddity.text
         level = NOTE if oddity.word in NOTES else WARNING
         fix = oddity.fix or FIXES.get(oddity.word, "")
@@ -116,13 +117,13 @@ class _Seen:
             if known is None:
                 known = _Told(oddity, self._way(oddity, owner, parts[0], node, where), node, key)
                 self.told[oddity.word, id(node), key] = known
-            known.count += 1
+            known.owners.add(owner.name if node is not owner.node else where)
 
     def _way(self, oddity: Oddity, owner: _Owner, part: Part, node: Located, where: str) -> str:
         if oddity.word in ALONE:
             return ""
-        own = "" if node is owner.node else owner.name
-        return ", ".join(filter(None, [part.name if part.policies or not own else "", own, where]))
+        own = where if node is owner.node else owner.name
+        return ", ".join(filter(None, [part.name if part.policies or node is owner.node else "", own]))
 
     def _place(self, spec: Any) -> tuple[Located, str | None] | None:
         """Where it stands of whom something is said, if that is no route."""

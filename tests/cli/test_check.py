@@ -9,8 +9,6 @@ from random import Random
 
 import pytest
 
-from meshkit.config.lint import WORDS
-
 from .running import run
 
 BROKEN = sorted(Path(__file__).parents[1].joinpath("config", "broken").glob("*.yaml"))
@@ -155,8 +153,3 @@ def test_whatever_stands_there(file):
             done = run(*command, status=None)
             assert done.exit_code in {0, 1, 2}, "\n".join(lines)
             assert "fault of" not in done.output, "\n".join(lines)
-
-
-def test_each_finding_is_explained_on_the_page():
-    page = Path(__file__).parents[2].joinpath("docs", "reference", "commands.md").read_text("utf-8")
-    assert [word for word in WORDS if f"`{word}`" not in page] == []
