@@ -22,10 +22,12 @@ from ..call import Call, Failure, Verdict
 from ..deadline import impatient
 from ..engine import expired
 from ..errors import TimedOut
+from ..route.edit import NOTHING
 from ..runtime.settle import abandon, settle
 from ..runtime.telling import answered, deliver
+from . import bodies
 from .library import library_of
-from .routed import answered as answered_by
+from .routed import edited
 
 __all__ = ["Body", "Held", "holding"]
 
@@ -114,8 +116,12 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
     kinds: dict[type, type[Held]] = {}
 
     def hold(tree: Any, call: Call, response: Any, verdict: Verdict) -> Any:
-        if call.route is not None and call.route.plan.answers:
-            response = answered_by(response, call, tree.clock)
+        if call.route is not None:
+            plan = call.route.plan
+            if plan.answer is not NOTHING:
+                response.headers = edited(response.headers, plan.answer)
+            if plan.outgoing:
+                response = bodies.answered(response, call, tree.clock)
         whole = getattr(response.stream, "whole", None)
         if (
             whole is not None

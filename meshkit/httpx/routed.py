@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..call import Call
 from ..route.edit import NOTHING, Edit
 from . import bodies
 from .aim import aimed, another, new, sent_to
 
-__all__ = ["answered", "edited", "routed", "under"]
+__all__ = ["edited", "routed", "under"]
 
 NO_HOST = Edit(frozenset((b"host",)))
 
@@ -55,7 +54,8 @@ def edited(headers: Any, edit: Edit) -> Any:
                 kept.append(field)  # noqa: PERF401  # on 3.11 a comprehension is one call more
         changed = new(type(headers))
         changed._encoding = headers._encoding
-        changed._list = kept + edit.raw
+        kept += edit.raw
+        changed._list = kept
     except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise
         changed = type(headers)([*(field for field in headers.raw if field[0].lower() not in gone), *edit.come])
     return changed
@@ -64,11 +64,3 @@ def edited(headers: Any, edit: Edit) -> Any:
 def under(headers: Any, authority: bytes) -> Any:
     """Header fields with another ``Host``, in front as it should be (RFC 9110, 7.2)."""
     return type(headers)([(b"host", authority), *edited(headers, NO_HOST).raw])
-
-
-def answered(response: Any, call: Call, clock: Callable[[], float]) -> Any:
-    """The answer as the route has it; it may be another one. Asked where the route's plan says `answers`."""
-    plan = call.route.plan
-    if plan.answer is not NOTHING:
-        response.headers = edited(response.headers, plan.answer)
-    return bodies.answered(response, call, clock) if plan.outgoing else response

@@ -20,7 +20,6 @@ class Plan:
 
     __slots__ = (
         "answer",
-        "answers",
         "buffer",
         "compress",
         "cors",
@@ -60,8 +59,6 @@ class Plan:
         """and whether it must watch the answer, beyond ``answer``: one of the five above."""
         for action in actions:
             action.install(self)
-        self.answers = self.outgoing or self.answer is not NOTHING
-        """Whether anything becomes of the answer."""
 
 
 class Decision:
