@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from meshkit.config import loads
+from meshkit.config.file import TOP
+
 from .run_page import Block, blocks
 
 ROOT = Path(__file__).parents[1]
@@ -34,11 +37,29 @@ def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def mesh_files(page: Path) -> list[tuple[str, str]]:
+    """The blocks of YAML and TOML that begin with a section of a mesh file, each named after its place."""
+    text = page.read_text("utf-8")
+    found = []
+    for fence in re.finditer(r"^```(yaml|toml)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE):
+        first = re.match(r"(?:#.*\n|\s)*\[*(\$?\w+)(?=:| =|\.|\])", fence[2])
+        if first and first[1] in TOP:
+            line = text.count("\n", 0, fence.start(2)) + 1
+            found.append((f"{named(page)}:{line}.{fence[1]}", fence[2]))
+    return found
+
+
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     if blocks(page.read_text("utf-8")):
         done = python(RUN_PAGE, page, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if mesh_files(page)], ids=named)
+def test_the_mesh_files_of_a_page_load(page: Path) -> None:
+    for name, text in mesh_files(page):
+        loads(text, name, imports=True)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=named)
