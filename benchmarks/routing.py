@@ -119,8 +119,9 @@ class Routers:
         )
         [line] = await row.measure(effort)
         line = attrs.evolve(line, beside=tuple(name for name in line.figures if name not in ("floor", names[USUAL])))
-        below = line.figures[WITHOUT].nanoseconds
-        beyond = {name: line.figures[name].nanoseconds - below for name in names.values()}
+        # Of ratios within a round, which the noise of a round is no part of.
+        floor, below = line.figures["floor"].nanoseconds, line.figures[WITHOUT].ratio
+        beyond = {name: (line.figures[name].ratio - below) * floor for name in names.values()}
         figures = {
             name: attrs.evolve(line.figures[name], ratio=more / 1000, nanoseconds=more) for name, more in beyond.items()
         }
