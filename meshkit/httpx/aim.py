@@ -90,7 +90,7 @@ def told(request: Any, fields: list[tuple[bytes, bytes]], *, own: bool = False) 
     try:
         listed = headers._list
         more = new(type(headers))
-        more._encoding = headers._encoding
+        more._encoding = None  # the library finds it out again, of the fields that there are now
         for name, value in fields:
             for each in listed:
                 if each[1] == name:

@@ -53,7 +53,7 @@ def edited(headers: Any, edit: Edit) -> Any:
             if field[1] not in gone:
                 kept.append(field)  # noqa: PERF401  # on 3.11 a comprehension is one call more
         changed = new(type(headers))
-        changed._encoding = headers._encoding
+        changed._encoding = None  # the library finds it out again, of the fields that there are now
         kept += edit.raw
         changed._list = kept
     except (AttributeError, TypeError, IndexError):  # another version keeps them otherwise

@@ -9,7 +9,7 @@ import pytest
 
 from meshkit import Cluster, Constant, Endpoint, Pipeline, Retry
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
-from meshkit.httpx.aim import aimed
+from meshkit.httpx.aim import aimed, told
 from meshkit.httpx.routed import edited, routed, under
 from meshkit.route.edit import Edit, RequestHeaders, ResponseHeaders
 from meshkit.route.match import Match
@@ -182,3 +182,15 @@ async def test_an_async_function_is_a_destination(lib: ModuleType) -> None:
     )
     async with lib.AsyncClient(transport=transport) as client:
         assert (await client.get("http://x/a")).text == "/b/a"
+
+
+def test_what_comes_may_be_in_another_encoding(lib: ModuleType) -> None:
+    """The library remembers in which encoding it has read the fields: those before the edit."""
+    request = lib.Request("GET", "http://x/", headers={"k": "v"})
+    assert request.headers["k"] == "v"
+    for changed in (
+        edited(request.headers, Edit.of(RequestHeaders(set={"x-name": "caf\xe9"}))),
+        told(request, [(b"x-name", b"caf\xe9")]).headers,
+    ):
+        assert (changed["x-name"], changed["k"]) == ("caf\xe9", "v")
+        assert dict(changed.items())["x-name"] == "caf\xe9"
