@@ -45,7 +45,7 @@ def mesh_files(page: Path) -> list[tuple[str, str]]:
         first = re.match(r"(?:#.*\n|\s)*\[*(\$?\w+)(?=:| =|\.|\])", fence[2])
         if first and first[1] in TOP:
             line = text.count("\n", 0, fence.start(2)) + 1
-            found.append((f"{named(page)}:{line}.{fence[1]}", fence[2]))
+            found.append((f"{page.name}:{line}.{fence[1]}", fence[2]))
     return found
 
 
@@ -146,6 +146,21 @@ def test_a_page_can_fail(tmp_path: Path, text: str, said: str) -> None:
     done = python(RUN_PAGE, page, cwd=tmp_path)
     assert done.returncode != 0
     assert said in done.stderr
+
+
+def test_the_mesh_files_of_a_page_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```yaml\n# A comment.\nclusters: {}\n```\n\n```yaml\n- match: {}\n```\n\n```toml\n[[routes]]\n```\n"
+        "\n```yaml\napiVersion: v1\n```\n\n```toml\n[clusters.a]\n```\n\n```yaml\n$schema: a\n```\n",
+        "utf-8",
+    )
+    assert [name for name, _ in mesh_files(page)] == [
+        "page.md:2.yaml",
+        "page.md:11.toml",
+        "page.md:19.toml",
+        "page.md:23.yaml",
+    ]
 
 
 def test_a_dead_link_is_seen(tmp_path: Path) -> None:
