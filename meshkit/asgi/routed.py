@@ -18,6 +18,8 @@ from .bodies import FILES
 __all__ = ["edited", "head_of", "routed"]
 
 REMEMBERED = 4096
+LONGEST = 300
+"""Characters of an authority that is remembered: a name in the DNS has 253, and a port five."""
 WITH_PORT = re.compile(r"(.*?):([0-9]{0,5})", re.DOTALL)
 MOST = 65535
 
@@ -28,14 +30,21 @@ def head_of(scope: Any) -> tuple[str, str, str, int | None, str, str | None]:
     for name, value in scope["headers"]:
         if name == b"host":  # several of them are no host at all
             authority = b"%b, %b" % (authority, value) if authority else value
-    host, port = _authority(authority.decode("latin-1"))
-    raw = scope.get("raw_path")
-    path = raw.partition(b"?")[0].decode("latin-1") if raw else quote(scope["path"], safe="/!$&'()*+,;=:@~")
+    host, port = (_known if len(authority) <= LONGEST else _authority)(authority.decode("latin-1"))
     query = scope.get("query_string", b"").decode("latin-1")
-    return scope.get("method", "GET"), scope.get("scheme", "http"), host, port, path or "/", query or None
+    return scope.get("method", "GET"), scope.get("scheme", "http"), host, port, _path(scope) or "/", query or None
 
 
-@lru_cache(REMEMBERED)
+def _path(scope: Any) -> str:
+    """The path as sent. Where somebody in front has changed ``path`` alone, that one, encoded: the app obeys it."""
+    raw, decoded = scope.get("raw_path"), scope["path"]
+    if raw:
+        path: str = raw.partition(b"?")[0].decode("latin-1")
+        if path == decoded or unquote(path) == decoded:
+            return path
+    return quote(decoded, safe="/!$&'()*+,;=:@~")
+
+
 def _authority(text: str) -> tuple[str, int | None]:
     """Host and port. What is not written as RFC 3986 (3.2) has it stays with the host, and no host is such."""
     found = WITH_PORT.fullmatch(text)
@@ -43,6 +52,9 @@ def _authority(text: str) -> tuple[str, int | None]:
     if port and int(port) > MOST:
         host, port = text, None
     return host.lower(), int(port) if port else None
+
+
+_known = lru_cache(REMEMBERED)(_authority)
 
 
 def routed(scope: Any, decision: Any) -> Any:

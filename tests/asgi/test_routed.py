@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -66,13 +67,50 @@ def test_the_servers_scope_is_left_alone() -> None:
         ([(b"host", b"u@shop:80")], {}, ("GET", "http", "u@shop", 80, "/a", None)),
         ([(b"host", b"a"), (b"host", b"b")], {}, ("GET", "http", "a, b", None, "/a", None)),
         ([(b"host", b"\xff")], {}, ("GET", "http", "\xff", None, "/a", None)),
-        ([(b"host", b"x")], {"raw_path": b"/a%2F?q"}, ("GET", "http", "x", None, "/a%2F", None)),
+        ([(b"host", b"x")], {"raw_path": b"/a%2F?q", "path": "/a/"}, ("GET", "http", "x", None, "/a%2F", None)),
         ([(b"host", b"x")], {"raw_path": None, "path": "/a b\xe9"}, ("GET", "http", "x", None, "/a%20b%C3%A9", None)),
         ([(b"host", b"x")], {"raw_path": b"", "path": ""}, ("GET", "http", "x", None, "/", None)),
     ],
 )
 def test_the_head_of_a_request(fields: Any, more: dict[str, Any], head: Any) -> None:
     assert head_of(scope(**{"headers": fields, **more})) == head
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "matched", "status"),
+    [
+        (b"/api/admin", "/admin", "/admin", 200),
+        (b"/api/a%2Fb", "/a b", "/a%20b", 404),
+        (b"/a%2Fb", "/a/b", "/a%2Fb", 400),
+        (b"/%E9", "/\ufffd", "/%E9", 400),
+    ],
+)
+async def test_what_is_matched_is_what_the_app_obeys(raw: bytes, path: str, matched: str, status: int) -> None:
+    """Somebody in front may have changed the decoded path alone."""
+    given = scope(path, raw_path=raw)
+    assert head_of(given)[4] == matched
+    seen: list[Any] = []
+
+    async def app(given: Any, receive: Any, send: Any) -> None:
+        seen.append(given["path"])
+        await send(start(200))
+        await send(body())
+
+    mesh = behind(app, match=Match(path="/admin"))
+    assert (await ask(mesh, http(path, raw_path=raw))).status == status
+    assert seen == ["/admin"] * (path == "/admin")
+
+
+def test_no_host_of_any_length_is_remembered() -> None:
+    hosts = [b"A%d" % k + b"x" * 4096 for k in range(1000)]
+    tracemalloc.start()
+    try:
+        for host in hosts:
+            head_of(scope(headers=[(b"host", host)]))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 async def test_through_the_door() -> None:
