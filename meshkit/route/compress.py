@@ -151,11 +151,15 @@ class CompressState:
         )
 
 
-@lru_cache(REMEMBERED)
 def accepted(field: str, offered: tuple[str, ...]) -> str | None:
     """The one of the encodings ``offered`` to send, by an ``Accept-Encoding``; ``None``: the answer as it is."""
+    return _accepted(field[:LONGEST], offered)
+
+
+@lru_cache(REMEMBERED)
+def _accepted(field: str, offered: tuple[str, ...]) -> str | None:
     weights: dict[str, float] = {}
-    for element in field[:LONGEST].lower().split(","):
+    for element in field.lower().split(","):
         name, semicolon, parameter = element.partition(";")
         name = name.strip(" \t")
         weight = WEIGHT.fullmatch(parameter) if semicolon else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -48,6 +49,17 @@ VARY = (b"vary", b"accept-encoding")
 )
 def test_what_a_client_takes(field: str, chosen: str | None) -> None:
     assert accepted(field, ENCODINGS) == chosen
+
+
+def test_no_field_of_any_length_is_remembered() -> None:
+    tracemalloc.start()
+    try:
+        for k in range(1000):
+            accepted(f"q{k}, ".ljust(4096, "x"), ENCODINGS)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2_500_000
 
 
 def test_what_is_not_offered_is_not_chosen() -> None:
