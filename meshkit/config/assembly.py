@@ -41,7 +41,7 @@ def outgoing(spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:
     policies = () if node is None else kept.policies(("node", node.name), node.policies)
     hosts = None if node is None else node.calls
     routes = kept.routes(("outgoing",), [*spec.routes, *own], hosts, narrowed)
-    return (*policies, Router((*routes,), default=default, name=spec.name))
+    return (*policies, Router((*routes,), default=default, order=spec.order, paths=spec.paths, name=spec.name))
 
 
 def incoming(spec: MeshSpec, listener: Listener, kept: Kept) -> tuple[Any, ...]:
@@ -51,7 +51,7 @@ def incoming(spec: MeshSpec, listener: Listener, kept: Kept) -> tuple[Any, ...]:
     chosen = [route for route in spec.routes if not names or route.name in names]
     policies = kept.policies(("listener", listener.name), listener.policies)
     routes = kept.routes(("listener", listener.name), chosen, listener.hosts or None, narrowed)
-    return (*policies, Router((*routes,), name=listener.name))
+    return (*policies, Router((*routes,), order=spec.order, paths=spec.paths, name=listener.name))
 
 
 def served(node: Node, kept: Kept) -> tuple[Any, ...]:

@@ -20,6 +20,8 @@ ABOUT = {
     "$schema": "Where the schema of this file is, for editors that look there.",
     "mesh": "The name of the mesh.",
     "egress": "What becomes of calls to hosts that are not in the mesh: listed refuses them, any lets them pass.",
+    "order": "Whose rules say which of several routes comes first: the Gateway API's, Envoy's or ingress-nginx'.",
+    "paths": "The normal form of paths, in which they are matched and sent on.",
     "policies": "Stacks of policies by name, outermost first: wherever policies stand, a name stands for its stack.",
     "clusters": "Clusters by name. A cluster's name is a host, too: http://orders/ calls the cluster orders.",
     "routes": "Which requests go where, and what stands in front of them.",

@@ -4,6 +4,8 @@
 
     mesh: shop                      # its name
     egress: listed                  # or: any
+    order: gateway-api              # or: envoy, ingress-nginx; whose rules say which route comes first
+    paths: {dots: reject}           # the normal form of paths, where it is to be another one
     policies: {careful: [...]}      # stacks of policies, by name
     clusters: {orders: {...}}       # by name
     routes: [{match: ..., to: orders}]
@@ -28,7 +30,9 @@ import attrs
 from ..cluster import Cluster
 from ..errors import ConfigError
 from ..route.hosts import ANY, checked
+from ..route.path import Paths
 from ..route.route import Route
+from ..route.router import ORDERS
 from .destinations import PASS
 from .document import Document, parse, read
 from .grants import grant
@@ -48,7 +52,7 @@ __all__ = ["SPACE", "TOP", "MeshFile", "load", "loads"]
 
 SPACE = ("policies", "clusters", "routes", "grants")
 """The sections of a namespace."""
-TOP = ("mesh", "egress", *SPACE, "listeners", "nodes", "namespaces", "$schema")
+TOP = ("mesh", "egress", "order", "paths", *SPACE, "listeners", "nodes", "namespaces", "$schema")
 """Those of a file. ``namespaces`` has a `SPACE` for each name; of which kinds the others are, `MeshFile` has."""
 
 SECTIONS = {"cluster": "clusters", "policies": "policies"}
@@ -83,6 +87,8 @@ class MeshFile:
             "$schema": Text(),
             "mesh": Text(),
             "egress": Words(EGRESS, "egress"),
+            "order": Words(ORDERS),
+            "paths": self.kinds.of(Paths),
             "policies": Table(self.kinds.option_of(Route, "policies")),
             "clusters": self.kinds.named(Cluster),
             "routes": Several(self.kinds.of(Route), single=False),
@@ -133,6 +139,8 @@ class MeshFile:
             "nodes": self._named(top, "nodes"),
             "name": self._one(top, "mesh", "mesh"),
             "egress": self._one(top, "egress", EGRESS[0]),
+            "order": self._one(top, "order", "gateway-api"),
+            "paths": self._one(top, "paths", Paths()),
         }
         self._one(top, "$schema", "")
         if self.others is not None:
@@ -237,7 +245,7 @@ class MeshFile:
                 found.append(one)
         return found
 
-    def _one(self, top: dict[str, Located], section: str, default: str) -> Any:
+    def _one(self, top: dict[str, Located], section: str, default: Any) -> Any:
         node = top.get(section)
         found = default if node is None else self.sections[section].read(node, self.mistakes)
         return default if found is WRONG else found

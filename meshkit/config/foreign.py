@@ -38,7 +38,7 @@ def _all(words: str, advice: str) -> dict[str, str]:
 FOREIGN: dict[str, dict[str, str]] = {
     "mesh file": {
         **_all("services backends upstreams upstream servers", "write clusters: {orders: {endpoints: [...]}}"),
-        **_all("routers rules virtual_hosts virtual_services paths", "write routes: a list, each match and to"),
+        **_all("routers rules virtual_hosts virtual_services", "write routes: a list, each match and to"),
         **_all("virtual_routers gateway_routes ingress server locations", "write routes: a list, each match and to"),
         **_all("virtual_nodes", "the process is one of nodes:, and where others find it one of clusters:"),
         **_all("entry_points entrypoints gateways gateway", "write listeners: by name, each with a port"),

@@ -141,7 +141,7 @@ class Lookup:
         if isinstance(last, Redirect | Respond):
             status = last.status
         known: dict[str, Any] = {"route": route, "to": told(route.to), "method": method, "host": own, "path": sent}
-        made: dict[str, Any] = {"status": status, "location": location, "shares": shares, "decision": decision}
+        made: dict[str, Any] = {"status": status, "location": location, "shares": shares, "decision": call.route}
         return Found(**known, **made, **missed)
 
     def _missed(self, call: Call, decision: Any) -> list[Missed]:

@@ -23,7 +23,9 @@ from ..errors import ConfigError
 from ..options import among
 from ..policy import awaits
 from ..route.hosts import checked
+from ..route.path import Paths
 from ..route.route import Route
+from ..route.router import ORDERS
 from ..shared import bare
 
 __all__ = ["EGRESS", "Listener", "MeshSpec", "Node"]
@@ -129,7 +131,8 @@ class MeshSpec:
     """A mesh, written down. Raises `ConfigError`.
 
     ``routes`` lead to clusters of ``clusters``, or elsewhere. ``egress``: what becomes of calls to hosts that are not
-    in the mesh: ``"listed"`` refuses them with `NoRoute`, ``"any"`` lets them pass to where they were going.
+    in the mesh: ``"listed"`` refuses them with `NoRoute`, ``"any"`` lets them pass to where they were going. ``order``
+    and ``paths`` as in `Router`: whose rules say which route comes first, and the normal form of paths.
     """
 
     name: str = attrs.field(default="mesh", validator=_name)
@@ -146,6 +149,8 @@ class MeshSpec:
         default=(), converter=_list, validator=_kind(Node, "give nodes, such as Node('web', calls=['orders'])")
     )
     egress: str = attrs.field(default="listed", validator=among(*EGRESS))
+    order: str = attrs.field(default="gateway-api", validator=among(*ORDERS))
+    paths: Paths = attrs.field(factory=Paths, validator=attrs.validators.instance_of(Paths))
 
     def node(self, name: str | None) -> Node | None:
         """The node of that name; without one the only one there is, if any. Raises `ConfigError`."""

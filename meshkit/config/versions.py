@@ -30,6 +30,8 @@ __all__ = ["Version", "changes", "settled"]
 MOST = 20
 """Changes that are told; the others are counted."""
 PLAIN = re.compile(r"[\w./*-]+")
+WHOLE = ("name", "egress", "order", "paths")
+"""What is of the mesh as a whole."""
 PARTS = (("cluster", "clusters"), ("route", "routes"), ("listener", "listeners"), ("node", "nodes"))
 
 
@@ -61,7 +63,7 @@ def settled(before: MeshSpec, spec: MeshSpec) -> MeshSpec:
             found.append(each if other is None or not alike(other, each) else other)
         parts[section] = tuple(found)
     if all(_same(getattr(before, section), parts[section]) for section in parts) and alike(
-        (before.name, before.egress), (spec.name, spec.egress)
+        [getattr(before, option) for option in WHOLE], [getattr(spec, option) for option in WHOLE]
     ):
         return before
     changed: dict[str, Any] = {
@@ -80,8 +82,11 @@ def changes(before: MeshSpec, spec: MeshSpec) -> tuple[str, ...]:
 def _told(before: MeshSpec, spec: MeshSpec) -> Iterator[str]:
     if spec.name != before.name:
         yield f"the mesh is called {shown(spec.name)}"
-    if spec.egress != before.egress:
-        yield f"egress is {spec.egress}"
+    for option in ("egress", "order"):
+        if getattr(spec, option) != getattr(before, option):
+            yield f"{option} is {getattr(spec, option)}"
+    if spec.paths != before.paths:
+        yield "paths have another normal form"
     alike = Alike(by_name=True)
     for word, section in PARTS:
         were, those = _by_name(getattr(before, section)), _by_name(getattr(spec, section))
