@@ -22,8 +22,8 @@ import typer
 from .terminal import bad, counted, faint, good, odd, say, spoken, stop, strong, told
 
 if TYPE_CHECKING:
-    from ..config.report import Report
     from ..config.mistakes import Mistake
+    from ..config.report import Report
 
 __all__ = ["check"]
 
@@ -54,9 +54,9 @@ def check(
 
     All its mistakes; and if it has none, what in it is hardly ever meant.
     """
-    from ..config.report import check as checked
     from ..config.lint import WORDS
     from ..config.meant import advice
+    from ..config.report import check as checked
 
     for word in ignore or ():
         if word not in WORDS:

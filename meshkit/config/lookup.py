@@ -133,6 +133,7 @@ class Lookup:
         method, scheme, host, port, _, _ = request.head()
         route = decision.rule.route
         shares, last = _shares(decision.rule.states, route, call, sure=True)
+        decision = call.route  # as the branches on its way have it
         own = decision.host or normal(host)
         sent = decision.path if decision.query is None else f"{decision.path}?{decision.query}"
         status, location = None, None
@@ -141,7 +142,7 @@ class Lookup:
         if isinstance(last, Redirect | Respond):
             status = last.status
         known: dict[str, Any] = {"route": route, "to": told(route.to), "method": method, "host": own, "path": sent}
-        made: dict[str, Any] = {"status": status, "location": location, "shares": shares, "decision": call.route}
+        made: dict[str, Any] = {"status": status, "location": location, "shares": shares, "decision": decision}
         return Found(**known, **made, **missed)
 
     def _missed(self, call: Call, decision: Any) -> list[Missed]:
@@ -157,7 +158,7 @@ class Lookup:
             default = rule.route is self._default
             why = misses(rule, call, head, path, self._order)
             if why:
-                nearness: Any = (1, len(why), -_common(path, rule.text), rule.number)
+                nearness: Any = (1, len(why), -_alike(path, rule.text), rule.number)
             else:
                 nearness = (0, standing(rule, host, self._order, default=default), rule.number)
             known = found.get(id(rule.route))
@@ -175,7 +176,7 @@ class Lookup:
         return f"it matches, but comes later: {comes_first(chosen, rule, host, self._order, default=default)}"
 
 
-def _common(one: str, other: str) -> int:
+def _alike(one: str, other: str) -> int:
     """How many characters both begin with."""
     for k, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
