@@ -152,6 +152,23 @@ def test_it_is_a_program(monkeypatch, capsys):
     assert "Usage: meshkit check" in capsys.readouterr().out
 
 
+def test_without_pyyaml_it_says_which_extra_to_install(mesh):
+    code = """
+import sys
+sys.modules["yaml"] = None
+from typer.testing import CliRunner
+from meshkit.cli import app
+for command in (["check"], ["fmt"], ["explain", "GET", "http://shop/"]):
+    done = CliRunner().invoke(app, [command[0], sys.argv[1], *command[1:]])
+    assert done.exit_code == 2, done.output
+    assert "meshkit[config]" in done.stderr, done.output
+"""
+    command = [sys.executable, "-W", "error", "-c", code, str(mesh)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_each_command_says_what_it_does():
     done = run("--help")
     for command in ("check", "explain", "schema", "fmt", "why"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from ...errors import ConfigError
 from ..document import parse
@@ -15,9 +16,11 @@ from ..file import SPACE, TOP
 from ..garbage import paused
 from ..located import plain
 from .comments import comments
-from .read import Document, read
 from .tree import Node, Several
 from .write import written
+
+if TYPE_CHECKING:
+    from .read import Document
 
 __all__ = ["ROUTE", "formatted"]
 
@@ -41,6 +44,8 @@ def _formatted(text: str | bytes, name: str) -> str:
     if before.format != "yaml":
         raise ConfigError(f"{name}: only YAML is laid out: for TOML and JSON there are others")
     before.mistakes.check()
+    from .read import read  # pyyaml is an extra
+
     data, source = plain(before.root), before.mistakes.text
     for sorts in (True, False):
         document = read(source)
