@@ -4,7 +4,8 @@ It is counted, paced, or taken in as a whole, between the server and what an `Ex
 the client's time, and none of the app's. Of the answer's: `outgoing`.
 
 What is raised into an app because a body is too long is raised out of it as well, whatever the app makes of it: its
-answer, if it has not begun, is not sent. A websocket passes untouched.
+answer, if it has not begun, is not sent. What stands instead of the app has an answer of its own. A websocket passes
+untouched.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, TooLarge
 from ..runtime.lock import LOCK
 from ..runtime.waiting import nap
 from ..section import within
 from .encoders import installed
 
-__all__ = ["FILES", "check", "paced", "planned", "take", "watch"]
+__all__ = ["FILES", "check", "paced", "planned", "take", "through", "watch"]
 
 FILES = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 """What a server sends by itself, out of a file."""
@@ -57,39 +58,76 @@ async def paced(buckets: list[Any], size: int, clock: Callable[[], float]) -> No
 
 def watch(exchange: Any, plan: Any) -> None:
     """See to the body of a request. Once for each plan, however often the app is asked."""
-    if exchange.scope["type"] == "http" and exchange.watched is not plan:
-        exchange.watched = plan
-        exchange.source = Incoming(exchange, plan).receive
+    if exchange.scope["type"] != "http":
+        return
+    before = exchange.watched
+    if before is None or plan not in before.plans:
+        exchange.watched = Incoming(exchange, plan, before)
+        exchange.source = exchange.watched.receive
 
 
 class Incoming:
-    """The body of a request, on its way in."""
+    """The body of a request, on its way in. Where another plan was obeyed ``before`` (of a route, whose branch has one
+    of its own), it is counted and paced there: here by what is new alone.
+    """
 
-    __slots__ = ("_buckets", "_buffer", "_clock", "_exchange", "_receive", "_size")
+    __slots__ = ("_buckets", "_buffer", "_clock", "_exchange", "_receive", "_size", "plans", "seen")
 
-    def __init__(self, exchange: Any, plan: Any) -> None:
+    def __init__(self, exchange: Any, plan: Any, before: Incoming | None = None) -> None:
+        known: tuple[Any, ...] = () if before is None else before.seen
+        self.plans: tuple[Any, ...] = (plan,) if before is None else (*before.plans, plan)
+        """Those that are obeyed, here and further out."""
+        self.seen: tuple[Any, ...] = (*known, plan.buffer, *plan.paces)
+        """What they come to."""
         self._exchange = exchange
         self._receive: Receive = exchange.source
         self._clock = exchange.door.clock
-        self._buffer = plan.buffer
-        self._buckets = [each for state in plan.paces if (each := state.request()) is not None]
+        self._buffer: Any = None if plan.buffer in known else plan.buffer
+        paces = [state for state in plan.paces if state not in known]
+        self._buckets = [each for state in paces if (each := state.request()) is not None]
         self._size = 0
 
     async def receive(self) -> Any:
         exchange = self._exchange
         if exchange.refused is not None:
             raise exchange.refused
+        self._check()
         message = await self._receive()
         size = len(message.get("body") or b"")
         if size:
             self._size += size
-            most = None if self._buffer is None else self._buffer.max_request
-            if most is not None and self._size > most:
-                exchange.refused = self._buffer.too_large()
-                raise exchange.refused
-            if self._buckets:
-                await paced(self._buckets, size, self._clock)
+            self._check()
+            if self._buckets:  # by pieces: who goes away meanwhile leaves no more than one to the others
+                piece = min([bucket.piece for bucket in self._buckets])
+                for begin in range(0, size, piece):
+                    await paced(self._buckets, min(piece, size - begin), self._clock)
         return message
+
+    def _check(self) -> None:
+        """Raise what is raised because the body is too long, to whoever reads it."""
+        most = None if self._buffer is None else self._buffer.max_request
+        if most is not None and self._size > most:
+            self._exchange.refused = self._buffer.too_large()
+            raise self._exchange.refused
+
+
+async def through(exchange: Any, ask: Callable[[], Awaitable[None]], *, app: bool) -> None:
+    """Ask an app, whose errors are its own, or a function of the exchange. Raises what was raised into it because a
+    body is too long, if its answer has not begun; whoever is asked instead is not bound by that.
+    """
+    try:
+        await ask()
+    except Exception as error:
+        if exchange.refused is None or exchange.started:
+            if app:
+                exchange.error = None if error is exchange.refused else error
+            raise
+    if exchange.refused is not None and not exchange.started:
+        refused, exchange.refused = exchange.refused, None
+        try:
+            raise refused
+        finally:
+            del refused  # no cycle of error, traceback and frame
 
 
 async def take(call: Any, call_next: Callable[[], Awaitable[Any]]) -> Any:
@@ -99,7 +137,11 @@ async def take(call: Any, call_next: Callable[[], Awaitable[Any]]) -> Any:
         return await call_next()
     body = bytearray()
     while exchange.unread:
-        message = await exchange.receive()
+        try:
+            message = await exchange.receive()
+        except TooLarge:
+            exchange.refused = None  # no app was asked
+            raise
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")

@@ -34,7 +34,7 @@ from ..engine import survive
 from ..errors import Rejected
 from ..function import judged
 from ..policy import Head, Pairs
-from .bodies import take, watch
+from .bodies import take, through, watch
 from .client import Clients
 from .facts import fact, known
 from .limits import announcing
@@ -196,19 +196,19 @@ class AsgiDoor:
         """A function of the exchange, which sends an answer."""
         exchange = call.request
         exchange.call = call
-        answer = fn(exchange)
-        if isawaitable(answer):
-            await answer
+
+        async def ask() -> None:
+            answer = fn(exchange)
+            if isawaitable(answer):
+                await answer
+
+        await through(exchange, ask, app=False)
 
     async def serve(self, call: Call, app: Any, /) -> None:
         exchange = call.request
         exchange.call = call
-        try:
-            scope = exchange.scope if call.route is None else routed(exchange.scope, call.route)
-            await app(scope, exchange.receive, exchange.send)
-        except Exception as error:
-            exchange.error = None if error is exchange.refused else error
-            raise
+        scope = exchange.scope if call.route is None else routed(exchange.scope, call.route)
+        await through(exchange, lambda: app(scope, exchange.receive, exchange.send), app=True)
 
     def same(self, call: Call, own: Any = None, /) -> None:
         """To none: an answer goes out as it is made, and nobody else can have it."""

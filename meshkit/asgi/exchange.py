@@ -87,7 +87,7 @@ class Exchange:
     waited = 0.0
     """Seconds for which the app waited for the client."""
     watched: Any = None
-    """The plan by which the body of the request is seen to."""
+    """What sees to the body of the request, where a route has something for it."""
     waits_until: float | None = None
     """The instant until which the client waits, by its own word, on the pipeline's clock; ``None``: it said nothing."""
     writing = False

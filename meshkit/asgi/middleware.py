@@ -119,11 +119,14 @@ class MeshMiddleware:
 
         async def serve(exchange: Any) -> None:
             route = exchange.call.route
-            scope = exchange.scope if route is None else routed(exchange.scope, route)
+            if route is not None:
+                scope = routed(exchange.scope, route)
+                await bodies.through(exchange, lambda: app(scope, exchange.receive, exchange.send), app=True)
+                return
             try:
-                await app(scope, exchange.receive, exchange.send)
+                await app(exchange.scope, exchange.receive, exchange.send)
             except Exception as error:
-                exchange.error = None if error is exchange.refused else error
+                exchange.error = error
                 raise
 
         self._invoke = bind(pipeline, self._door, serve)

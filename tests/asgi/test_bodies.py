@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -14,7 +15,9 @@ from meshkit.asgi import MeshMiddleware
 from meshkit.errors import Overlong, TooLarge
 from meshkit.route.bandwidth import Bandwidth
 from meshkit.route.buffer import Buffer
+from meshkit.route.edit import RequestHeaders
 from meshkit.route.local import App, Function
+from meshkit.route.split import Branch, Split
 from meshkit.testing import ManualClock, run, virtual_clock
 
 from .routes import behind, body, part, saying, start
@@ -70,7 +73,24 @@ async def swallowing(scope: Any, receive: Any, send: Any) -> None:
         await send(body(b"what was that?"))
 
 
-@pytest.mark.parametrize("app", [reading, swallowing])
+async def silent(scope: Any, receive: Any, send: Any) -> None:
+    with suppress(TooLarge):
+        await reading(scope, receive, send)
+
+
+async def wrapping(scope: Any, receive: Any, send: Any) -> None:
+    try:
+        await reading(scope, receive, send)
+    except TooLarge as error:
+        raise RuntimeError("a body that cannot be read") from error
+
+
+async def grouping(scope: Any, receive: Any, send: Any) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reading, scope, receive, send)
+
+
+@pytest.mark.parametrize("app", [reading, swallowing, silent, wrapping, grouping])
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("to", [None, App, Function])
 async def test_more_than_is_let_through_is_refused_on_the_way(app: Any, whole: bool, to: Any) -> None:
@@ -131,6 +151,27 @@ async def test_a_framework_makes_no_other_error_of_it() -> None:
             scope = http(method="POST", headers=[("content-type", "application/json")])
             client = await ask(routed, scope, part(b'{"a"', more=True), part(b": 1}"))
             assert client.status == status
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("app", [reading, swallowing, saying(start(200, content_length="100"))])
+async def test_what_stands_instead_has_an_answer_of_its_own(app: Any, outside: bool) -> None:
+    async def sorry(exchange: Any) -> None:
+        await exchange.respond(200, body=b"sorry")
+
+    buffer, fallback = Buffer(max_request=10, max_response=50), [Fallback(sorry)]
+    routed = behind(app, buffer, outside=fallback if outside else (), policies=() if outside else fallback)
+    client = await ask(routed, http(), part(b"12345678901"))
+    assert (client.status, client.body) == (200, b"sorry")
+    assert routed.pipeline.idle()
+
+
+async def test_what_stands_instead_cannot_read_on() -> None:
+    async def again(exchange: Any) -> None:
+        await reading(exchange.scope, exchange.receive, exchange.send)
+
+    client = await ask(behind(reading, Buffer(max_request=10), policies=[Fallback(again)]), http(), part(b"x" * 11))
+    assert client.status == 413
 
 
 async def test_a_fallback_may_stand_in() -> None:
@@ -245,6 +286,42 @@ async def test_a_request_is_paced() -> None:
     client = await ask(app, http(), part(b"x" * 1500, more=True), part(b"x" * 500))
     assert client.body == b"2000"
     assert clock() == pytest.approx(2.0)
+
+
+async def test_who_goes_away_leaves_one_piece_to_the_others_at_most() -> None:
+    class Waiting(ManualClock):
+        async def asleep(self, seconds: float) -> None:
+            await anyio.sleep_forever()
+
+    clock = Waiting()
+    app = behind(reading, Bandwidth("10kB/s", direction="request", shared=True), clock=clock)
+    for _ in range(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, app, http(), part(b"x" * 65536, more=True), part())
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    [pace] = app.pipeline.states[0].rules[0].plan.paces
+    assert pace.request().take(1, clock()) <= 5 * 0.05 + 0.001
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(("more", "seconds", "status"), [((), 2.0, 200), ((1000,), 4.0, 200), ((500,), 6.0, 413)])
+async def test_a_branch_counts_and_paces_what_is_its_own_alone(
+    whole: bool, more: tuple[int, ...], seconds: float, status: int
+) -> None:
+    """Its plan is another one than the route's: what both have in common is done once."""
+    clock = ManualClock()
+    own = [Bandwidth(rate, burst=0, direction="request") for rate in more]
+    cap = [Buffer(max_request=1999)] if status == 413 else []
+    split = Split(Branch(None, actions=[RequestHeaders(set={"x": "1"}), *own, *cap], name="a"))
+    actions = Bandwidth(1000, burst=0, direction="request"), Buffer(max_request=2000, whole=whole)
+    client = await ask(
+        behind(reading, *actions, to=split, clock=clock), http(), *[part(b"x" * 500, more=True)] * 4, part()
+    )
+    assert client.status == status
+    if status == 200:
+        assert client.body == b"2000"
+        assert clock() == pytest.approx(seconds if whole else 2.0)
 
 
 def test_all_of_a_route_share_a_rate() -> None:
