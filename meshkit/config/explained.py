@@ -25,6 +25,7 @@ from .cost import costs
 from .file import MeshFile
 from .kept import Kept
 from .lookup import Found, Lookup
+from .mistakes import shown
 from .request import Request
 from .spec import Listener, MeshSpec, Node
 
@@ -97,7 +98,15 @@ def explained(
     specs, numbers = _specs(spec, door)
     router: Router = specs[-1]
     lookup = Lookup(router)
-    found = lookup.find(request, reasons=True, most=most)
+    try:
+        found = lookup.find(request, reasons=True, most=most)
+    except ConfigError:
+        raise
+    except Exception as error:  # a function of the user's, which may want more of a request than there is on paper
+        text = f"a function that the file names raises {type(error).__name__}: {error}"
+        raise ConfigError(
+            f"explain: {shown(text, 200)}: only the line and the fields of a request are known"
+        ) from error
     by_route = {id(route): number for route, number in zip(router.routes, numbers, strict=False)}
     number = None if found.route is None else by_route.get(id(found.route))
     owner = seen.removeprefix("calls of ")

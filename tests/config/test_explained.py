@@ -86,6 +86,18 @@ def test_from_where_it_is_seen():
             asked("http://shop/o", **options)
 
 
+def test_a_function_that_wants_more_than_there_is():
+    text = f"{MESH.replace('host: shop, prefix: /o', 'when: tests.config.test_explained:wants_more')}"
+    file = MeshFile(imports=True)
+    spec = file.spec(parse(text, "mesh.yaml"))
+    with pytest.raises(ConfigError, match="a function that the file names raises AttributeError"):
+        explained(file, spec, Request("GET", "http://shop/o"))
+
+
+def wants_more(call):
+    return call.request.scope
+
+
 def test_which_of_the_files_routes_the_others_are():
     found = asked("http://shop/o", listener="public", text=MESH.replace("hosts: [shop]", "hosts: [shop, other]"))
     assert [found.numbers[id(each.route)] for each in found.found.missed] == [0]
