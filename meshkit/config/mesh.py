@@ -55,8 +55,8 @@ class Mesh:
     """A mesh, seen from one of its nodes: ``Mesh(clusters=[...], routes=[...])``, or of a file: `from_file`.
 
     The keywords are those of `MeshSpec`. ``node``: which of its nodes this process is, by name; by default the one that
-    the environment variable ``MESHKIT_NODE`` names, or the only one there is; without any it may call every host of the
-    mesh. Raises `ConfigError`. Safe for any number of threads and event loops at once, and in a forked child.
+    the environment variable ``MESHKIT_NODE`` names, or the only one there is. Where there are none, it may call every
+    host of the mesh. Raises `ConfigError`. Safe for any number of threads and event loops, and in a forked child.
     """
 
     def __init__(self, spec: MeshSpec | None = None, *, node: str | None = None, **parts: Any) -> None:
@@ -69,8 +69,8 @@ class Mesh:
         self._before: list[tuple[int, MeshSpec]] = []
         self._versions = deque([Version(1, datetime.now(UTC))], TOLD)
         self._source: MeshSource | None = None
-        self._said: MeshSpec | None = None
-        """What the file said when it was last taken over."""
+        self._taken: tuple[MeshSpec | None, MeshSpec] = None, self.spec
+        """What the file said when it was last taken over, and what that came to."""
         self._complained: set[str] = set()
         """What the log says of the present trouble."""
         self._follower: Follower | None = None
@@ -85,7 +85,7 @@ class Mesh:
 
         source = MeshSource(path, imports=imports)
         mesh = cls(source.read(), node=node)
-        mesh._source, mesh._said = source, mesh.spec
+        mesh._source, mesh._taken = source, (mesh.spec, mesh.spec)
         return mesh
 
     @property
@@ -246,9 +246,10 @@ class Mesh:
         before = self.version
         with paused():
             spec = self._source.read(data)  # type: ignore[union-attr]  # there is one
-            if again or spec is not self._said:
+            said, came_to = self._taken
+            if spec is not said or (again and self.spec is not came_to):
                 self._become(spec)
-                self._said = spec
+                self._taken = spec, self.spec
         self.trouble = None
         self._complained.clear()
         if self.version != before:

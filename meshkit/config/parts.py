@@ -32,8 +32,9 @@ class Parts:
         self.turn = guard()
         """One after the other: who makes a pipeline, or another version."""
         self.spec = spec
-        self.node = spec.node(node)
-        self._asked = node
+        self.node = _own(spec, node)
+        self._asked = node if self.node is None else self.node.name
+        """Which node this is: it stays that one, also where others are added."""
         self._kept = Kept()
         self._all: dict[str, tuple[Part, Pipeline]] = {}
         self._ears: list[_Ear] = []
@@ -90,7 +91,7 @@ class Parts:
             raise ConfigError.of("Mesh", "version", spec.name, fix)
         self._becoming = me
         try:
-            node = spec.node(self._asked)
+            node = _own(spec, self._asked)
             kept = Kept(self._kept)
             pipelines = [pipeline for _, pipeline in self._all.values()]
             heirs = [Successor(pipeline, part(spec, node, kept), pipelines) for part, pipeline in self._all.values()]
@@ -107,6 +108,15 @@ class Parts:
     def _put(self, spec: MeshSpec, node: Node | None, kept: Kept, then: Callable[[], None]) -> None:
         self.spec, self.node, self._kept = spec, node, kept
         then()
+
+
+def _own(spec: MeshSpec, name: str | None) -> Node | None:
+    """The node that a process is. Of several it is one: what it may call must not be left open."""
+    if name is None and len(spec.nodes) > 1:
+        known = ", ".join(node.name for node in spec.nodes)
+        fix = f"say which of its nodes this process is, {known}: node=..., or the environment variable MESHKIT_NODE"
+        raise ConfigError.of("Mesh", "node", None, fix)
+    return spec.node(name)
 
 
 class _Ear:

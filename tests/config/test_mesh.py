@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 
@@ -89,17 +90,31 @@ def test_of_a_file_for_a_node(tmp_path: Path) -> None:
 
 def test_which_node_it_is_the_environment_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path)
-    assert Mesh.from_file(path).node is None
+    with pytest.raises(ConfigError, match="say which of its nodes this process is, web, job"):
+        Mesh.from_file(path)
     monkeypatch.setenv("MESHKIT_NODE", "web")
     mesh = Mesh.from_file(path)
     assert mesh.node is not None
     assert mesh.node.name == "web"
     assert repr(mesh) == "Mesh('shop', version=1, node='web')"
     monkeypatch.setenv("MESHKIT_NODE", "")
-    assert repr(Mesh.from_file(path)) == "Mesh('shop', version=1)"
     with pytest.raises(ConfigError, match="'web', 'job'"):
         Mesh.from_file(path, node="wep")
     assert Mesh(nodes=[Node("only")]).node == Node("only")
+    assert repr(Mesh(name="shop")) == "Mesh('shop', version=1)"
+
+
+def test_a_process_stays_the_node_it_is_where_others_are_added() -> None:
+    web, jobs = Node("web", calls=["orders"]), Node("jobs")
+    mesh = Mesh(clusters=[orders(), Cluster("stock", ["10.0.0.2:80"])], nodes=[web])
+    seen = Seen(mesh)
+    mesh.become(attrs.evolve(mesh.spec, nodes=(jobs, web)))
+    assert mesh.node == web
+    with pytest.raises(NoRoute):
+        seen.get("http://stock/")
+    with pytest.raises(ConfigError, match="there is none of that name"):
+        mesh.become(attrs.evolve(mesh.spec, nodes=(jobs,)))
+    assert mesh.node == web
 
 
 def test_of_objects() -> None:
