@@ -25,8 +25,10 @@ from ..call import Call, Failure, Verdict
 from ..fields.set_cookie import NAME, lines
 from ..policy import Pairs
 from ..runtime.telling import answering
+from .bodies import planned
 from .end import begun, ended, unbound
 from .exchange import Message, Receive, Send, closed, route_of
+from .routed import edited
 
 __all__ = ["Connection"]
 
@@ -128,6 +130,9 @@ class Connection:
             headers = [*headers]
             if "headers" in message:
                 message = {**message, "headers": headers}
+        if call.route is not None and call.route.plan.answer and message["type"] != "websocket.close":
+            headers = edited(headers, call.route.plan.answer)
+            message = {**message, "headers": headers}
         self.headers = headers
         now = call.answered_at = door.clock()
         self.verdict = door.verdict(self)
@@ -173,9 +178,12 @@ class Connection:
         self.over = True
 
     async def refuse(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Answer in place of the app."""
+        """Answer in place of the app, with the fields that the route has for it where one was found."""
         send = self._send
         self.close()
+        plan = None if self.facts is None else planned(self.facts)
+        if plan is not None and plan.answer:
+            headers = edited(headers, plan.answer)
         await self._deny(send, status, headers, body)
 
     async def _deny(self, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from meshkit import ConcurrencyLimit, Pipeline, RateLimit, Timeout, Verdict
 from meshkit.asgi import MeshMiddleware
+from meshkit.route.edit import ResponseHeaders
 
+from .routes import behind
 from .stand_ins import Client, Probe, ask, http, websocket
 
 CONNECT = {"type": "websocket.connect"}
@@ -204,3 +206,28 @@ async def test_requests_and_websockets_share_the_pipeline() -> None:
     guarded = MeshMiddleware(app, pipeline)
     await ask(guarded, websocket(), CONNECT)
     assert (await ask(guarded, http())).status == 429
+
+
+@pytest.mark.parametrize(
+    ("steps", "policies"),
+    [
+        ([{**ACCEPT, "headers": [(b"server", b"secret")]}, close()], ()),
+        ([DENY, DENIED], ()),
+        ([], [RateLimit("1/h", burst=1)]),
+    ],
+)
+async def test_an_answer_has_the_fields_that_its_route_has_for_it(steps: list[Any], policies: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for step in steps or [DENY, DENIED]:
+            await send(step)
+
+    edit = ResponseHeaders(set={"x-frame-options": "DENY"}, remove=["server"])
+    mesh = behind(app, edit, policies=policies)
+    for _ in range(2):
+        client = await ask(mesh, websocket(extensions={"websocket.http.response": {}}), CONNECT)
+        [first, *_] = client.sent
+        assert dict(first["headers"])[b"x-frame-options"] == b"DENY"
+        assert b"server" not in dict(first["headers"])
+    assert first.get("status") == (401 if DENY in steps else None if steps else 429)
+    bare = await ask(behind(app, edit), websocket(), CONNECT)
+    assert all("headers" not in message for message in bare.sent if message["type"] == "websocket.close")
