@@ -1,8 +1,8 @@
 """``python -m benchmarks [GROUP ...] [--only GROUP] [--quick] [--json FILE] [--markdown FILE] [--uvloop]``.
 
 Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, observe, cluster,
-hashing, update, client, routing, memory, import. All of them take about eight minutes, with ``--quick`` about two; most
-of it ``client``.
+hashing, update, client, routing, reload, memory, import. All of them take about eight minutes, with ``--quick`` about
+two; most of it ``client``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from . import (
     hedge,
     limit,
     observe,
+    reload,
     report,
     retry,
     routing,
@@ -43,7 +44,7 @@ from .rows import Line
 
 ROOMS = (
     *(floors, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi),
-    *(observe, cluster, hashing, update, client, routing),
+    *(observe, cluster, hashing, update, client, routing, reload),
     *(wire, wire_bodies, wire_idle),
     footprint,
 )

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from random import Random
 from typing import Any, NamedTuple
 
 import attrs
@@ -34,7 +33,6 @@ __all__ = ["Kept"]
 Place = tuple[Any, ...]
 Narrow = Callable[[Route, tuple[str, ...]], Route | None]
 ROUTE = "meshkit.route."
-RNG = Random()  # noqa: S311  # picks, no secrets
 
 
 class Known(NamedTuple):
@@ -195,8 +193,10 @@ class Kept:
 
 
 def _move(shared: Shared, cluster: Cluster) -> None:
-    slices = shared.start(RNG).moved(cluster.endpoints)
     shared.spec = cluster
+    if shared._state is None:
+        return  # it will begin there
+    slices = shared._state.moved(cluster.endpoints)
     while True:
         with LOCK:
             if next(slices, slices) is slices:
