@@ -139,7 +139,9 @@ class Outgoing:
             if hasattr(page, "app"):
                 from .page import asked
 
-                said, body = await asked(page.app, exchange.scope, status)
+                deadline = None if exchange.over else exchange.call.deadline  # a refusal has none any more
+                left = None if deadline is None else deadline - self._clock()
+                said, body = await asked(page.app, exchange.scope, status, left)
                 kind = said or kind
             else:  # a refused exchange has no call
                 body = pages.made(page, status, exchange.call or Call(exchange.door, exchange, self._clock()))

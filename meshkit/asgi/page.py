@@ -9,13 +9,18 @@ import anyio
 __all__ = ["asked"]
 
 LARGEST = 2**20
-"""Bytes of a page."""
+"""Bytes of a page,"""
+LONGEST = 1.0
+"""and seconds that it may take. Of a call with a deadline no more than half of what is left of it: the answer, with
+a page or without, is to be there before."""
 KEPT = frozenset((b"accept", b"accept-language", b"host"))
 """Of the request's own fields."""
 
 
-async def asked(app: Any, scope: Any, status: int) -> tuple[bytes | None, bytes]:
-    """Type (``None``: the app does not say) and body of its page for an answer with this status to this request."""
+async def asked(app: Any, scope: Any, status: int, left: float | None = None) -> tuple[bytes | None, bytes]:
+    """Type (``None``: the app does not say) and body of its page for an answer with this status to this request, for
+    which ``left`` seconds are left. Raises what it raises, and `TimeoutError`.
+    """
     path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
     query = scope.get("query_string", b"")
     headers = [field for field in scope["headers"] if field[0] in KEPT]
@@ -40,7 +45,8 @@ async def asked(app: Any, scope: Any, status: int) -> tuple[bytes | None, bytes]
         if len(body) > LARGEST:
             raise ValueError(f"the page for {status} is longer than {LARGEST} bytes")
 
-    await app({**scope, **changed, "headers": headers}, receive, send)
+    with anyio.fail_after(LONGEST if left is None else min(LONGEST, left / 2)):
+        await app({**scope, **changed, "headers": headers}, receive, send)
     if not done:
         raise ValueError(f"the page for {status} has no end")
     return kind, bytes(body)

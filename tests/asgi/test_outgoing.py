@@ -11,7 +11,7 @@ import brotli
 import pytest
 import zstandard
 
-from meshkit import ConfigError, Overloaded, Pipeline, RateLimit
+from meshkit import ConfigError, Overloaded, Pipeline, RateLimit, Timeout
 from meshkit.asgi import MeshMiddleware, encoders
 from meshkit.engine.back import survived
 from meshkit.route.answer import Respond
@@ -24,6 +24,7 @@ from meshkit.route.match import Match
 from meshkit.route.pages import Pages
 from meshkit.route.route import Route
 from meshkit.route.router import Router
+from meshkit.testing import run, virtual_clock
 
 from .routes import behind, body, part, saying, start
 from .stand_ins import START, Client, Probe, answering, ask, http, websocket
@@ -307,6 +308,30 @@ async def test_a_page_that_fails_costs_no_answer() -> None:
         client = await ask(behind(answering(404), Pages({404: page})))
         assert (client.status, client.body) == (404, b"ok")
     assert survived[0] == before + 4
+
+
+async def forever(scope: Any, receive: Any, send: Any) -> None:
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("app", "seconds", "status", "took"),
+    [(answering(500), None, 500, 1.0), (answering(500), 0.5, 500, 0.25), (forever, 0.5, 504, 1.5)],
+)
+def test_a_page_that_never_comes_costs_no_answer(
+    backend: str, app: Any, seconds: float | None, status: int, took: float
+) -> None:
+    async def main() -> None:
+        outside = [] if seconds is None else [Timeout(seconds)]
+        mesh = behind(app, Pages({"5xx": App(forever)}), outside=outside, clock=virtual_clock)
+        with anyio.fail_after(60):
+            client = await ask(mesh)
+        assert client.status == status
+        assert virtual_clock() == pytest.approx(took)
+        assert mesh.pipeline.idle()
+
+    run(main, backend=backend)
 
 
 async def test_an_app_is_asked_for_a_page() -> None:
