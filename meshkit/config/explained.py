@@ -97,7 +97,7 @@ def explained(
     door, seen = _door(spec, node, listener)
     specs, numbers = _specs(spec, door)
     router: Router = specs[-1]
-    lookup = Lookup(router)
+    lookup = Lookup(router, served=isinstance(door, Listener))
     try:
         found = lookup.find(request, reasons=True, most=most)
     except ConfigError:
@@ -111,11 +111,12 @@ def explained(
     number = None if found.route is None else by_route.get(id(found.route))
     owner = seen.removeprefix("calls of ")
     stack = [(each, owner) for each in specs[:-1]]
-    if found.route is not None:
-        stack += [(each, "route") for each in found.route.policies]
+    route = None if found.preflight else found.route
+    if route is not None:
+        stack += [(each, "route") for each in route.policies]
     steps, seconds = _steps(file, stack, request, repeated=False)
     repeated = any(isinstance(bare(each), Retry) for each, _ in stack)
-    ends = () if found.route is None else tuple({id(each): each for each in _clusters(found.route.to)}.values())
+    ends = () if route is None else tuple({id(each): each for each in _clusters(route.to)}.values())
     return Explained(
         request=request,
         seen=seen,

@@ -17,6 +17,7 @@ from ..call import Call
 from ..cluster import Cluster
 from ..errors import NoRoute
 from ..route.answer import Redirect, Respond
+from ..route.cors import preflight
 from ..route.hosts import BadHost, normal
 from ..route.path import BadPath
 from ..route.plan import Decision, Plan
@@ -25,7 +26,7 @@ from ..route.route import Route
 from ..route.router import Router, RouterState
 from ..route.rule import Rule
 from ..shared import bare
-from .request import PAPER, Request
+from .request import PAPER, SERVED, Request
 
 __all__ = ["Found", "Lookup", "Missed", "Request", "Share", "told"]
 
@@ -62,7 +63,7 @@ class Share:
 class Found:
     """What becomes of a request. ``route`` is ``None`` where no route matches; ``reason`` then says so."""
 
-    route: Route | None
+    route: Route | None = attrs.field(repr=lambda route: repr(route and str(route)))
     reason: str = ""
     to: str = ""
     """The cluster, or what else it leads to, in words."""
@@ -75,9 +76,11 @@ class Found:
     """Of an answer that is made here: a redirect, a direct answer, a refusal."""
     location: str | None = None
     """Of a redirect."""
+    preflight: bool = False
+    """Whether it is one that CORS answers, in front of the route's policies."""
     shares: tuple[Share, ...] = ()
     """Where the route leads to a split or the like: its ways."""
-    missed: tuple[Missed, ...] = ()
+    missed: tuple[Missed, ...] = attrs.field(default=(), repr=False)
     """The other routes, each with why it does not have it, the nearest first."""
     others: int = 0
     """How many there are of them besides."""
@@ -90,9 +93,10 @@ class Found:
 
 
 class Lookup:
-    """Asks a router about requests."""
+    """Asks a router about requests. ``served``: as they come to a server, and not as calls of a client."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, *, served: bool = False) -> None:
+        self._door = SERVED if served else PAPER
         self._state: RouterState = router.start(Random(0))  # noqa: S311  # which branch of a split is not asked
         self._order = router.order
         self._default = router.default
@@ -101,12 +105,13 @@ class Lookup:
     def of(cls, router: Router, state: RouterState) -> Lookup:
         """One that asks a state that was started of that router, and is not in use."""
         lookup = cls.__new__(cls)
+        lookup._door = PAPER
         lookup._state, lookup._order, lookup._default = state, router.order, router.default
         return lookup
 
     def find(self, request: Request, *, reasons: bool = False, most: int | None = None) -> Found:
         """What becomes of it. ``reasons``: also why each other route does not have it, at most ``most`` of them."""
-        call = Call(PAPER, request, 0.0)
+        call = Call(self._door, request, 0.0)
         decision = self._state.facts(call)
         missed = self._missed(call, decision) if reasons else []
         told: dict[str, Any] = {"missed": tuple(missed[:most]), "others": len(missed[most:]) if most is not None else 0}
@@ -122,7 +127,7 @@ class Lookup:
         """What finding the route of a request takes, here and now: the least of a few rounds."""
         find, best = self._state.facts, inf
         for _ in range(ROUNDS):
-            calls = [Call(PAPER, request, 0.0) for _ in range(TRIES)]
+            calls = [Call(self._door, request, 0.0) for _ in range(TRIES)]
             began = perf_counter()
             for call in calls:
                 find(call)
@@ -132,6 +137,9 @@ class Lookup:
     def _found(self, call: Call, request: Request, decision: Any, missed: dict[str, Any]) -> Found:
         method, scheme, host, port, _, _ = request.head()
         route = decision.rule.route
+        if _preflight(call, decision):
+            answer: dict[str, Any] = {"to": "what CORS says to a preflight", "status": 204, "preflight": True}
+            return Found(route=route, method=method, host=normal(host), decision=decision, **answer, **missed)
         shares, last = _shares(decision.rule.states, route, call, sure=True)
         decision = call.route  # as the branches on its way have it
         own = decision.host or normal(host)
@@ -149,6 +157,8 @@ class Lookup:
         if isinstance(decision, BadHost | BadPath):
             return []  # no route was asked
         head = call.door.head(call)
+        if decision is not None and _preflight(call, decision):
+            head = (preflight(call), *head[1:])  # it is routed as what it asks about
         host, path = normal(head[2]), self._state.normal(head[4])
         chosen: Rule | None = None if decision is None else decision.rule
         found: dict[int, tuple[Any, Rule, list[str]]] = {}
@@ -174,6 +184,11 @@ class Lookup:
             return "it matches"
         default = rule.route is self._default
         return f"it matches, but comes later: {comes_first(chosen, rule, host, self._order, default=default)}"
+
+
+def _preflight(call: Call, decision: Decision) -> bool:
+    cors = decision.plan.cors
+    return cors is not None and bool(cors.facts(call))
 
 
 def _alike(one: str, other: str) -> int:

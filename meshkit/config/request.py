@@ -20,7 +20,7 @@ from ..fields.pairs import cookie, parameter
 from ..policy import Head
 from ..route.options import PORTS, TOKEN
 
-__all__ = ["PAPER", "PaperDoor", "Request"]
+__all__ = ["PAPER", "SERVED", "PaperDoor", "Request"]
 
 FIX = 'give a whole URL, such as "http://orders/stock/7"'
 SEEN = "".join(map(chr, range(0x21, 0x7F)))
@@ -118,4 +118,11 @@ def _named(request: Request, kind: str, which: str) -> str | None:
     return parameter(urlsplit(request.url).query, which) if kind == "query" else None
 
 
-PAPER = PaperDoor()
+class ServedDoor(PaperDoor):
+    """Translates a `Request` that comes to a server, which answers preflights."""
+
+    take = None
+    """Only servers take in bodies, by which they are told from clients; there is none to be taken in here."""
+
+
+PAPER, SERVED = PaperDoor(), ServedDoor()

@@ -65,7 +65,7 @@ def routes(
         specs = incoming(spec, spec.listener(listener), Kept())
     else:
         specs = outgoing(spec, spec.node(node), Kept())
-    return Routes(Lookup(specs[-1]))
+    return Routes(Lookup(specs[-1], served=listener is not None))
 
 
 class Routes:
@@ -82,7 +82,7 @@ class Routes:
         """Check a table: a request in each line, and what is to become of it behind an arrow.
 
         The request: its method, its URL, header fields as ``name=value``. Behind the arrow, in any order: the name of a
-        cluster or of a route; a path (with its query) that is sent on; a status; a URL, of a redirect or of where a
+        cluster or of a route (``cluster:stock`` and ``route:stock``, where both are called so); a path (with its query) that is sent on; a status; a URL, of a redirect or of where a
         request is sent on under another host; a share, ``orders=90%``. Empty lines and what stands behind ``#`` do not
         count. Raises `AssertionError`, with all lines that do not hold and why.
         """
@@ -141,8 +141,13 @@ def _is(word: str, found: Found) -> bool:
     if name and PERCENT.fullmatch(share):
         wanted = float(share[:-1]) / 100
         return any(each.name == name and abs(each.share - wanted) < 1e-9 for each in _ways(found.shares))
-    goes = {each.name for each in _ways(found.shares, going=True)}
-    return found.route is not None and word in {found.name, found.to.removeprefix("cluster "), *goes}
+    if found.route is None:
+        return False
+    goes = {found.to.removeprefix("cluster "), *(each.name for each in _ways(found.shares, going=True))}
+    kind, colon, name = word.partition(":")
+    if colon and kind in {"cluster", "route"}:
+        return name in goes if kind == "cluster" else name == found.name
+    return word == found.name or word in goes
 
 
 def _ways(shares: tuple[Share, ...], *, going: bool = False) -> Iterator[Share]:

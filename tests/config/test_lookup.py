@@ -9,6 +9,7 @@ from meshkit.config.lookup import Lookup, Request
 from meshkit.route.answer import Redirect, Respond
 from meshkit.route.branch import Branch
 from meshkit.route.canary import Canary
+from meshkit.route.cors import Cors
 from meshkit.route.edit import RequestHeaders
 from meshkit.route.match import Match
 from meshkit.route.rewrite import Rewrite
@@ -110,6 +111,19 @@ def test_other_orders(order):
     found = lookup(*routes, order=order).find(Request("GET", "http://a.b/"), reasons=True)
     assert found.name == "near"
     assert found.missed[0].why.endswith("its host *.b is wider than a.b, and only the nearest is asked")
+
+
+def test_a_preflight_is_answered_by_the_route_that_it_asks_about():
+    cors = Route(Match(host="a", method="PUT"), ORDERS, actions=[Cors("http://q")], name="put")
+    router = Router([cors, Route(Match(host="a", method="GET"), V2, name="get")])
+    asked = {"origin": "http://q", "access-control-request-method": "PUT"}
+    request = Request("OPTIONS", "http://a/x", headers=asked)
+    found = Lookup(router, served=True).find(request, reasons=True)
+    assert (found.name, found.status, found.preflight) == ("put", 204, True)
+    assert [each.why for each in found.missed] == ["method is PUT, not GET"]
+    assert Lookup(router).find(request).status == 404  # a client's calls are not answered here
+    plain = Request("OPTIONS", "http://a/x", headers={"origin": "http://q"})
+    assert Lookup(router, served=True).find(plain).status == 404
 
 
 # What is asked of a request.

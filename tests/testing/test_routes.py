@@ -118,6 +118,32 @@ def test_one_by_one(shop):
     assert shop.find("GET", "http://a/", client="192.0.2.1").status == 404
 
 
+def test_a_route_and_a_cluster_of_one_name():
+    clusters = "clusters: {a: {endpoints: ['10.0.0.1:80']}, b: {endpoints: ['10.0.0.2:80']}}\n"
+    table = routes(loads(f"{clusters}routes: [{{match: {{host: x}}, to: a, name: b}}]"))
+    table.check("GET http://x/ -> b a route:b cluster:a\nGET http://b/ -> cluster:b route:b")
+    for word in ("cluster:b", "route:a"):
+        with pytest.raises(AssertionError, match=f"wanted {word}"):
+            table.check(f"GET http://x/ -> {word}")
+
+
+def test_preflights_of_a_listener():
+    cors = "actions: [cors: {origins: http://q, methods: PUT}]"
+    route = f"- {{match: {{host: put.example, method: PUT}}, to: v2, {cors}}}"
+    table = routes(loads(MESH.replace("listeners:", f"{route}\nlisteners:")), listener="public")
+    table.check("""
+        OPTIONS http://put.example/ origin=http://q access-control-request-method=PUT -> 204
+        OPTIONS http://put.example/ origin=http://q access-control-request-method=GET -> 404
+        PUT     http://put.example/ origin=http://q                                   -> v2
+    """)
+
+
+def test_what_is_found_is_told_shortly(shop):
+    found = shop.find("GET", "http://shop.example/api/7")
+    assert repr(found).startswith("Found(route='shop.example/api/*', ")
+    assert len(repr(found)) < 300
+
+
 def test_where_the_routes_are_from(tmp_path, monkeypatch):
     monkeypatch.delenv("MESHKIT_NODE", raising=False)
     file = tmp_path / "mesh.yaml"
