@@ -171,21 +171,18 @@ class GatewayApi:
 
 
 def _finder(hosts: Hosts[Paths]) -> Find:
-    """What is asked for every call, in one function: the loop for a host that is known by its name and has prefixes
-    only is that of `Paths.find`.
+    """What is asked for every call, in one function: the loop is that of `Paths.find`, for hosts that are known by
+    their names and have prefixes only.
     """
-    get = hosts.exact.get
+    plain = {host: paths.elements for host, paths in hosts.exact.items() if paths.plain}
+    longest = max((paths.longest for paths in hosts.exact.values() if paths.plain), default=0)
+    get, limit = plain.get, longest + 1
 
     def find(call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
-        paths = get(head[2])
-        if paths is None:
+        elements = get(head[2])
+        if elements is None:
             return among(hosts.of(normal(head[2])), call, head, path)
-        if not paths.plain:
-            found = paths.find(call, head, path)
-            return among(hosts.wild(head[2]), call, head, path) if found is None else found
-        longest = paths.longest
-        stem = path if len(path) <= longest else path[: path.rfind("/", 0, longest + 1)]
-        elements = paths.elements
+        stem = path if len(path) <= longest else path[: path.rfind("/", 0, limit)]
         while True:
             rules = elements.get(stem)
             if rules is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
@@ -45,7 +45,7 @@ async def answered(router, path, query=b"", host=b"shop.example", headers=()):
         "type": "http",
         "asgi": {"version": "3.0"},
         "method": "GET",
-        "path": "/decoded",
+        "path": unquote(path.decode("latin-1")),
         "raw_path": path,
         "query_string": query,
         "headers": [*((b"host", each) for each in ([host] if isinstance(host, bytes) else host)), *headers],
