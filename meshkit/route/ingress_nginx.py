@@ -27,9 +27,11 @@ from typing import Any
 import attrs
 
 from ..errors import ConfigError
+from .answer import Redirect
 from .hosts import ANY, normal
 from .match import Match
 from .regex import compile as compiled
+from .rewrite import Rewrite
 from .rule import REGEX, Reading, Rule, read
 from .table import Hosts, Paths, asked
 
@@ -99,6 +101,6 @@ def _rewrites(route: Any) -> bool:
     return any(
         getattr(spec, option, None) is not None
         for spec in (*route.actions, *route.specs)
-        if hasattr(spec, "install")
+        if isinstance(spec, Redirect | Rewrite)
         for option in ("path", "to")
     )

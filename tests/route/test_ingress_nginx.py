@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import pytest
 
-from meshkit import ConfigError
+from meshkit import Cluster, ConfigError
 from meshkit.route.answer import Redirect
 from meshkit.route.match import Match
+from meshkit.route.mirror import Mirror
 from meshkit.route.rewrite import Rewrite
 from meshkit.route.route import Route
 from meshkit.route.router import Router
@@ -160,6 +161,7 @@ def test_expressions(name):
         (Rewrite(path="/there"), None, True),
         (Rewrite(prefix="/there"), None, False),
         (Rewrite(host="there"), None, False),
+        (Mirror(Cluster("copies", ["10.0.0.7:80"])), None, False),
         (None, Redirect(path="/there"), True),
         (None, Redirect(scheme="https"), False),
     ],
