@@ -30,12 +30,13 @@ import attrs
 from ..cluster import Cluster
 from ..errors import ConfigError
 from ..route.hosts import ANY, checked
+from ..route.options import ANY_PATHS
 from ..route.path import Paths
 from ..route.route import Route
 from ..route.router import ORDERS
 from .destinations import PASS
 from .document import Document, parse, read
-from .grants import grant
+from .grants import grant, granted
 from .kinds.several import Several, Table
 from .kinds.texts import Text, Words
 from .located import BROKEN, MERGE, WRONG, Located
@@ -87,7 +88,7 @@ class MeshFile:
             "$schema": Text(),
             "mesh": Text(),
             "egress": Words(EGRESS, "egress"),
-            "order": Words(ORDERS),
+            "order": Words(ORDERS, "order"),
             "paths": self.kinds.of(Paths),
             "policies": Table(self.kinds.option_of(Route, "policies")),
             "clusters": self.kinds.named(Cluster),
@@ -109,6 +110,8 @@ class MeshFile:
         mistakes = self.mistakes = document.mistakes
         self.places, self.routes = {}, []
         top = self.top = self._sections(document.root, TOP, "mesh file")
+        self.names.order = self._one(top, "order", "gateway-api")
+        self.names.paths = self._one(top, "paths", ANY_PATHS if "paths" in top else Paths())
         spaces = self.spaces = [(self._space(DEFAULT, top), top)]
         if not _read(top.get("namespaces")):
             self.names.lost.add(ALL)
@@ -121,7 +124,8 @@ class MeshFile:
             if not _read(node):
                 spaces[-1][0].unread = {*SECTIONS}
         for space, sections in spaces:
-            if self._mapping(sections, "grants"):
+            others = (each.name for each, _ in spaces if each is not space)
+            if self._mapping(sections, "grants", granted(sections.get("grants"), next(others, "shop"))):
                 grant(space, sections["grants"], self.names, mistakes)
         clusters: list[Any] = []
         routes: list[Route] = []
@@ -139,8 +143,8 @@ class MeshFile:
             "nodes": self._named(top, "nodes"),
             "name": self._one(top, "mesh", "mesh"),
             "egress": self._one(top, "egress", EGRESS[0]),
-            "order": self._one(top, "order", "gateway-api"),
-            "paths": self._one(top, "paths", Paths()),
+            "order": self.names.order,
+            "paths": self.names.paths,
         }
         self._one(top, "$schema", "")
         if self.others is not None:
@@ -179,12 +183,12 @@ class MeshFile:
                     found.setdefault(section, Located(BROKEN, each.at))
         return found
 
-    def _mapping(self, sections: dict[str, Located], name: str) -> dict[str, Located]:
+    def _mapping(self, sections: dict[str, Located], name: str, fix: str = "") -> dict[str, Located]:
         node = sections.get(name)
         if node is None or node.value is BROKEN:
             return {}
         if node.value.__class__ is not dict:
-            self.mistakes.wrong(node, f"{name} by name, each with what belongs to it", named(node.value))
+            self.mistakes.wrong(node, f"{name} by name, each with what belongs to it", fix or named(node.value))
             return {}
         return node.value
 

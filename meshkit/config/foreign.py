@@ -217,6 +217,17 @@ FOREIGN: dict[str, dict[str, str]] = {
         **_all("weighted weighted_clusters clusters backends", "write split: {orders: 90, orders-v2: 10}"),
         **_all("fixed_response direct_response static_response return response status", "write respond: {status: 404}"),
     },
+    "failure": {
+        **_all("server_error internal_error http_error error_5xx", "write 5xx"),
+        **_all("client_error conflict", "write retriable-4xx"),
+        **_all("connection_error connect_error connection_failure connect_timeout", "write connect-failure"),
+        **_all("stream_error refused_stream reset_before_request invalid_header error", "write reset"),
+        **_all("timeout request_timeout read_timeout per_try_timeout", "write TimeoutError, or 504 of another proxy"),
+        **_all("retriable_status_codes status_codes", "write the statuses themselves, [503, 504]"),
+        **_all("envoy_ratelimited rate_limited", "write 429"),
+    },
+    "key": _all("ip remote_ip client_ip source_ip remote_addr remote_address", "the address of who asks is client"),
+    "order": {"nginx": "write ingress-nginx", "kubernetes": "write gateway-api"},
     "egress": _all("allow_all allow all", "write any") | _all("drop_all deny deny_all none drop", "write listed"),
     "check": _all("http https health path url", "write http_check: {path: /health}") | {"tcp": "write tcp_check"},
 }  # fmt: skip

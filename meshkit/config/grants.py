@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from .located import BROKEN, Located
 from .meant import advice
-from .mistakes import Mistakes, quoted
+from .mistakes import Mistakes, quoted, shown
 from .names import ALL, Names, Space
 
-__all__ = ["grant"]
+__all__ = ["grant", "granted"]
 
 
 def grant(space: Space, section: Located, names: Names, mistakes: Mistakes) -> None:
@@ -37,3 +37,11 @@ def grant(space: Space, section: Located, names: Names, mistakes: Mistakes) -> N
                 mistakes.wrong(each, f"a name of the namespace {space.name}", fix)
         space.grants[other] = tuple(found)
     space.granting = len(mistakes) == before
+
+
+def granted(section: Located | None, other: str) -> str:
+    """What to write in place of names alone: to whom they are granted, such as an ``other`` namespace."""
+    value = None if section is None else section.value
+    names = [each.value for each in value] if value.__class__ is list else [value]  # type: ignore[union-attr]  # a list
+    told = [shown(name, 40) for name in names if isinstance(name, str)]
+    return f"write {{{other}: [{', '.join(told)}]}}" if told else ""

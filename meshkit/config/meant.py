@@ -44,8 +44,13 @@ def near(word: str, words: Collection[str]) -> str | None:
     same = ours(word)
     if same in words:
         return same
-    found = difflib.get_close_matches(same, words, 1, LIKE) or difflib.get_close_matches(word, words, 1, LIKE)
-    return found[0] if found else None
+    clothes = [*dict.fromkeys((same, word))]  # names of clusters have hyphens, words of ours do not
+    found = [each for one in clothes for each in difflib.get_close_matches(one, words, 1, LIKE)]
+    return max(found, key=lambda each: max(_likeness(one, each) for one in clothes), default=None)
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()
 
 
 def advice(word: str, words: Collection[str], where: str = "") -> str:

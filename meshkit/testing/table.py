@@ -82,7 +82,8 @@ class Routes:
         """Check a table: a request in each line, and what is to become of it behind an arrow.
 
         The request: its method, its URL, header fields as ``name=value``. Behind the arrow, in any order: the name of a
-        cluster or of a route (``cluster:stock`` and ``route:stock``, where both are called so); a path (with its query) that is sent on; a status; a URL, of a redirect or of where a
+        cluster or of a route (``cluster:stock``, ``route:stock``: that of the two, where both are called so); a path
+        (with its query) that is sent on; a status; a URL, of a redirect or of where a
         request is sent on under another host; a share, ``orders=90%``. Empty lines and what stands behind ``#`` do not
         count. Raises `AssertionError`, with all lines that do not hold and why.
         """

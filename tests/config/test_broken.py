@@ -15,16 +15,19 @@ from typing import Any
 import pytest
 
 from meshkit import ConfigError, Endpoint
+from meshkit.condition import WORDS
 from meshkit.config import FileErrors, Mesh, MeshSpec, load, loads
 from meshkit.config.document import LARGEST
 from meshkit.config.file import TOP, MeshFile
 from meshkit.config.foreign import ALONE, FOREIGN
+from meshkit.config.kinds.failures import ERRORS
 from meshkit.config.meant import snake
 from meshkit.config.mistakes import lines_of
 from meshkit.config.spec import EGRESS
 from meshkit.route.branch import Branch
 from meshkit.route.match import Match
 from meshkit.route.route import Route
+from meshkit.route.router import ORDERS
 from meshkit.route.value import Value
 
 from .broken.__main__ import FILES, golden, told, without
@@ -116,7 +119,12 @@ def ours() -> dict[str, set[str]]:
     """What there is of each thing: options of a spec, words of a group, sections of a file."""
     file = MeshFile()
     kinds = file.kinds
-    found: dict[str, set[str]] = {"mesh file": {*TOP}, "egress": {*EGRESS}}
+    found: dict[str, set[str]] = {
+        "mesh file": {*TOP},
+        "egress": {*EGRESS},
+        "order": {*ORDERS},
+        "failure": {*WORDS, *ERRORS},
+    }
     specs: dict[str, Any] = {
         snake(each.__name__): kinds.named(each, "").inner for each in (Branch, Match, Value, Endpoint)
     }

@@ -18,8 +18,9 @@ import re
 from typing import Any
 
 from ...condition import HIGHEST, LOWEST, WORDS
+from ..foreign import meant
 from ..located import WRONG, Located
-from ..meant import near
+from ..meant import near, ours
 from ..mistakes import Mistakes, quoted
 from .kind import Definitions, Kind, Schema, unwritable
 from .references import REFERENCE, Function, reference
@@ -32,6 +33,7 @@ STATUS = "[1-5][0-9][0-9]"
 _STATUS = re.compile(STATUS)
 _RANGE = re.compile(f"({STATUS})-({STATUS})")
 _REFERENCE = re.compile(REFERENCE)
+_NGINX = re.compile(f"http_({STATUS})")
 
 
 class Failures(Kind):
@@ -77,14 +79,22 @@ class Failures(Kind):
     def _unknown(self, word: str, node: Located, mistakes: Mistakes) -> Any:
         fix = ""
         if not mistakes.full:
-            known = [*WORDS, *ERRORS]
-            found = word if word in ERRORS else near(word, known) or near(word.replace("_", "-"), known)
-            every = f"there are statuses, {', '.join(known)}, and module:exception"
-            fix = f"did you mean {found}?" if found else every
-            if word in ERRORS:
-                fix = "write a list: only words of failures and statuses are told apart by commas"
+            fix = self._meant(word)
         mistakes.note(node, f"{quoted(word)} is no kind of failure", fix)
         return WRONG
+
+    def _meant(self, word: str) -> str:
+        if word in ERRORS:
+            return "write a list: only words of failures and statuses are told apart by commas"
+        known = [*WORDS, *ERRORS]
+        several = word.split()
+        if len(several) > 1 and all(each in known or _STATUS.fullmatch(each) for each in several):
+            return f"write a list, [{', '.join(several)}]"
+        status = _NGINX.fullmatch(word)
+        told = f"write {status[1]}" if status is not None else meant("failure", ours(word))
+        found = "" if told else near(word, known) or near(word.replace("_", "-"), known)
+        every = f"there are statuses, {', '.join(known)}, and module:exception"
+        return told or (f"did you mean {found}?" if found else every)
 
     def suits(self, value: Any) -> bool:
         return isinstance(value, str | int | range | tuple) or callable(value)

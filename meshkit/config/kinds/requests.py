@@ -11,12 +11,13 @@ address     ``0.0.0.0`` ``::1`` ``localhost``               ``0.0.0.0:80``
 ==========  ==============================================  ==================================================
 
 What may stand there is the business of the specs; here is said what was meant by what may not. A path is one of those
-that a router with its usual `Paths` can have: another one no request would have.
+that a router can have: another one no request would have.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
@@ -34,12 +35,13 @@ from .texts import Text
 __all__ = ["Address", "Host", "Method", "Network", "Path", "Values"]
 
 METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
-PATHS = Paths()
+USUAL = Paths()
 SAFE = "/%:@!$&'()*+,;=~"
 SUCH = "such as orders, *.shop.example or [2001:db8::7]: without scheme, port and path"
 
 _parameter = re.compile(r"\{[^{}/]*\}|<[^<>/]*>")
 _expression = re.compile(r"[\\^$|()\[\]{}]|\.\*|\.\+")
+_label = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ported = re.compile(r"([^:/\s]+):([0-9]+)")
 
 
@@ -65,6 +67,9 @@ class Host(Text):
         return value
 
     def _meant(self, value: str) -> str:
+        space, slash, own = value.partition("/")
+        if slash and not self.beside and _label.fullmatch(space) and _label.fullmatch(own):
+            return f"write {own}.{space}, which is the host of that namespace's cluster"
         with suppress(ValueError):
             return f"write [{IPv6Address(value)}]"
         try:
@@ -84,15 +89,18 @@ class Host(Text):
 
 
 class Path(Text):
-    """A path. ``prefix``: other paths begin with it. ``empty``: there may be none."""
+    """A path. ``prefix``: other paths begin with it. ``empty``: there may be none. ``form``: answers the normal form of
+    paths; the usual one without it.
+    """
 
     expects = "a path such as /orders"
     plain = False
 
-    def __init__(self, *, prefix: bool = False, empty: bool = False) -> None:
+    def __init__(self, *, prefix: bool = False, empty: bool = False, form: Callable[[], Paths] = lambda: USUAL) -> None:
         super().__init__()
         self.prefix = prefix
         self.empty = empty
+        self._form = form
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         if node.value.__class__ is dict and "value" in node.value:
@@ -113,7 +121,7 @@ class Path(Text):
             return WRONG
         same: str | None
         try:
-            same, why = normal(value, PATHS), "paths are compared in their normal form"
+            same, why = normal(value, self._form()), "paths are compared in their normal form"
         except BadPath as error:
             same, why = None, f"no request has the path {quoted(value)}: {error}"
         if same == value:
@@ -132,7 +140,7 @@ class Path(Text):
             return "write an expression as regex:"
         encoded = quote(value, safe=SAFE)
         with suppress(BadPath):
-            return f"write {encoded}" if normal(encoded, PATHS) == encoded != value else ""
+            return f"write {encoded}" if normal(encoded, self._form()) == encoded != value else ""
         return ""
 
 
