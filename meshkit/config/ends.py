@@ -90,7 +90,11 @@ def _branch(node: Located, spec: Any, place: int) -> Located:
 
 def _loops(view: View) -> None:
     served = frozenset(each.scheme for each in view.spec.listeners) or frozenset({"http", "https"})
+    seen: set[int] = set()
     for rule, leads in loops(view.router, view.state, view.rules(), served):
+        if view.number(rule) in seen:
+            continue
+        seen.add(view.number(rule))
         node = below(view.route(view.number(rule)), "to", "redirect")
         text = f"it leads to {leads}, for which this route is there again: nobody gets an answer"
         view.findings.note("redirect-loop", node, text, "match what is to be redirected, and no more")
@@ -104,13 +108,9 @@ def _expressions(view: View) -> None:
         else:
             place = next((option for option, value in _values(match) if _needs_re2(value.regex)), None)
         if place is not None:
-            node = below(view.route(view.number(rule)), "match", _place(rule), place)
+            node = below(view.route(view.number(rule)), "match", view.place(rule), place)
             text = "an expression that needs RE2: the file can be loaded only where meshkit[re2] is installed"
             view.findings.note("needs-re2", node, text, level=NOTE)
-
-
-def _place(rule: Any) -> int:
-    return next(place for place, match in enumerate(rule.route.match) if match is rule.match)
 
 
 def _values(match: Any) -> Iterator[tuple[str, Value]]:

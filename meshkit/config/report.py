@@ -94,10 +94,11 @@ def _started(file: MeshFile, spec: MeshSpec, mistakes: Mistakes) -> tuple[Router
         router: Router = outgoing(spec, None, Kept())[-1]
         return router, _start(router)
     except ConfigError as error:
-        found = [(number, why) for number, route in enumerate(spec.routes) if (why := _refusal(route)) is not None]
-        for number, why in found:
-            mistakes.note(_place(file.routes[number], why), str(why))
-        if not found:
+        for node, route in zip(file.routes, spec.routes, strict=True):
+            why = _refusal(spec, route)
+            if why is not None:
+                mistakes.note(_place(node, why), str(why))
+        if not len(mistakes):
             mistakes.note(file.top.get("routes") or mistakes.root or Located(None), str(error))
         raise mistakes.error() from None
 
@@ -106,10 +107,10 @@ def _start(router: Router) -> RouterState:
     return router.start(Random(0))  # noqa: S311  # nothing is drawn of it
 
 
-def _refusal(route: Any) -> ConfigError | None:
+def _refusal(spec: MeshSpec, route: Any) -> ConfigError | None:
     """Why a route cannot be used, of those that are sound by themselves."""
     try:
-        _start(Router([route]))
+        _start(Router([route], order=spec.order, paths=spec.paths))
     except ConfigError as error:
         return error
     return None

@@ -11,6 +11,9 @@ of a higher priority  its hosts contain the other's, its path does, its methods 
 
 A route's hosts may be taken by several others, its methods as well where they are of one priority. What paths two
 expressions have in common is not looked into, unless they are the same.
+
+In Envoy's order the first one takes all, so it is the second case for those further up with the same host, and nothing
+is said of priorities. Of ingress-nginx' order, where the longest path of all takes it, nothing is said.
 """
 
 from __future__ import annotations
@@ -36,10 +39,32 @@ class Shadow(NamedTuple):
     first: Rule
 
 
-def shadows(rules: Iterable[Rule]) -> list[Shadow]:
-    """Of the rules of a router with the Gateway API's order, those that never get a request."""
+def shadows(rules: Iterable[Rule], order: str = "gateway-api") -> list[Shadow]:
+    """Of the rules of a router with that order, those that never get a request."""
     found: list[Shadow] = []
-    higher = _Higher()
+    if order == "gateway-api":
+        found = _gateway_api(rules)
+    elif order == "envoy":
+        found = _envoy(rules)
+    return sorted(found, key=lambda shadow: shadow.rule.number)
+
+
+def _envoy(rules: Iterable[Rule]) -> list[Shadow]:
+    found: list[Shadow] = []
+    above: dict[int, _Above] = {}
+    for rule in rules:
+        same = above.setdefault(rule.route.priority, _Above(wider=False))
+        first = same.taking(rule)
+        if first is None:
+            same.add(rule)
+        else:
+            found.append(Shadow(rule, first))
+    return found
+
+
+def _gateway_api(rules: Iterable[Rule]) -> list[Shadow]:
+    found: list[Shadow] = []
+    higher = _Above(wider=True)
     listed = sorted(rules, key=lambda rule: -rule.route.priority)
     for _, several in groupby(listed, key=lambda rule: rule.route.priority):
         group = sorted(several, key=rank)
@@ -50,7 +75,7 @@ def shadows(rules: Iterable[Rule]) -> list[Shadow]:
                 found.append(Shadow(rule, first))
         for rule in group:
             higher.add(rule)
-    return sorted(found, key=lambda shadow: shadow.rule.number)
+    return found
 
 
 def conditions(rule: Rule) -> frozenset[Any]:
@@ -111,10 +136,11 @@ def _taking(rule: Rule, equal: dict[Any, _Taken]) -> Rule | None:
     return firsts[0] if all(firsts) else None
 
 
-class _Higher:
-    """The rules of higher priorities, by host and path."""
+class _Above:
+    """Rules that are asked before others, by host and path. ``wider``: also for narrower hosts than their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wider: bool) -> None:
+        self._patterns = _wider if wider else _itself
         self._hosts: dict[str, dict[str, list[Rule]]] = {}
 
     def add(self, rule: Rule) -> None:
@@ -139,11 +165,15 @@ class _Higher:
         return None
 
     def _likely(self, host: str, rule: Rule) -> Iterator[Rule]:
-        for pattern in _wider(host):
+        for pattern in self._patterns(host):
             paths = self._hosts.get(pattern)
             if paths is not None:
                 for key in _keys(rule):
                     yield from paths.get(key, ())
+
+
+def _itself(host: str) -> Iterator[str]:
+    yield host
 
 
 def _wider(host: str) -> Iterator[str]:

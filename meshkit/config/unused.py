@@ -14,8 +14,6 @@ word
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..shared import bare
 from .assembly import host_of
 from .findings import below
@@ -36,15 +34,15 @@ def unused(view: View) -> None:
 def _shadowed(view: View) -> None:
     rules = view.rules()
     by_route: dict[int, list[Shadow]] = {}
-    for shadow in shadows(rules):
+    for shadow in shadows(rules, view.router.order):
         if _also_elsewhere(view, shadow):
             by_route.setdefault(view.number(shadow.rule), []).append(shadow)
     for number, several in by_route.items():
         route = view.spec.routes[number]
         own = [shadow for shadow in several if view.number(shadow.first) == number]
         for shadow in own:
-            place = _match(route, shadow.rule)
-            text = f"it says nothing that match {_match(route, shadow.first) + 1} does not say"
+            place = view.place(shadow.rule)
+            text = f"it says nothing that match {view.place(shadow.first) + 1} does not say"
             view.findings.note("duplicate-match", below(view.route(number), "match", place), text, "leave it out")
         others = [shadow for shadow in several if shadow not in own]
         if others and len({id(shadow.rule.match) for shadow in several}) == len(route.match):
@@ -52,14 +50,9 @@ def _shadowed(view: View) -> None:
             view.findings.note("shadowed-route", view.route(number), text, "leave it out, or let it ask for more")
             continue
         for shadow in others:
-            place = _match(route, shadow.rule)
+            place = view.place(shadow.rule)
             text = f"this match gets no request: {_first(view, shadow)} takes all of them"
             view.findings.note("shadowed-match", below(view.route(number), "match", place), text, "leave it out")
-
-
-def _match(route: Any, rule: Any) -> int:
-    """Which of a route's matches it is."""
-    return next(place for place, match in enumerate(route.match) if match is rule.match)
 
 
 def _first(view: View, shadow: Shadow) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
 from ..route.router import Router, RouterState
 from ..route.rule import Rule
 from ..shared import bare
@@ -37,6 +39,16 @@ class View:
     def number(self, rule: Rule) -> int:
         """Which of the file's routes it is of."""
         return self._numbers[id(rule.route)]
+
+    def place(self, rule: Rule) -> int:
+        """Which of its route's matches it is; where matches are taken apart by their hosts, the first such one."""
+        own, host = rule.match, rule.match.host
+        same = (
+            place
+            for place, match in enumerate(rule.route.match)
+            if match is own or attrs.evolve(match, host=host) == own
+        )
+        return next(same, 0)
 
     def route(self, number: int) -> Located:
         """Where a route stands."""

@@ -220,6 +220,18 @@ def test_matches_of_a_route():
     assert found(first + f"\n- {{match: [{{host: a}}, {{host: a}}], to: v2, {TIMED}}}") == [("shadowed-route", 3)]
 
 
+def test_other_orders():
+    wide = f"\n- {{match: {{host: a, prefix: /b}}, to: orders, {TIMED}}}"
+    near = f"\n- {{match: [{{host: c}}, {{host: a, path: /b}}], to: v2, {TIMED}}}"
+    assert found(wide + near) == []
+    assert found(wide + near, "order: envoy") == [("shadowed-match", 3)]
+    assert found(near + wide, "order: envoy") == []
+    assert found(wide + near, "order: ingress-nginx") == []
+    redirect = "\n- {match: [{host: [a, b]}, {host: c}], to: {redirect: {path: /login}}}"
+    assert found(redirect, "order: ingress-nginx") == []  # all its paths are expressions
+    assert found(redirect, "order: envoy") == [("redirect-loop", 2)]
+
+
 def test_a_listener_may_choose_the_second_of_two():
     routes = "".join(f"\n- {{name: {name}, match: {{host: a}}, to: {name}, {TIMED}}}" for name in ("orders", "v2"))
     assert found(routes) == [("shadowed-route", 3)]
@@ -325,6 +337,10 @@ def test_a_redirect_to_where_another_listener_is():
 
 def test_expressions_for_re2():
     pytest.importorskip("re2")
+    apart = f"\n- match:\n  - host: [a, b]\n  - {{host: [c, d], regex: '/(a+)+'}}\n  to: orders\n  {TIMED}"
+    assert found(apart, "order: ingress-nginx") == [("needs-re2", 4)]
+    apart = f"\n- match:\n  - host: [a, b]\n  - {{host: [c, d], regex: '/(a+)+'}}\n  to: orders\n  {TIMED}"
+    assert found(apart, "order: ingress-nginx") == [("needs-re2", 4)]
     assert found(f"\n- {{match: {{host: a, regex: '/(a+)+'}}, to: orders, {TIMED}}}") == [("needs-re2", 2)]
     assert found(f"\n- {{match: {{host: a, regex: '/a+'}}, to: orders, {TIMED}}}") == []
     value = "headers: {x-a: {regex: '(a+)+'}}"

@@ -17,11 +17,11 @@ from meshkit.route.router import Router
 from ..route.test_oracle import scene
 
 
-def mesh(draw):
+def mesh(draw, order="gateway-api"):
     """Random routes, and the router of them."""
     several, _ = scene(draw)
     routes = [Route(those, priority=priority, name=str(number)) for number, (those, priority, _) in enumerate(several)]
-    return several, Router(routes).start(Random(1))
+    return several, Router(routes, order=order).start(Random(1))
 
 
 def requests(draw, several):
@@ -40,8 +40,9 @@ def requests(draw, several):
 @given(st.integers(0, 2**32))
 def test_what_is_shadowed_gets_nothing(seed):
     draw = Random(seed)
-    several, state = mesh(draw)
-    found = shadows(state.rules)
+    order = draw.choice(["gateway-api", "envoy"])
+    several, state = mesh(draw, order)
+    found = shadows(state.rules, order)
     hidden = {id(shadow.rule): shadow for shadow in found}
     for request in requests(draw, several):
         decision = state.facts(Call(PAPER, request, 0.0))
@@ -50,4 +51,6 @@ def test_what_is_shadowed_gets_nothing(seed):
 
 
 def test_there_are_some():
-    assert sum(len(shadows(mesh(Random(seed))[1].rules)) for seed in range(40)) > 20
+    for order, some in (("gateway-api", 20), ("envoy", 20)):
+        assert sum(len(shadows(mesh(Random(seed), order)[1].rules, order)) for seed in range(40)) > some
+    assert shadows(mesh(Random(1))[1].rules, "ingress-nginx") == []
