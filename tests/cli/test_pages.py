@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from meshkit.config.layout.formatted import ROUTE, SECTIONS
 from meshkit.config.lint import WORDS
 
 from ..run_page import alike
@@ -37,6 +38,12 @@ def test_what_is_asked_and_what_is_said(page, tmp_path, monkeypatch):
         if each["said"]:
             assert done.stderr == ""
             assert alike(*(PRICE.sub(" 0.1 µs", part.rstrip()) for part in (each["said"], done.stdout))), done.stdout
+
+
+def test_the_order_of_sections_is_that_of_the_program():
+    text = PAGES[1].read_text("utf-8")
+    assert f"| sections | in this order: {', '.join(f'`{each}`' for each in SECTIONS)} |" in text
+    assert f"| a route | {', '.join(f'`{each}`' for each in ROUTE)} |" in text
 
 
 def test_the_table_of_findings_is_that_of_the_program():

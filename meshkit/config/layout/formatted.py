@@ -22,7 +22,7 @@ from .write import written
 if TYPE_CHECKING:
     from .read import Document
 
-__all__ = ["ROUTE", "formatted"]
+__all__ = ["ROUTE", "SECTIONS", "formatted"]
 
 SECTIONS = ("$schema", *(each for each in TOP if each != "$schema"))
 ROUTE = ("name", "match", "priority", "policies", "actions", "to")
