@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["aimed", "another", "hurried", "numeric", "sent_to", "told"]
+__all__ = ["aimed", "another", "hurried", "numeric", "sent_to", "target_of", "targeted", "told"]
 
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 STEPS = ("connect", "read", "write", "pool")
@@ -34,7 +34,7 @@ def aimed(request: Any, endpoint: Any, decision: Any = None) -> Any:
         parsed, was, before = None, url.scheme, url.host
     else:
         if decision is not None:
-            path = decision.path
+            path, query = decision.path, decision.query
             before = decision.host or before
     if scheme is None:
         scheme = was
@@ -47,7 +47,7 @@ def aimed(request: Any, endpoint: Any, decision: Any = None) -> Any:
     else:
         there = new(type(url))
         there._uri_reference = made(type(parsed), (scheme, userinfo, host, port, path, query, fragment))
-    extensions = request.extensions
+    extensions = request.extensions if decision is None else targeted(request.extensions, decision)
     if scheme in ("https", "wss") and numeric(host):
         extensions = {"sni_hostname": before, **extensions}
     return another(request, there, extensions)
@@ -57,15 +57,31 @@ def sent_to(url: Any, decision: Any) -> Any:
     """The URL under which a route has a request sent."""
     try:
         parsed = url._uri_reference
-        scheme, userinfo, host, port, _, query, fragment = parsed
+        scheme, userinfo, host, port, _, _, fragment = parsed
     except (AttributeError, TypeError, ValueError):  # another version parses otherwise
-        target = decision.path if decision.query is None else f"{decision.path}?{decision.query}"
-        changes = {"raw_path": target.encode("ascii")}
+        changes = {"raw_path": _target(decision)}
         return url.copy_with(**changes) if decision.host is None else url.copy_with(host=decision.host, **changes)
     there = new(type(url))
-    parts = (scheme, userinfo, decision.host or host, port, decision.path, query, fragment)
+    parts = (scheme, userinfo, decision.host or host, port, decision.path, decision.query, fragment)
     there._uri_reference = made(type(parsed), parts)
     return there
+
+
+def targeted(extensions: Any, decision: Any) -> Any:
+    """A request's extensions. A ``target``, which is sent in place of the URL's, is what its route has made of it."""
+    return {**extensions, "target": _target(decision)} if "target" in extensions else extensions
+
+
+def _target(decision: Any) -> bytes:
+    target: str = decision.path if decision.query is None else f"{decision.path}?{decision.query}"
+    return target.encode("latin-1")
+
+
+def target_of(extensions: Any) -> tuple[str, str | None]:
+    """The path and the query of the ``target`` that a caller has given. What begins with no slash is no path."""
+    given = extensions["target"]
+    path, mark, query = (given if isinstance(given, str) else given.decode("latin-1")).partition("?")
+    return path, query if mark else None
 
 
 def numeric(host: str) -> bool:

@@ -17,21 +17,24 @@ to its caller, so that the answer stays as it is. CORS and compression are matte
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ..call import Call
-from ..engine import survive
-from ..errors import MeshError
+from ..engine import expired, survive
+from ..errors import MeshError, TimedOut
 from ..runtime.lock import LOCK
 from .library import library_of
 
-__all__ = ["answered", "sent"]
+__all__ = ["answered", "overdue", "sent"]
 
 Clock = Callable[[], float]
 Cap = tuple[int | None, Callable[[], MeshError]]
+Late = tuple[Call, Callable[[float], TimedOut]]
+"""A call, and what makes of an instant the error for its deadline."""
 
 
-def sent(request: Any, plan: Any, clock: Clock) -> Any:
+def sent(request: Any, plan: Any, clock: Clock, call: Call | None = None) -> Any:
     """The stream of a request as it is to be sent: its own, where there is nothing to watch."""
     library, stream = library_of(request), request.stream
     buckets = [each for state in plan.paces if (each := state.request()) is not None]
@@ -40,7 +43,8 @@ def sent(request: Any, plan: Any, clock: Clock) -> Any:
         return stream
     theirs = (library.AsyncByteStream, library.module.SyncByteStream)
     kind = _of(Watched, tuple(each for each in theirs if isinstance(stream, each)))
-    return kind(stream, request, clock, buckets, cap)
+    late = None if call is None else (call, partial(expired, call, clock()))
+    return kind(stream, request, clock, buckets, cap=cap, late=late)
 
 
 def answered(response: Any, call: Call, clock: Clock) -> Any:
@@ -57,7 +61,8 @@ def answered(response: Any, call: Call, clock: Clock) -> Any:
         return response
     library = library_of(response)
     kind = _of(Watched, (library.AsyncByteStream, library.module.SyncByteStream))
-    stream = kind(response.stream, request, clock, buckets, (most, lambda: plan.buffer.overlong(call.endpoint)))
+    cap = most, lambda: plan.buffer.overlong(call.endpoint)
+    stream = kind(response.stream, request, clock, buckets, cap=cap, late=(call, partial(overdue, call)))
     if not response.is_closed:
         response.stream = stream
         return response
@@ -66,17 +71,29 @@ def answered(response: Any, call: Call, clock: Clock) -> Any:
     return _like(response, response.status_code, response.headers.raw, stream)
 
 
+def overdue(call: Call, now: float) -> TimedOut:
+    """The error for a deadline that passes while the body of an answer is read."""
+    error = expired(call, call.began_at, now)
+    error.args = (f"the body was not complete {now - call.began_at:.3g} s after the call began",)
+    library_of(call.request).adopt(error, call.request)
+    return error
+
+
 class Watched:
     """A body that is counted and paced while it is iterated, anew each time. ``cap``: the bytes that it may have
-    (``None``: any number), and what makes the error that is raised where it has more.
+    (``None``: any number), and what makes the error that is raised where it has more. ``late``: where nothing else ends
+    the waiting.
     """
 
-    def __init__(self, stream: Any, request: Any, clock: Clock, buckets: list[Any], cap: Cap | None) -> None:
+    def __init__(
+        self, stream: Any, request: Any, clock: Clock, buckets: list[Any], *, cap: Cap | None, late: Late | None
+    ) -> None:
         self._stream = stream
         self._request = request
         self._clock = clock
         self._buckets = buckets
         self._most, self._wrong = cap or (None, MeshError)
+        self._late = late
 
     def _check(self, size: int) -> None:
         if self._most is not None and size > self._most:
@@ -103,10 +120,19 @@ class Watched:
             self._check(size)
             for wait, piece in self._pieces(part):
                 if wait > 0:
-                    from ..runtime.blocking import nap
-
-                    nap(wait, self._clock)
+                    self._nap(wait)
                 yield piece
+
+    def _nap(self, wait: float) -> None:
+        """In a thread, which nothing wakes at its call's deadline."""
+        from ..runtime.blocking import nap
+
+        deadline = None if self._late is None else self._late[0].deadline
+        if deadline is None or wait < (left := deadline - self._clock()):
+            nap(wait, self._clock)
+        else:
+            nap(max(0.0, left), self._clock)
+            raise self._late[1](self._clock())  # type: ignore[index]  # it has a deadline
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0

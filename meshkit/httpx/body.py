@@ -20,13 +20,14 @@ from typing import Any
 
 from ..call import Call, Failure, Verdict
 from ..deadline import impatient
-from ..engine import expired
 from ..errors import TimedOut
 from ..route.edit import NOTHING
 from ..runtime.settle import abandon, settle
 from ..runtime.telling import answered, deliver
 from . import bodies
+from .bodies import overdue
 from .library import library_of
+from .notes import give
 from .routed import edited
 
 __all__ = ["Body", "Held", "holding"]
@@ -67,11 +68,7 @@ class Held:
         return isinstance(error, theirs) and not isinstance(error, TimedOut) and self.late(call)
 
     def overdue(self, call: Call) -> TimedOut:
-        now = self.tree.clock()
-        error = expired(call, call.began_at, now)
-        error.args = (f"the body was not complete {now - call.began_at:.3g} s after the call began",)
-        library_of(call.request).adopt(error, call.request)
-        return error
+        return overdue(call, self.tree.clock())
 
     def __del__(self) -> None:
         call, self.call = self.call, None
@@ -122,6 +119,8 @@ def holding(body: type[Held], stream: str) -> Callable[[Any, Call, Any, Verdict]
                 response.headers = edited(response.headers, plan.answer)
             if plan.outgoing:
                 response = bodies.answered(response, call, tree.clock)
+        if call.cookies is not None:
+            give(call, response)
         whole = getattr(response.stream, "whole", None)
         if (
             whole is not None

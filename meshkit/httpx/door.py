@@ -28,9 +28,10 @@ from ..function import cost_of, judged
 from ..options import is_function
 from ..policy import Head, Pairs, awaits
 from ..runtime.telling import returned
+from .aim import target_of
 from .copies import Copies, alike
 from .library import Library, library_of
-from .notes import Statuses, give, notes_for
+from .notes import Statuses, notes_for
 from .routed import routed
 from .wire import stale
 
@@ -131,8 +132,6 @@ class HttpxDoor:
         if self._notes and error is None:
             for note in self._notes:
                 note(call, response)
-        if call.cookies is not None and error is None:
-            give(call, response)
         if self._spent is not None and error is None:
             call.spent = cost_of(self._spent, response)
         if self._judge is not None:
@@ -184,18 +183,19 @@ class HttpxDoor:
         return made(status, headers=[*headers], content=body, request=call.request)
 
     def head(self, call: Call, /) -> Head:
-        """Of the URL: a ``Host`` field of the caller's own is a matter for the upstream."""
-        request = call.request
-        url = request.url
+        """Of the URL, or the ``target`` in its place: a ``Host`` of the caller's own is a matter for the upstream."""
+        request, url = call.request, call.request.url
         try:
             scheme, _, host, port, path, query, _ = url._uri_reference
         except (AttributeError, TypeError, ValueError):  # another version parses otherwise
             scheme, host, port = url.scheme, url.raw_host.decode("ascii"), url.port
             path, _, query = url.raw_path.decode("ascii").partition("?")
+        if "target" in request.extensions:
+            path, query = target_of(request.extensions)
         return request.method, scheme, host, port, path or "/", query
 
     def hand(self, call: Call, fn: Callable[..., Any], /) -> Any:
-        return fn(routed(call.request, call.route, self._pipeline.clock))
+        return fn(routed(call.request, call.route, self._pipeline.clock, call=call))
 
     def serve(self, call: Call, app: Any, /) -> Any:
         """Awaited: an ASGI app answers in one go here, when it has returned."""

@@ -10,37 +10,45 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..call import Call
 from ..route.edit import NOTHING, Edit
 from . import bodies
-from .aim import aimed, another, new, sent_to
+from .aim import aimed, another, new, sent_to, targeted
 
 __all__ = ["edited", "routed", "under"]
 
 NO_HOST = Edit(frozenset((b"host",)))
 
 
-def routed(request: Any, decision: Any, clock: Callable[[], float] = time.monotonic, *, endpoint: Any = None) -> Any:
+def routed(
+    request: Any,
+    decision: Any,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    endpoint: Any = None,
+    call: Call | None = None,
+) -> Any:
     """The request as its route has it, to be sent to ``endpoint``; without a route as it came. ``clock``: what a body
-    is paced by.
+    is paced by, until the deadline of ``call``.
     """
     if decision is None:
         return request
     plan = decision.plan
     if endpoint is not None:
         changed = aimed(request, endpoint, decision)
-    elif decision.same and decision.host is None:
+    elif decision.same and decision.host is None and ("target" not in request.extensions or decision.path == "*"):
         if plan.request is NOTHING and not plan.incoming:
             return request
         changed = another(request, request.url, request.extensions)
     else:
-        changed = another(request, sent_to(request.url, decision), request.extensions)
+        changed = another(request, sent_to(request.url, decision), targeted(request.extensions, decision))
     if decision.host is not None:
         authority = sent_to(request.url, decision).netloc
         changed.headers = under(changed.headers, authority)
     if plan.request is not NOTHING:
         changed.headers = edited(changed.headers, plan.request)
     if plan.incoming:
-        changed.stream = bodies.sent(request, plan, clock)
+        changed.stream = bodies.sent(request, plan, clock, call)
     return changed
 
 

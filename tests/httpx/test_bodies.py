@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from meshkit import ConcurrencyLimit, Pipeline, Retry
+from meshkit import ConcurrencyLimit, DeadlineExceeded, Pipeline, Retry, Timeout
 from meshkit.engine.back import survived
 from meshkit.errors import Overlong, TooLarge
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
@@ -132,6 +132,22 @@ async def test_it_is_so_on_the_wire(lib: ModuleType, asynchronous: bool) -> None
                 await both.ask(asynchronous, "POST", server.url, content=chunks(asynchronous, b"123456", b"123456"))
             assert both.pipeline.idle()
         over.set()
+
+
+@pytest.mark.parametrize(("direction", "said"), [("request", "no answer within"), ("response", "was not complete")])
+@pytest.mark.parametrize("seconds", [0.2, 0.256, 0.7])
+def test_a_thread_waits_no_longer_than_its_deadline(lib: ModuleType, direction: str, said: str, seconds: float) -> None:
+    inner = Reading(lambda request: lib.Response(200, stream=streaming(lib, [b"x" * 2000])))
+    both = Both(lib, inner, Bandwidth(1000, direction=direction), policies=[Timeout(seconds)])
+    with (
+        lib.Client(transport=MeshTransport(both.pipeline, inner)) as client,
+        pytest.raises(DeadlineExceeded, match=said) as raised,
+    ):
+        client.post(URL, content=b"x" * 2000)
+    assert isinstance(raised.value, lib.TimeoutException)
+    assert both.clock.now == pytest.approx(1000 + seconds)
+    assert both.probe.verdicts == ["failure"]
+    assert both.pipeline.idle()
 
 
 async def test_a_request_is_paced(lib: ModuleType, asynchronous: bool) -> None:

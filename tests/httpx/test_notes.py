@@ -8,11 +8,18 @@ from typing import Any
 
 import pytest
 
-from meshkit import Cluster, Fallback, Pipeline, RateLimited, Retry, RoundRobin, Shadow
+from meshkit import Cluster, Constant, Fallback, Hedge, Pipeline, RateLimited, Retry, RoundRobin, Shadow
 from meshkit.call import Call
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.httpx.notes import give, note_quota, notes_for
 from meshkit.limit.pace import Pace
+from meshkit.route.match import Match
+from meshkit.route.route import Route
+from meshkit.route.router import Router
+from meshkit.route.split import Branch, Split
+from meshkit.share import SingleFlight
+
+from .stand_ins import Inner
 
 
 def call(request: Any) -> Call:
@@ -111,3 +118,21 @@ def test_cookies_stand_beside_the_upstreams(lib: ModuleType) -> None:
     assert response.headers.get_list("set-cookie") == ["own=3", "mesh=2; Path=/; HttpOnly", "other=x"]
     assert dict(response.cookies) == {"own": "3", "mesh": "2", "other": "x"}
     assert response.headers["etag"] == "e"
+
+
+async def passing(call: Call, call_next: Any) -> Any:
+    return await call_next()
+
+
+@pytest.mark.parametrize("outside", [[], [Hedge(60.0)], [passing], [passing, SingleFlight(), Hedge(60.0)]])
+@pytest.mark.parametrize("retried", [False, True])
+async def test_a_cookie_is_given_once(lib: ModuleType, outside: list[Any], retried: bool) -> None:
+    answers = iter([500, 200] if retried else [200])
+    inner = Inner(lambda request: lib.Response(next(answers)))
+    split = Split(Branch(None, name="a"), Branch(None, name="b"), cookie="variant")
+    repeat = [Retry(on="5xx", backoff=Constant(0.0))] if retried else []
+    stack = Pipeline(*outside, *repeat, Router([Route(Match(), split)]))
+    async with lib.AsyncClient(transport=AsyncMeshTransport(stack, inner)) as client:
+        response = await client.get("http://a/")
+    [cookie] = response.headers.get_list("set-cookie")
+    assert cookie.startswith("variant=")

@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 
 from meshkit import Cluster, Constant, Endpoint, Pipeline, Retry
+from meshkit.errors import NoRoute
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.httpx.aim import aimed, told
 from meshkit.httpx.routed import edited, routed, under
+from meshkit.route.answer import Respond
 from meshkit.route.edit import Edit, RequestHeaders, ResponseHeaders
 from meshkit.route.match import Match
 from meshkit.route.plan import Decision, Plan
 from meshkit.route.rewrite import Rewrite
 from meshkit.route.route import Route
 from meshkit.route.router import Router
+
+from .stand_ins import Inner
 
 
 class Rule:
@@ -194,3 +198,49 @@ def test_what_comes_may_be_in_another_encoding(lib: ModuleType) -> None:
     ):
         assert (changed["x-name"], changed["k"]) == ("caf\xe9", "v")
         assert dict(changed.items())["x-name"] == "caf\xe9"
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "sent"),
+    [
+        (b"/admin/secret", 403, None),
+        ("/admin/other", 403, None),
+        (b"/public/../admin/secret", 403, None),
+        (b"/public/y?q=2", 200, b"/v1/y?q=2"),
+        (b"/same/y?q=2", 200, b"/same/y?q=2"),
+        (b"/same/y", 200, b"/same/y"),
+        (b"http://other.example/public", None, None),
+        (b"other.example:443", None, None),
+    ],
+)
+@pytest.mark.parametrize("cluster", [None, Cluster("up", ["127.0.0.1:8080"])])
+async def test_a_target_of_the_callers_own_is_what_is_routed(
+    lib: ModuleType, target: Any, status: int | None, sent: bytes | None, cluster: Any
+) -> None:
+    """It is sent in the place of the URL's path and query."""
+    inner = Inner(lambda request: lib.Response(200))
+    router = Router(
+        [
+            Route(Match(prefix="/admin"), Respond(403)),
+            Route(Match(prefix="/public"), cluster, actions=[Rewrite(prefix="/v1")]),
+            Route(Match(prefix="/same"), cluster),
+        ]
+    )
+    options = {"extensions": {"target": target}}
+    async with lib.AsyncClient(transport=AsyncMeshTransport(Pipeline(router), inner)) as client:
+        if status is None:
+            with pytest.raises(NoRoute, match="no slash at the beginning"):
+                await client.get("http://shop/public/x?q=1", **options)
+        else:
+            assert (await client.get("http://shop/public/x?q=1", **options)).status_code == status
+    assert [request.extensions["target"] for request in inner.requests] == [sent] * (sent is not None)
+    assert [request.url.raw_path for request in inner.requests] == [sent] * (sent is not None)
+
+
+def test_a_target_that_is_no_path_stays_what_it_is(lib: ModuleType) -> None:
+    inner = Inner(lambda request: lib.Response(200))
+    router = Router([Route(Match(), actions=[RequestHeaders(set={"x": "1"})])])
+    with lib.Client(transport=MeshTransport(Pipeline(router), inner)) as client:
+        client.request("OPTIONS", "http://shop", extensions={"target": b"*"})
+    [request] = inner.requests
+    assert (request.extensions["target"], str(request.url), request.headers["x"]) == (b"*", "http://shop", "1")
