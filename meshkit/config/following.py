@@ -70,7 +70,7 @@ class Follower:
         self._asked.put(NOW)
 
     def stop(self) -> None:
-        """No further version comes of it. Nobody waits for a reading that is under way."""
+        """Nobody waits for a reading that has begun: a version may still come of it, and none afterwards."""
         self.over = True
         self._asked.put(STOP)
         if self._deafen is not None:

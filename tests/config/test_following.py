@@ -7,6 +7,8 @@ import itertools
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -371,7 +373,7 @@ def test_it_ends_with_the_mesh(file: File) -> None:
     assert not thread.is_alive()
 
 
-def test_a_stop_while_it_is_read_has_no_version_come_of_it(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_version_comes_of_what_is_read_after_the_stop(file: File) -> None:
     file.look()
     file.write(TEXT.format(2))
     file.look()
@@ -394,6 +396,13 @@ def test_a_signal_has_it_read_at_once(file: File, told: Told) -> None:
     assert file.mesh.version == 2
     stop()
     assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_it_keeps_no_process_alive(file: File) -> None:
+    code = "import sys; from meshkit.config import Mesh; Mesh.from_file(sys.argv[1]).follow(0.01)"
+    subprocess.run([sys.executable, "-c", code, file.path], check=True, timeout=30)
+    code = "import sys; from meshkit.config import Mesh; mesh = Mesh.from_file(sys.argv[1]); mesh.follow(0.01)"
+    subprocess.run([sys.executable, "-c", code, file.path], check=True, timeout=30)
 
 
 @FORKS

@@ -191,6 +191,20 @@ def test_only_endpoints_have_changed(shop: Shop) -> None:
     assert shop.mesh.versions[-1].changes == ("cluster orders: endpoints",)
 
 
+def test_what_is_known_of_an_endpoint_is_the_same_object(shop: Shop) -> None:
+    """Its health, its load, the states of its policies."""
+
+    def members() -> list[Any]:
+        return [*shop.mesh.pipeline.states[-1].branches[-2][0].members]
+
+    one, other = before = members()
+    shop.become(**MORE)
+    assert members() == before
+    shop.become(**replaced("cluster", "10.0.0.1:80, 10.0.0.2:80", "10.0.0.3:80, 10.0.0.2:80"))
+    assert members()[1] is other
+    assert one not in members()
+
+
 def test_an_endpoint_that_has_left_while_it_was_asked(shop: Shop) -> None:
     gone = [*shop.mesh.pipeline.states[-1].branches[-2][0].members]
     shop.meanwhile = lambda: shop.become(**replaced("cluster", "10.0.0.1:80, 10.0.0.2:80", "10.0.0.3:80"))
