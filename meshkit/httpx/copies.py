@@ -8,6 +8,8 @@ A copy keeps the body as it came over the wire, so that each response undoes its
 belongs to the connection (the extension ``network_stream``) stays behind. A response that was read by the transport
 already has its content only, and is copied with it.
 
+A copy is of the answer as it came. What its route does to it is done to each that is given, as to the first.
+
 Kept for a time are answers with a status that RFC 9110 (15.1) lets a cache keep by itself, unless ``Cache-Control``
 says ``no-store``, ``no-cache`` or ``must-revalidate``, or ``Vary`` says ``*``. ``private`` is no obstacle: credentials
 are part of what makes requests alike. How long an answer is fresh is nobody's business here: this is no cache.
@@ -62,9 +64,10 @@ def alike(door: Any, request: Any, own: Hashable | None) -> Hashable | None:
 class Copy:
     """What further responses are made of: the head, and the body as it came or, of one read already, its content."""
 
-    __slots__ = ("_extensions", "_fields", "_library", "_read", "_status", "body")
+    __slots__ = ("_extensions", "_fields", "_library", "_plan", "_read", "_status", "body")
 
-    def __init__(self, response: Any, body: bytes | None = b"") -> None:
+    def __init__(self, call: Call, response: Any, body: bytes | None = b"") -> None:
+        self._plan = None if call.route is None else call.route.plan  # and not the route: that is of a version
         self._library = library_of(response)
         self._status = response.status_code
         self._fields = list(response.headers.raw)
@@ -77,8 +80,15 @@ class Copy:
         """Bytes of the body and the fields."""
         return len(self.body) + sum(len(name) + len(value) for name, value in self._fields)
 
-    def response(self, request: Any, stale: float | None = None) -> Any:
-        """One more, for that request; ``stale``: seconds since it was received."""
+    def response(self, call: Call, stale: float | None = None) -> Any:
+        """One more, for that call, which has the plan of the one that was answered from now on; ``stale``: seconds
+        since it was received.
+        """
+        request = call.request
+        if self._plan is not None:
+            from ..route.branch import unrouted  # routes are loaded by those who have some
+
+            call.route = (call.route or unrouted(call)).under(self._plan)
         if self._read is None:
             stream = self._library.ByteStream(self.body)
             make = self._library.module.Response
@@ -107,7 +117,7 @@ class Copies:
         ``None``: it is longer than ``most`` bytes, or has no end that is worth waiting for; it goes on as it came.
         """
         if response.is_closed:
-            return _closed(response, most)
+            return _closed(call, response, most)
         if not _bounded(call, response, most):
             return None
         stream = response.stream
@@ -122,16 +132,16 @@ class Copies:
         await stream.aclose()
         body = b"".join(chunks)
         response.stream = library_of(response).ByteStream(body)
-        return Copy(response, body)
+        return Copy(call, response, body)
 
     def record(self, call: Call, response: Any, most: int, keep: Callable[[Copy], None]) -> None:
         """Have ``keep`` called once the caller has read a body of at most ``most`` bytes to its end."""
         if response.is_closed:
-            whole = _closed(response, most)
+            whole = _closed(call, response, most)
             if whole is not None:
                 keep(whole)
         elif _bounded(call, response, most):
-            response.stream = _streams(response)[1](response.stream, Copy(response), most, keep)
+            response.stream = _streams(response)[1](response.stream, Copy(call, response), most, keep)
 
     def keepable(self, response: Any) -> bool:
         """Whether an answer may be given again later."""
@@ -146,13 +156,13 @@ class Copies:
 COPIES = Copies()
 
 
-def _closed(response: Any, most: int) -> Copy | None:
+def _closed(call: Call, response: Any, most: int) -> Copy | None:
     """Of a response that was read by the transport, or closed without."""
     try:
         size = len(response.content)
     except library_of(response).module.ResponseNotRead:
         return None
-    return Copy(response, None) if size <= most else None
+    return Copy(call, response, None) if size <= most else None
 
 
 def _bounded(call: Call, response: Any, most: int) -> bool:

@@ -145,7 +145,7 @@ def landed(call: Call, seat: Seat) -> Any:
     answer, seat.answer = seat.answer, None
     if isinstance(answer, Failed):
         raise answer.error()
-    return answer if call.door.copies is None else answer.response(call.request)
+    return answer if call.door.copies is None else answer.response(call)
 
 
 def _shown(role: str, flight: Flight | None) -> dict[str, float | str]:

@@ -107,7 +107,7 @@ class StaleIfErrorState:
 
                 await close(call.door.discard, result)
         age, answer = found
-        return answer if call.door.copies is None else answer.response(call.request, age)
+        return answer if call.door.copies is None else answer.response(call, age)
 
     def _keep(self, call: Call, key: Hashable, result: Any) -> None:
         copies = call.door.copies

@@ -9,6 +9,13 @@ import pytest
 
 from meshkit import ConcurrencyLimit, Constant, DeadlineExceeded, Pipeline, Retry, Shared, Timeout
 from meshkit.httpx import AsyncMeshTransport
+from meshkit.route.buffer import Buffer
+from meshkit.route.edit import ResponseHeaders
+from meshkit.route.match import Match
+from meshkit.route.pages import Pages
+from meshkit.route.route import Route
+from meshkit.route.router import Router
+from meshkit.route.split import Branch, Split
 from meshkit.share import SingleFlight
 from meshkit.testing import run, virtual_clock
 
@@ -308,3 +315,58 @@ async def at_once(*calls):
         for k, call in enumerate(calls):
             tasks.start_soon(one, k, call)
     return ends
+
+
+ACTIONS = [
+    ResponseHeaders(set={"x-frame-options": "DENY"}, remove=["server"]),
+    Pages({"5xx": "sorry"}),
+    Buffer(max_response=100),
+]
+
+
+def split(*actions):
+    return Split(Branch(None, actions=actions, name="a"))
+
+
+@BACKENDS
+@pytest.mark.parametrize(
+    "policies",
+    [
+        [SingleFlight(), Router([Route(Match(), actions=ACTIONS)])],
+        [Router([Route(Match(), policies=[SingleFlight()], actions=ACTIONS)])],
+        [Router([Route(Match(), split(*ACTIONS), policies=[SingleFlight()])])],
+        [SingleFlight(), split(*ACTIONS)],
+    ],
+    ids=["outside", "inside", "in front of a branch", "no router"],
+)
+@pytest.mark.parametrize("read", [False, True])
+def test_what_a_route_does_to_an_answer_it_does_for_all_who_share_it(lib, backend, policies, read):
+    """As it came the answer is shared, and each has it once as the route makes it."""
+    headers = {"server": "secret", "x-frame-options": "SAMEORIGIN"}
+    whole = partial(lib.Response, 500, headers=headers, content=b"a stack trace")
+    wire = Wire(lib, (lambda request: whole()) if read else {"status": 500, "headers": headers})
+
+    async def main():
+        client = wire.client(*policies)
+        ends = await at(*[(k / 4, partial(client.get, URL)) for k in range(3)])
+        assert client.stack.idle()
+        return [response for _, response in ends]
+
+    for response in run(main, backend=backend):
+        assert (response.status_code, response.content) == (500, b"sorry")
+        assert response.headers.get_list("x-frame-options") == ["DENY"]
+        assert "server" not in response.headers
+    assert len(wire.requests) == 1
+    assert not wire.open
+
+
+@BACKENDS
+def test_a_cookie_is_his_for_whom_it_was_made(lib, backend):
+    wire = Wire(lib)
+
+    async def main():
+        client = wire.client(SingleFlight(), Split(Branch(None), Branch(None), cookie="variant"))
+        ends = await at(*[(k / 4, partial(client.get, URL)) for k in range(2)])
+        return [len(response.headers.get_list("set-cookie")) for _, response in ends]
+
+    assert run(main, backend=backend) == [1, 0]

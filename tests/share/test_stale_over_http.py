@@ -7,7 +7,11 @@ from functools import partial
 
 import pytest
 
-from meshkit import CircuitBreaker, CircuitOpen, Timeout
+from meshkit import CircuitBreaker, CircuitOpen, RateLimit, Timeout
+from meshkit.route.edit import ResponseHeaders
+from meshkit.route.match import Match
+from meshkit.route.route import Route
+from meshkit.route.router import Router
 from meshkit.share import SingleFlight, StaleIfError
 from meshkit.testing import run, virtual_clock
 
@@ -266,3 +270,21 @@ def test_within_a_flight_the_others_are_told_as_well(lib):
     ends = run(main)
     assert [response.extensions["stale"] for _, response in ends] == pytest.approx([1.2] * 2)
     assert [response.headers["age"] for _, response in ends] == ["1", "1"]
+
+
+@pytest.mark.parametrize(
+    "inside", [(), (RateLimit("1/min", burst=1),)], ids=["fails", "is refused in front of the router"]
+)
+def test_what_its_route_does_to_an_answer_it_does_to_the_one_that_is_kept(lib, inside):
+    wire = Wire(lib, {"headers": {"server": "secret"}}, DOWN)
+    edit = ResponseHeaders(add={"x-seen": "1"}, remove=["server"])
+
+    async def main():
+        client = wire.client(StaleIfError(60.0), *inside, Router([Route(Match(), actions=[edit])]))
+        return [await client.get(URL) for _ in range(3)]
+
+    first, *others = run(main)
+    for response in (first, *others):
+        assert response.headers.get_list("x-seen") == ["1"]
+        assert "server" not in response.headers
+    assert ["stale" in response.extensions for response in others] == [True, True]
