@@ -8,7 +8,6 @@ word
 `redirect-loop`    a redirect that leads to its own route (`loops`)
 `unsafe-mirror`    copies of requests that change something
 `needs-re2`        a note: an expression that only RE2 can be trusted with (`meshkit.route.regex`)
-`unknown-fact`     a condition, or a key, that is unknown where the route is asked
 =================  ====================================================================================================
 """
 
@@ -17,10 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..asgi import facts as server
-from ..errors import ConfigError
-from ..fact import check
-from ..httpx import door as client
 from ..order import ways
 from ..route.canary import Canary
 from ..route.mirror import METHODS, Mirror
@@ -47,7 +42,6 @@ def ends(view: View) -> None:
         _to(view.findings.note, route.to, below(node, "to"))
     _loops(view)
     _expressions(view)
-    _facts(view)
 
 
 def _actions(note: Note, spec: Any, node: Located) -> None:
@@ -123,62 +117,3 @@ def _values(match: Any) -> Iterator[tuple[str, Value]]:
 
 def _needs_re2(pattern: str | None) -> bool:
     return pattern is not None and compiled(pattern, policy="Value").engine == "re2"
-
-
-class _Names:
-    """What a door knows by name, without the door."""
-
-    def __init__(self, told: str, alone: tuple[str, ...], kinds: tuple[str, ...]) -> None:
-        self.told = told
-        self.unknown = ""
-        """What was asked for last, and is not known."""
-        self._alone = alone
-        self._kinds = kinds
-        self._known: dict[int, bool] = {}
-
-    def suits(self, spec: Any) -> bool:
-        """Whether it knows all that a spec asks for. Stacks and clusters are met again and again."""
-        known = self._known.get(id(spec))
-        if known is None:
-            try:
-                check(self, (spec,))
-                known = True
-            except ConfigError:
-                known = False
-            self._known[id(spec)] = known
-        return known
-
-    def knows(self, name: str) -> None:
-        kind, _, which = name.partition(":")
-        if name not in self._alone and not (which and kind in self._kinds):
-            self.unknown = name
-            raise ConfigError.of(self.told, "key", name, "it is not known there")
-
-    def head(self) -> None:
-        """There is one: it is about requests."""
-
-
-def _facts(view: View) -> None:
-    doors = {
-        True: _Names("an HTTP client's calls", client.PLAIN, client.NAMED),
-        False: _Names("requests to a listener", server.ALONE, server.UNDER_A_NAME),
-    }
-    for number, route in enumerate(view.spec.routes):
-        for outgoing in {part.outgoing for part in view.reach.of(route)}:
-            door = doors[outgoing]
-            where = _unknown(door, route)
-            if where is not None:
-                text = f"{door.told} have no {door.unknown!r}: whoever loads the file for them gets an error"
-                fix = "leave it out, or let them have another route"
-                view.findings.note("unknown-fact", below(view.route(number), *where), text, fix)
-
-
-def _unknown(door: _Names, route: Any) -> tuple[str | int, ...] | None:
-    """Where a route asks for what a door does not know."""
-    for place, match in enumerate(route.match):
-        for name, option in match.asked.items():
-            try:
-                door.knows(name)
-            except ConfigError:
-                return "match", place, option
-    return None if all(map(door.suits, route.specs)) else ("policies",)

@@ -42,6 +42,6 @@ def grant(space: Space, section: Located, names: Names, mistakes: Mistakes) -> N
 def granted(section: Located | None, other: str) -> str:
     """What to write in place of names alone: to whom they are granted, such as an ``other`` namespace."""
     value = None if section is None else section.value
-    names = [each.value for each in value] if value.__class__ is list else [value]  # type: ignore[union-attr]  # a list
+    names = [each.value for each in value] if value.__class__ is list else [value]
     told = [shown(name, 40) for name in names if isinstance(name, str)]
     return f"write {{{other}: [{', '.join(told)}]}}" if told else ""

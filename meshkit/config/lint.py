@@ -6,6 +6,7 @@ The rules of the order of policies are those of `meshkit.order`; where the other
 
 from __future__ import annotations
 
+from .doors import doors
 from .ends import ends
 from .findings import NOTE, below
 from .stacks import stacks
@@ -48,8 +49,11 @@ WORDS = {
     "no-weight": "a split or a canary that nobody gets",
     "one-branch": "a split with one branch",
     "redirect-loop": "a redirect that leads to its own route",
-    "unknown-fact": "a condition or a key that is unknown where the route is used",
     "unsafe-mirror": "copies of requests that change something",
+    # What clients and servers know of requests, and do: `doors`.
+    "needs-gateway": "a note: a listener's route that leads to a cluster, which no middleware sends on",
+    "only-for-servers": "an action for the answers of a server, on a route that only clients use",
+    "unknown-fact": "a condition or a key that is unknown where it is asked",
     # What is open to all: here.
     "egress-any": "a note: calls to hosts that are not in the mesh are let pass",
     "plain-listener": "a note: a listener on all addresses, without TLS",
@@ -62,6 +66,7 @@ def lint(view: View) -> None:
     stacks(view)
     unused(view)
     ends(view)
+    doors(view)
     _open(view)
 
 

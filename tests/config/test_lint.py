@@ -23,8 +23,8 @@ TIMED = "policies: [timeout: 2s]"
 RARE = "load-shed-inside-retry stale-inside-retry too-few-ejected"
 
 
-def told(text, **options):
-    report = checked(parse(text, "mesh.yaml"), **options)
+def told(text, *, ignore=(), **options):
+    report = checked(parse(text, "mesh.yaml"), ignore=["needs-gateway", *ignore], **options)
     assert report.mistakes == ()
     return [(each.word, each.said.line) for each in report.findings]
 
@@ -356,6 +356,43 @@ def test_what_is_unknown_where_it_is_asked():
     key = "\n- {match: {host: a}, to: orders, policies: [timeout: 1s, rate_limit: {rate: 1/s, key: client}]}"
     assert found(key) == [("unknown-fact", 2)]
     assert found(key.replace("client", "header:x-a")) == []
+
+
+def test_keys_in_front_of_routes_are_known_as_well():
+    limited = "policies: [rate_limit: {rate: 5/s, key: ip}]"
+    route = f"\n- {{match: {{host: a}}, to: passthrough, {TIMED}}}"
+    ignored = ["unreachable-cluster"]
+    assert found(route, f"listeners: {{public: {{hosts: [a], {limited}}}}}", ignore=ignored) == [("unknown-fact", 6)]
+    assert found(route, f"nodes: {{web: {{calls: [a], {limited}}}}}", ignore=ignored) == [("unknown-fact", 6)]
+    serves = limited.replace("policies", "serves")
+    assert found(route, f"nodes: {{web: {{calls: [a], {serves}}}}}", ignore=ignored) == [("unknown-fact", 6)]
+    assert found(route, f"nodes: {{web: {{calls: [a], {serves.replace('ip', 'client')}}}}}", ignore=ignored) == []
+    report = checked(parse(f"listeners: {{public: {{{limited}}}}}", "mesh.yaml"))
+    assert str(report.findings[0].said).endswith("gets an error; the address of who asks is client")
+
+
+def test_a_listener_that_leads_to_clusters_needs_a_gateway():
+    routes = f"\n- {{match: {{host: a}}, to: orders, {TIMED}, name: shop}}"
+    routes += f"\n- {{match: {{host: a, path: /b}}, to: v2, {TIMED}}}"
+    text = f"routes:{routes}{CLUSTERS}listeners: {{public: {{hosts: [a]}}}}"
+    report = checked(parse(text, "mesh.yaml"))
+    assert [(each.word, each.level, each.said.line, each.said.path) for each in report.findings] == [
+        ("needs-gateway", "note", 7, "listeners.public")
+    ]
+    assert report.findings[0].said.text == (
+        "route shop and 1 more lead to a cluster: a gateway sends requests on, no mesh.middleware() does"
+    )
+    passed = text.replace("to: orders", "to: passthrough").replace("to: v2", "to: passthrough")
+    assert checked(parse(passed, "mesh.yaml"), ignore=["unreachable-cluster"]).findings == ()
+
+
+def test_what_only_a_server_does():
+    actions = "actions: [cors: {origins: 'https://shop.example'}, compress]"
+    route = f"\n- {{match: {{host: a}}, to: orders, {TIMED}, {actions}}}"
+    ignored = ["unreachable-cluster"]
+    assert found(route) == [("only-for-servers", 2)] * 2
+    assert found(route, "nodes: {web: {calls: [a]}}", ignore=ignored) == [("only-for-servers", 2)] * 2
+    assert found(route, "listeners: {public: {hosts: [a]}}", ignore=ignored) == []
 
 
 def test_what_is_open_to_all():
