@@ -20,11 +20,10 @@ import attrs
 from ..errors import ConfigError
 from ..route.answer import Redirect
 from ..route.match import Match
-from ..route.path import Paths
 from ..route.rewrite import Rewrite, rewriter
 from ..route.route import Route
+from ..route.router import ORDERS
 from ..route.rule import Rule
-from ..route.rule import read as reading
 from ..shared import bare
 from .destinations import PASS
 from .foreign import meant
@@ -34,11 +33,12 @@ from .kinds.refusals import as_written
 from .located import MERGE, WRONG, Located
 from .meant import ours
 from .mistakes import Mistakes
+from .names import Names
 from .typed import Kinds
 
 __all__ = ["Leading", "goes_together"]
 
-PATHS = Paths()
+USUAL = "gateway-api"
 
 
 class Leading(Kind):
@@ -48,9 +48,10 @@ class Leading(Kind):
     shapes: tuple[type, ...] = (dict,)
     classes: tuple[type, ...] = (Route,)
 
-    def __init__(self, inner: Class, kinds: Kinds) -> None:
+    def __init__(self, inner: Class, kinds: Kinds, names: Names) -> None:
         self.inner = inner
         self.kinds = kinds
+        self.names = names
         inner.elsewhere = self._elsewhere
 
     def _elsewhere(self, name: str) -> str:
@@ -78,7 +79,7 @@ class Leading(Kind):
             fix = f"add to: and the name of a cluster, a destination such as redirect, or {PASS}"
             mistakes.note(node, "the route leads nowhere", fix)
         found = self.inner.read(node, mistakes)
-        return found if found is WRONG or goes_together(found, node, mistakes) else WRONG
+        return found if found is WRONG or goes_together(found, node, self.names, mistakes) else WRONG
 
     def write(self, value: Any) -> Any:
         told = self.inner.write(value)
@@ -94,25 +95,33 @@ class Leading(Kind):
         return {**drawn, **whole, "required": ["to"]}
 
 
-def goes_together(route: Route, node: Located, mistakes: Mistakes) -> bool:
-    """Whether the rewritings of a route suit its matches and its destination; what does not is noted."""
+def goes_together(route: Route, node: Located, names: Names, mistakes: Mistakes) -> bool:
+    """Whether the parts of a route suit each other, by the order and the paths of its file; what does not is noted."""
     redirect = bare(route.to)
     rewritings = [(number, each) for number, each in enumerate(route.actions) if isinstance(each, Rewrite)]
+    specs: list[tuple[Any, Located]] = [(each, _action(node, number)) for number, each in rewritings]
     if isinstance(redirect, Redirect):
-        if rewritings:
-            place = _action(node, rewritings[0][0])
-            mistakes.note(place, "its route leads to a redirect", "give host and path to the redirect itself")
+        if specs:
+            mistakes.note(specs[0][1], "its route leads to a redirect", "give host and path to the redirect itself")
             return False
         options = node.value["to"].value
-        return _suits(redirect, route, options["redirect"] if isinstance(options, dict) else node, mistakes)
-    suits = [_suits(each, route, _action(node, number), mistakes) for number, each in rewritings]
+        specs = [(redirect, options["redirect"] if isinstance(options, dict) else node)]
+    if not specs and names.order == USUAL:
+        return True
+    try:
+        rules = [Rule(route, match, path, 0) for _, match, path in ORDERS[names.order].read([route])]
+    except ConfigError as error:
+        text = f"the order {names.order} has no such match"
+        mistakes.note(node.value.get("match", node), text, as_written(error.fix or str(error)))
+        return False
+    suits = [_suits(spec, place, rules, names, mistakes) for spec, place in specs]
     return all(suits)
 
 
-def _suits(spec: Any, route: Route, node: Located, mistakes: Mistakes) -> bool:
-    for match in route.match:
+def _suits(spec: Any, node: Located, rules: list[Rule], names: Names, mistakes: Mistakes) -> bool:
+    for rule in rules:
         try:
-            rewriter(spec, Rule(route, match, reading(match), 0), PATHS)
+            rewriter(spec, rule, names.paths)
         except ConfigError as error:
             stands = node.value.get(error.option, node) if isinstance(node.value, dict) else node
             mistakes.refused(stands, as_written(error.fix))

@@ -25,6 +25,7 @@ from ..route.local import App, Function
 from ..route.match import Match
 from ..route.mirror import Mirror
 from ..route.pages import Pages
+from ..route.path import Paths
 from ..route.rewrite import Rewrite
 from ..route.rollout import Rollout
 from ..route.route import Route
@@ -96,14 +97,18 @@ def add_to(kinds: Kinds, names: Names) -> None:
         (Route, "to"): to,
         (Split, "branches"): Several(kinds.of(Branch)),
     }
+
+    def form() -> Paths:
+        return names.paths
+
     for each in (Match, Redirect, Rewrite):
-        options[each, "path"] = OrNone(Path())
-        options[each, "prefix"] = OrNone(Path(prefix=True, empty=each is not Match))
+        options[each, "path"] = OrNone(Path(form=form))
+        options[each, "prefix"] = OrNone(Path(prefix=True, empty=each is not Match, form=form))
     for name in ("path_separated_prefix", "starts"):
-        options[Match, name] = OrNone(Path(prefix=True))
+        options[Match, name] = OrNone(Path(prefix=True, form=form))
     for (spec, name), kind in options.items():
         kinds.option(spec, name, kind)
-    kinds.register(Route, Leading(kinds.named(Route, "").inner, kinds))
+    kinds.register(Route, Leading(kinds.named(Route, "").inner, kinds, names))
     kinds.register(Split, Shares(kinds.named(Split, "").inner, cluster, kinds.option_of(Branch, "weight")))
     to.choice = kinds.group("destination", App, Canary, Function, Redirect, Respond, Rollout, Split, bare=False)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..route.path import Paths
 from .located import BROKEN, WRONG, Located
 from .meant import advice
 from .mistakes import Mistakes, quoted, shown
@@ -65,6 +66,10 @@ class Names:
         """What was referred to: its namespace, its sort, its name."""
         self.places: dict[int, Located] = {}
         """Where each policy stands, by its identity: a stack has the same ones wherever it is referred to."""
+        self.paths = Paths()
+        """The normal form of the file's paths,"""
+        self.order = "gateway-api"
+        """and whose rules say which of its routes comes first."""
         self.lost: set[str] = set()
         """Namespaces of which nobody knows what there is; `ALL`: nor which of them there are."""
         self._readers = readers

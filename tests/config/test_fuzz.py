@@ -16,6 +16,8 @@ from meshkit.config.mistakes import lines_of
 GOOD = """\
 mesh: shop
 egress: listed
+order: gateway-api
+paths: {dots: reject, longest: 4096}
 policies:
   careful:
   - timeout: 2s
@@ -149,7 +151,7 @@ VALUES: list[Any] = [
     "a/b", "*", "*.a", "10%", "100/s", "64KiB", "retry", "timeout", "split", "none", "os:getcwd", "header:x", "a\r\nb",
     "\0", "x" * 300, "é", "(a+)+$", "$1", "https://a:b@c", [], [[]], [None], {}, {"": 1}, {"<<": 1}, {"a": {}},
     {"to": "orders"}, {"retry": "5xx"}, {"split": {}}, {"import": "os:getcwd"}, {"name": "a"},
-    {"timeout": "1s", "retry": "5xx"}, ["careful"], ["orders", "orders"],
+    {"timeout": "1s", "retry": "5xx"}, ["careful"], ["orders", "orders"], "envoy", "ingress-nginx", {"slashes": "keep"},
 ]  # fmt: skip
 
 

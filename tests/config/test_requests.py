@@ -63,7 +63,7 @@ def test_what_is_taken(kind: Kind, texts: list[str]) -> None:
         ("'::1'", "'::1' is no host; write [::1]"),
         ("'[::1'", f"'[::1' is no host; {SUCH}"),
         ("orders:http", f"'orders:http' is no host; {SUCH}"),
-        ("ſhop", "'ſhop' is no host; write it in its ASCII form, which begins with \"xn--\""),
+        ("\u017fhop", "'\u017fhop' is no host; write it in its ASCII form, which begins with \"xn--\""),
         ("5", 'expected a host such as orders or *.shop.example, not the number 5; put it in quotes, "5"'),
         ('"a\\r\\nb"', "there is a line break in it; write one line"),
     ],
