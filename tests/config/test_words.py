@@ -88,7 +88,8 @@ def test_bare_words_stand_for_all_defaults_and_so_does_nothing_behind_the_colon(
 # Public specs that are in no file, and why.
 NOT_WRITTEN = {
     "Call", "Failure", "Verdict",  # no specs
-    "AttemptEnded", "CallEnded", "FaultInjected", "FellBack", "Hedged", "RejectedCall", "StateChanged", "WouldReject",
+    "AttemptEnded", "CallEnded", "FaultInjected", "FellBack", "Hedged", "RejectedCall", "Routed", "StateChanged",
+    "WouldReject",
     "Limiter", "Pipeline",  # programs' own
     "Shared",  # by name: a file shares what it names
     "NoRoute",
