@@ -47,7 +47,9 @@ def aimed(request: Any, endpoint: Any, decision: Any = None) -> Any:
     else:
         there = new(type(url))
         there._uri_reference = made(type(parsed), (scheme, userinfo, host, port, path, query, fragment))
-    extensions = request.extensions if decision is None else targeted(request.extensions, decision)
+    extensions = request.extensions
+    if decision is not None and "target" in extensions:
+        extensions = targeted(extensions, decision)
     if scheme in ("https", "wss") and numeric(host):
         extensions = {"sni_hostname": before, **extensions}
     return another(request, there, extensions)
