@@ -7,6 +7,7 @@ where it comes first.
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -33,7 +34,7 @@ from .route.answer import Redirect, Respond
 from .route.local import App, Function
 from .shadow import Shadow
 from .share import SingleFlight, StaleIfError
-from .shared import Shared, bare
+from .shared import Lasting, Shared, bare
 from .timeout import Timeout
 
 __all__ = ["explain", "reason"]
@@ -78,7 +79,7 @@ ENDS = (App, Cluster, Function, Redirect, Respond)
 
 def explain(specs: tuple[Any, ...]) -> str:
     """The stack with its reasons, then the warnings."""
-    rows = list(islice(_rows(specs, False, 0, set()), LONGEST + 1))
+    rows = list(islice(_rows(specs, False, 0, _Told(specs)), LONGEST + 1))
     rows[LONGEST:] = [("and more", "")] if len(rows) > LONGEST else []
     width = max((len(left) for left, _ in rows), default=0)
     lines = [f"{left:<{width}}  {right}".rstrip() for left, right in rows] or ["no policies: calls pass unchanged"]
@@ -94,16 +95,43 @@ def reason(spec: Any, *, repeated: bool) -> str:
     return f"on trial, refuses nothing: {told}" if isinstance(bare(spec), Shadow) else told
 
 
-def _rows(specs: tuple[Any, ...], repeated: bool, depth: int, told: set[int]) -> Iterator[tuple[str, str]]:
-    """``told``: the shared specs that were told in full already, by identity."""
+class _Told:
+    """What is shared, by identity: at how many places it stands, and what was told ``already``, in full."""
+
+    def __init__(self, specs: tuple[Any, ...]) -> None:
+        self.already: set[int] = set()
+        self._places: Counter[int] = Counter()
+        left = deque(specs)
+        while left:
+            spec = left.popleft()
+            self._places[id(spec)] += 1
+            if not isinstance(spec, Shared) or self._places[id(spec)] == 1:
+                left += _below(spec)
+
+    def shared(self, spec: Any) -> bool:
+        """Whether that is worth telling: what only lasts is, where several places name it."""
+        return isinstance(spec, Shared) and (not isinstance(spec, Lasting) or self._places[id(spec)] > 1)
+
+
+def _below(spec: Any) -> Iterator[Any]:
+    known = bare(spec)
+    if isinstance(known, Cluster):
+        yield from known.pipeline
+    elif isinstance(known, Fallback):
+        yield from known.instead if isinstance(known.instead, tuple) else (known.instead,)
+    for way in ways(known):
+        yield from way.specs
+
+
+def _rows(specs: tuple[Any, ...], repeated: bool, depth: int, told: _Told) -> Iterator[tuple[str, str]]:
     for spec in specs:
         known, onwards = bare(spec), ways(spec)
-        shared = ", shared" if isinstance(spec, Shared) else ""
-        again = id(spec) in told and bool(onwards or isinstance(known, Cluster))
+        shared = ", shared" if told.shared(spec) else ""
+        again = id(spec) in told.already and bool(onwards or isinstance(known, Cluster))
         yield "  " * depth + _text(spec), reason(spec, repeated=repeated) + shared + (": see above" if again else "")
         repeated = repeated or isinstance(known, Retry)
         if shared:
-            told.add(id(spec))
+            told.already.add(id(spec))
         if again:
             continue
         if isinstance(known, Cluster):
@@ -116,7 +144,7 @@ def _rows(specs: tuple[Any, ...], repeated: bool, depth: int, told: set[int]) ->
         yield from _ways(onwards, weighed, repeated, depth + 1, told)
 
 
-def _ways(onwards: list[Way], weighed: bool, repeated: bool, depth: int, told: set[int]) -> Iterator[tuple[str, str]]:
+def _ways(onwards: list[Way], weighed: bool, repeated: bool, depth: int, told: _Told) -> Iterator[tuple[str, str]]:
     """The routes of a router, or the branches of a split."""
     for way in onwards[:WAYS]:
         when = f"weight {way.spec.weight:g}" if weighed else _when(way.spec)
@@ -163,6 +191,8 @@ def _tried(spec: Any) -> Any:
 
 def _text(value: Any) -> str:
     """A value as its user would write it."""
+    if isinstance(value, Lasting):
+        return _text(value.spec)
     if isinstance(value, Shared):
         return f"Shared({_text(value.spec)})"
     if isinstance(value, Endpoint):

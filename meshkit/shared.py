@@ -9,7 +9,7 @@ from .errors import ConfigError
 from .options import no_decorator
 from .runtime.lock import LOCK
 
-__all__ = ["Shared", "bare"]
+__all__ = ["Lasting", "Shared", "bare"]
 
 
 class Shared:
@@ -37,6 +37,12 @@ class Shared:
 
     def __repr__(self) -> str:
         return f"Shared({self.spec!r})"
+
+
+class Lasting(Shared):
+    """One whose state is to go on in the next version of a mesh, however many places name it in this one."""
+
+    __slots__ = ()
 
 
 def bare(spec: Any) -> Any:

@@ -10,6 +10,7 @@ from meshkit import (
     Cluster,
     ConfigError,
     Endpoint,
+    Fallback,
     Hedge,
     Pipeline,
     Retry,
@@ -29,12 +30,23 @@ from meshkit.route.rollout import Rollout
 from meshkit.route.route import Route
 from meshkit.route.router import Router
 from meshkit.route.split import Branch, Split
+from meshkit.shared import Lasting
 
 RETRY = Retry(on=(ConnectionError, TimeoutError))
 ORDERS = Shared(Cluster("orders", ["a:80"], pipeline=[CircuitBreaker()]))
 
 
 # What is printed.
+
+
+def test_what_only_lasts_is_told_as_shared_where_several_places_name_it():
+    orders, spare = Lasting(Cluster("orders", ["a:80"])), Lasting(Cluster("spare", ["b:80"]))
+    routes = [Route(Match(host=host), orders, policies=[Lasting(Timeout(1.0))]) for host in ("a", "b")]
+    routes[0] = Route(Match(host="a"), orders, policies=[Lasting(Timeout(1.0)), Lasting(Fallback(spare))])
+    printed = Pipeline(Router(routes)).explain()
+    assert "Shared(" not in printed
+    assert [line.strip().partition("(")[0] for line in printed.splitlines() if ", shared" in line] == ["Cluster"] * 2
+    assert Pipeline(Shared(Timeout(1.0))).explain().startswith("Shared(Timeout(1.0))  ")
 
 
 def test_each_route_is_told_with_what_it_matches_what_is_done_and_what_stands_on_it():

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ..cluster import Cluster
@@ -26,7 +26,7 @@ from .located import WRONG, Located
 from .mistakes import Mistakes, quoted, shown
 from .names import Names
 
-__all__ = ["PASS", "ClusterName", "Copies", "Destination", "Shares"]
+__all__ = ["PASS", "ClusterName", "Copies", "Destination", "Instead", "Shares"]
 
 PASS = "passthrough"  # noqa: S105
 
@@ -60,6 +60,20 @@ class ClusterName(Kind):
 
     def schema(self, definitions: Definitions) -> Schema:
         return {"type": "string", "description": "The name of a cluster; of another namespace, namespace/name."}
+
+
+class Instead(ClusterName):
+    """A cluster by its name where a policy, by one of these ``words``, or something to import may stand as well."""
+
+    def __init__(self, names: Names, words: Collection[str]) -> None:
+        super().__init__(names)
+        self.words = words
+
+    def fits(self, node: Located) -> bool:
+        value = node.value
+        if value.__class__ is not str or value in self.words or ":" in value:
+            return False
+        return "." not in value or value in self.names.known("cluster")
 
 
 class Destination(Kind):

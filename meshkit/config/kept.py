@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 import attrs
 
 from ..cluster import Cluster, Endpoint
+from ..fallback import Fallback
 from ..route.route import Route
 from ..runtime.lock import LOCK
-from ..shared import Shared, bare
+from ..shared import Lasting, Shared, bare
 from .alike import Alike
 
 __all__ = ["Kept"]
@@ -84,7 +85,8 @@ class Kept:
         for spec in specs:
             kind = type(bare(spec))
             number = count[kind] = count.get(kind, 0) + 1
-            found.append(self._within(spec) if kind is Cluster else self._shared((*place, kind, number), spec))
+            one = self._within(spec) if kind is Cluster or kind is Fallback else spec
+            found.append(one if kind is Cluster else self._shared((*place, kind, number), one))
         return tuple(found)
 
     def routes(
@@ -151,15 +153,16 @@ class Kept:
         return attrs.evolve(route, policies=self.policies(place, route.policies), actions=actions, to=to)
 
     def _within(self, spec: Any) -> Any:
-        """A destination, or an action, in which each cluster is the one of its name."""
+        """A destination, an action or a fallback, in which each cluster is the one of its name."""
         found = bare(spec)
         if isinstance(found, Cluster):
             return self._shared(("cluster", found.name), spec)
         if isinstance(spec, tuple):
             several = tuple(map(self._within, spec))
             return several if any(one is not other for one, other in zip(several, spec, strict=True)) else spec
-        if type(spec).__module__.startswith(ROUTE) and attrs.has(type(spec)):
-            fields = {field.alias: getattr(spec, field.name) for field in attrs.fields(type(spec)) if field.init}
+        kind = type(spec)
+        if kind is Fallback or (kind.__module__.startswith(ROUTE) and attrs.has(kind)):
+            fields = {field.alias: getattr(spec, field.name) for field in attrs.fields(kind) if field.init}
             changed = {name: self._within(value) for name, value in fields.items()}
             if any(changed[name] is not value for name, value in fields.items()):
                 return attrs.evolve(spec, **changed)
@@ -184,7 +187,7 @@ class Kept:
         if before is not None and isinstance(found, Cluster) and self._elsewhere(before.spec, found):
             self.changes.append((before, found))
             return before
-        return spec if isinstance(spec, Shared) else Shared(spec)
+        return spec if isinstance(spec, Shared) else Lasting(spec)
 
     def _elsewhere(self, one: Cluster, other: Cluster) -> bool:
         """Whether they differ in their endpoints only, all of them written down."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..cluster import Cluster, Endpoint
+from ..fallback import Fallback
 from ..route.answer import Redirect, Respond
 from ..route.bandwidth import Bandwidth
 from ..route.branch import Branch
@@ -32,7 +33,7 @@ from ..route.route import Route
 from ..route.split import Split
 from ..route.value import Value
 from ..shared import bare
-from .destinations import PASS, ClusterName, Copies, Destination, Shares
+from .destinations import PASS, ClusterName, Copies, Destination, Instead, Shares
 from .kinds import references
 from .kinds.choice import Choice
 from .kinds.kind import Definitions, Kind, Schema
@@ -74,6 +75,7 @@ def add_to(kinds: Kinds, names: Names) -> None:
         (Canary, "main"): branch,
         (Cluster, "endpoints"): Several(server),
         (Cluster, "pipeline"): stack,
+        (Fallback, "instead"): _instead(kinds, names),
         (Listener, "address"): Address(),
         (Listener, "hosts"): Several(Host()),
         (Listener, "policies"): stack,
@@ -111,6 +113,13 @@ def add_to(kinds: Kinds, names: Names) -> None:
     kinds.register(Route, Leading(kinds.named(Route, "").inner, kinds, names))
     kinds.register(Split, Shares(kinds.named(Split, "").inner, cluster, kinds.option_of(Branch, "weight")))
     to.choice = kinds.group("destination", App, Canary, Function, Redirect, Respond, Rollout, Split, bare=False)
+
+
+def _instead(kinds: Kinds, names: Names) -> Kind:
+    step = kinds.one_of("step")
+    cluster = Instead(names, step.members)
+    several = Several(Either(cluster, step), single=False)
+    return Either(cluster, step, several, references.Function(allowed=kinds.imports))
 
 
 class Statuses(Table):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from meshkit import Cluster, Endpoint, Match, RateLimit, Retry, Route, Timeout
+from meshkit import Cluster, Endpoint, Fallback, Match, RateLimit, Retry, Route, Timeout
 from meshkit.config import FileErrors, Listener, MeshSpec, Node, loads, parse
 from meshkit.config.file import MeshFile
 from meshkit.discover import Dns
@@ -79,6 +79,20 @@ def test_where_a_route_leads(text: str, expected: Any) -> None:
 def test_a_destination_may_be_a_cluster_that_is_called_like_one() -> None:
     above = "clusters: {redirect: [10.0.0.7:80]}\n"
     assert route("to: redirect", above).to == Cluster("redirect", ["10.0.0.7:80"])
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("v2", v2),
+        ("{instead: v2}", v2),
+        ("{instead: [timeout: 1s, v2]}", (Timeout(1.0), v2)),
+        ("{instead: {cluster: {name: x, endpoints: 'a:1'}}}", Cluster("x", ["a:1"])),
+    ],
+)
+def test_a_fallback_may_be_a_cluster_by_its_name(text: str, instead: Any) -> None:
+    [policy] = route(f"{{match: {{host: a}}, to: orders, policies: [fallback: {text}]}}").policies
+    assert policy == Fallback(instead)
 
 
 def test_pages_stand_by_their_status() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from meshkit import Cluster, ConcurrencyLimit, Pipeline, RateLimit, RoundRobin, Shared, Timeout
+from meshkit import Cluster, ConcurrencyLimit, Fallback, Pipeline, RateLimit, RoundRobin, Shared, Timeout
 from meshkit.config.assembly import host_of, narrowed
 from meshkit.config.kept import Kept
 from meshkit.discover import Static
@@ -16,6 +16,7 @@ from meshkit.route.match import Match
 from meshkit.route.mirror import Mirror
 from meshkit.route.route import Route
 from meshkit.route.split import Branch, Split
+from meshkit.shared import bare
 
 PART = ("outgoing",)
 
@@ -253,3 +254,21 @@ def test_nothing_of_the_versions_before_is_held() -> None:
     [route] = made(Kept(second), Route(to=orders(), name="a"))
     assert route.to is not None
     assert all(first is not held for held in (getattr(second, name) for name in Kept.__slots__))
+
+
+def test_the_cluster_of_a_fallback_is_the_one_of_the_name() -> None:
+    spare, timeout = orders(name="spare"), Timeout(1.0)
+
+    def route() -> Route:
+        policies = [Fallback(spare), Fallback([timeout, spare], on="5xx"), Fallback(value=7)]
+        return Route(Match(host="a"), orders(), policies=policies)
+
+    first = Kept()
+    [one] = made(first, route(), clusters=[spare])
+    own, several, _ = (bare(each).instead for each in one.policies)
+    assert isinstance(own, Shared)
+    assert own is several[1]
+    assert several[0] is timeout
+    second = after(first)
+    [other] = made(second, route(), clusters=[spare])
+    assert [*map(id, other.policies)] == [*map(id, one.policies)]
