@@ -8,12 +8,15 @@ What a call has taken stands in ``call.held``, an immutable linked list of frame
 each run of gates with something to settle. The places a walk may come back to stand in ``call.marks``, another such
 list::
 
-    (outer, section, held there, deadline there, attempt, delay)       a Repeat's section
-    (outer, section, held there, deadline there, branch, refused)      a Choice's: the branch taken, those that rejected
-    (outer, section, held there, deadline there)                       a Fallback's, a Race's, a Middleware's
+    (outer, section, held, deadline, route, attempt, delay)       a Repeat's section
+    (outer, section, held, deadline, route, branch, refused)      a Choice's: the branch taken, those that rejected
+    (outer, section, held, deadline, route)                       a Fallback's, a Race's, a Middleware's
+
+``held``, ``deadline`` and ``route`` are the call's, as they were there: whoever comes back goes on with them, and not
+with the request as a way that was given up has made it.
 
 How a call has failed, while it goes on to a further attempt or a fallback, stands in ``call.failed``: ``(failure,
-verdict, held since, the marks willing to deal with it, the marks since, attempts)``.
+verdict, held since, the marks willing to deal with it, the marks since, attempts, its route)``.
 
 The lists are found by walking, not by parent pointers: a cluster shared by a hundred routes is a graph.
 """

@@ -58,11 +58,12 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
     for mark in marks:
         section = mark[1]
         if section.kind is FALLBACK:
+            route = call.route
             if fall(call, mark, now, verdict):
-                call.failed = (call.failure, verdict, call.held, marks, call.marks, call.attempt)
+                call.failed = (call.failure, verdict, call.held, marks, call.marks, call.attempt, route)
                 return 0.0
             continue
-        outer, section, held, deadline, attempt, delay = mark
+        outer, section, held, deadline, route, attempt, delay = mark
         call.attempt = attempt
         call.delay = delay
         call.deadline = deadline
@@ -78,9 +79,10 @@ def again(call: Call, marks: tuple[Any, ...], now: float, verdict: Verdict) -> f
             release(call, held, now, verdict)
             call.attempt = attempt + 1
             call.delay = wait
-            call.marks = (outer, section, held, deadline, attempt + 1, wait)
+            call.marks = (outer, section, held, deadline, route, attempt + 1, wait)
             call.rest = section.after
-            call.failed = (call.failure, verdict, held, marks, call.marks, attempt)
+            call.failed = (call.failure, verdict, held, marks, call.marks, attempt, call.route)
+            call.route = route
             if call.endpoint is not None:
                 call.avoid = (*call.avoid, call.endpoint)
             return wait  # type: ignore[no-any-return]
@@ -92,11 +94,12 @@ def fall(call: Call, mark: Any, now: float, verdict: Verdict) -> bool:
     """Take a fallback: give back everything inside it, and go on from ``call.rest``. False: no time is left, or it will
     not.
     """
-    outer, section, held, deadline = mark
+    outer, section, held, deadline, route = mark
     if (deadline is not None and now >= deadline) or not section.step(call, now):
         return False
     release(call, held, now, verdict)
     call.deadline = deadline
+    call.route = route
     call.marks = outer
     call.rest = section.branch
     return True
@@ -144,7 +147,7 @@ def expired(call: Call, began: float, now: float) -> TimedOut:
     while mark is not None and mark[1].kind is not REPEAT:
         mark = mark[0]
     if mark is not None and (mark[3] is None or mark[3] > now):
-        text = f"attempt {mark[4]}: no answer within {(call.deadline or now) - began:.3g} s"
+        text = f"attempt {mark[5]}: no answer within {(call.deadline or now) - began:.3g} s"
         error: TimedOut = AttemptTimedOut(text, endpoint=call.endpoint)
     else:
         text = f"no answer within {(call.deadline or now) - call.began_at:.3g} s"

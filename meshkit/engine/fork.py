@@ -23,9 +23,9 @@ def fork(call: Call) -> Call:
     twin.attempt = call.attempt
     twin.endpoint = call.endpoint
     twin.facts = call.facts
-    twin.route = call.route
     twin.held = call.held
-    twin.marks = call.marks
+    twin.marks = marks = call.marks
+    twin.route = call.route if marks is None else marks[4]  # another walk has told the call of its own since
     twin.avoid = call.avoid
     if call.events is not None:
         twin.events = call.events
@@ -46,7 +46,7 @@ def learn(call: Call, twin: Call) -> None:
     call.answered_at = twin.answered_at
     call.verdict = twin.verdict
     call.avoid = twin.avoid
-    call.route = twin.route or call.route
+    call.route = twin.route
     call.failure = twin.failure or call.failure
     twin.failure = None  # its error's traceback holds a frame that holds the fork: no cycle
     if twin.quota is not None:

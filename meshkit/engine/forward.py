@@ -50,8 +50,9 @@ def advance(call: Call, section: Section, now: float) -> Any:
                 if kind is LEAF:
                     return section.step and section
                 if kind is CHOICE:
+                    route = call.route
                     branch = section.step(call, now)
-                    call.marks = (call.marks, section, call.held, call.deadline, branch, ())
+                    call.marks = (call.marks, section, call.held, call.deadline, route, branch, ())
                     section = branch
                     if section.facts is not None:
                         call.rest = section
@@ -63,9 +64,9 @@ def advance(call: Call, section: Section, now: float) -> Any:
                         call.deadline = until
                 elif kind is REPEAT:
                     call.attempt = 1
-                    call.marks = (call.marks, section, call.held, call.deadline, 1, 0.0)
+                    call.marks = (call.marks, section, call.held, call.deadline, call.route, 1, 0.0)
                 else:
-                    call.marks = (call.marks, section, call.held, call.deadline)
+                    call.marks = (call.marks, section, call.held, call.deadline, call.route)
                     if kind is not FALLBACK:
                         return section
                 section = section.after  # type: ignore[assignment]  # only a leaf and a choice end a chain
@@ -145,16 +146,17 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
     while mark is not None:
         if mark is since:
             past = True
-            failure, verdict, before, willing, _, attempt = failed
+            failure, verdict, before, willing, _, attempt, came = failed
             direct = direct and not failure.sent
         kind = mark[1].kind
         if kind is CHOICE and direct:
-            outer, section, held, deadline, branch, refused = mark
+            outer, section, held, deadline, route, branch, refused = mark
             if rejection.endpoint is None and not hasattr(section.state, "titles"):  # a router has none
                 rejection.endpoint = call.endpoint
             call.avoid = (*call.avoid, call.endpoint)
             release(call, held, now, IGNORED)
             call.deadline = deadline
+            call.route = route
             try:
                 other: Section = section.step(call, now)
             except Rejected as none:
@@ -163,7 +165,7 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
                 raise
             refused = (*refused, branch)
             if other not in refused:
-                call.marks = (outer, section, held, deadline, other, refused)
+                call.marks = (outer, section, held, deadline, route, other, refused)
                 return other
         elif kind is FALLBACK:
             known = call.failure
@@ -176,9 +178,9 @@ def elsewhere(call: Call, rejection: Rejected, now: float) -> Section | None:
                 if fall(call, mark, now, verdict):
                     rejection.__traceback__ = None  # it holds a frame that holds the call: no cycle
                     if past:
-                        call.failed = (failure, verdict, call.held, willing, call.marks, attempt)
+                        call.failed = (failure, verdict, call.held, willing, call.marks, attempt, came)
                     elif failed is None:
-                        call.failed = (call.failure, IGNORED, call.held, (), call.marks, call.attempt)
+                        call.failed = (call.failure, IGNORED, call.held, (), call.marks, call.attempt, None)
                     return call.rest  # type: ignore[no-any-return]
                 call.failure = known
         elif kind is REPEAT:

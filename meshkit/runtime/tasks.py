@@ -182,7 +182,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
                     raise
                 # A further attempt was refused. The call was sent, so it ends as the attempt before did.
                 verdict, held = earlier
-                call.attempt = call.failed[5]
+                call.attempt, call.route = call.failed[5:]
                 call.stopped = raised.policy or type(raised).__name__
                 acquire()
                 try:

@@ -164,7 +164,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                     raise
                 # A further attempt was refused. The call was sent, so it ends as the attempt before did.
                 verdict, held = earlier
-                call.attempt = call.failed[5]
+                call.attempt, call.route = call.failed[5:]
                 call.stopped = raised.policy or type(raised).__name__
                 with LOCK:
                     release(call, held, now, IGNORED)

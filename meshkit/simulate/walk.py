@@ -253,7 +253,7 @@ class Walk:
             return
         # A further attempt was refused. The call was sent, so it ends as the attempt before did.
         verdict, held = self.earlier
-        call.attempt = call.failed[5]
+        call.attempt, call.route = call.failed[5:]
         call.stopped = rejection.policy or type(rejection).__name__
         release(call, held, now, IGNORED)
         self._end(verdict, now)
