@@ -134,8 +134,7 @@ class Copies:
 
         def sent(call: Call, *args: Any) -> Any:
             route = call.route
-            if route is not None and route.plan.mirrors and not route.copied:
-                route.copied = True
+            if route is not None and route.plan.mirrors and route.copies():
                 self._copy(call.request, route)
             return send(*args)
 

@@ -134,17 +134,13 @@ class BranchState:
         self.section = fold(self.states)
 
     def edit(self, call: Call, lot: Any) -> None:
-        """Have the doors obey the branch's actions as well; another branch's, of the same choice, no more."""
-        if lot.route is not None:
-            call.route = lot.route
-        decision: Decision = call.route
-        plan: Plan | None = lot.plan
-        if plan is None:
-            plan = lot.plan = decision.plan
+        """Have the doors obey the branch's actions as well, beside those on the way to its choice."""
+        decision: Decision | None = call.route
+        if decision is None:
+            decision = call.route = lot.route or unrouted(call)
         if self._acts:
-            plan = self._plans.get(plan) or self._combined(plan)
-        decision.plan = plan
-        decision.host = plan.host
+            plan = decision.plan
+            call.route = decision.under(self._plans.get(plan) or self._combined(plan))
 
     def _combined(self, plan: Plan) -> Plan:
         if len(self._plans) >= MANY:  # of routes that are long gone

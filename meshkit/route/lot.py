@@ -38,7 +38,7 @@ LONG = 128
 class Lot:
     """What one call has drawn, and where that has led it."""
 
-    __slots__ = ("branch", "fresh", "plan", "point", "refused", "route", "scores", "token")
+    __slots__ = ("branch", "fresh", "point", "refused", "route", "scores", "token")
 
     def __init__(self, point: float = 0.0, scores: tuple[float, ...] | None = None, token: str | None = None) -> None:
         self.point = point
@@ -48,8 +48,6 @@ class Lot:
         """The session that was made for it, which the client is to be told."""
         self.branch: Any = None
         """Where it went; ``None``: it was not asked yet."""
-        self.plan: Any = None
-        """The route's plan, without the actions of any branch."""
         self.route: Any = None
         """The decision about a request that no router has seen."""
         self.fresh = self.refused = False

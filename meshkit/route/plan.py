@@ -14,6 +14,8 @@ from .rewrite import Rewrite
 
 __all__ = ["Decision", "Plan"]
 
+new = object.__new__
+
 
 class Plan:
     """What the actions of one route come to. Each action writes itself in with its ``install(plan)``."""
@@ -62,9 +64,13 @@ class Plan:
 
 
 class Decision:
-    """What was decided about one request: its route, and the words it is sent in."""
+    """What was decided about one request: its route, and the words it is sent in.
 
-    __slots__ = ("copied", "host", "path", "plan", "query", "rule", "same")
+    It is not changed: attempts that run side by side have it in common, and those who come back to where it was made
+    find it as it was. Where another plan is to be obeyed, another decision takes its place.
+    """
+
+    __slots__ = ("copied", "first", "host", "path", "plan", "query", "rule", "same")
 
     def __init__(self, rule: Any, path: str, query: str | None, same: bool) -> None:
         self.rule = rule
@@ -77,4 +83,19 @@ class Decision:
         self.same = same
         """Whether it is the very path that came."""
         self.copied = False
-        """Whether copies were sent already."""
+        self.first: Decision | None = None
+        """The one whose place it has taken."""
+
+    def under(self, plan: Plan) -> Decision:
+        """The same, but for what the doors are to obey."""
+        other = new(Decision)
+        other.rule, other.plan, other.host = self.rule, plan, plan.host
+        other.path, other.query, other.same = self.path, self.query, self.same
+        other.first = self.first or self
+        return other
+
+    def copies(self) -> bool:
+        """Whether now is the time to send copies of the request: once, whatever else is decided about it later."""
+        first = self.first or self
+        before, first.copied = first.copied, True
+        return not before
