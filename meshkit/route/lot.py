@@ -38,7 +38,10 @@ LONG = 128
 class Lot:
     """What one call has drawn, and where that has led it."""
 
-    __slots__ = ("branch", "fresh", "point", "refused", "route", "scores", "token")
+    __slots__ = ("attempts", "branch", "point", "route", "scores", "token")
+
+    attempts: dict[Call, tuple[Any, bool]]
+    """A `Rollout`'s: of each attempt under way its branch, and whether the canary has refused it before."""
 
     def __init__(self, point: float = 0.0, scores: tuple[float, ...] | None = None, token: str | None = None) -> None:
         self.point = point
@@ -50,8 +53,6 @@ class Lot:
         """Where it went; ``None``: it was not asked yet."""
         self.route: Any = None
         """The decision about a request that no router has seen."""
-        self.fresh = self.refused = False
-        """For a `Rollout`: an attempt begins; its canary has refused the call."""
 
 
 def drawn(asker: Any, call: Call, draw: Callable[[Call], Lot]) -> Lot:

@@ -50,6 +50,7 @@ __all__ = ["DONE", "ROLLED_BACK", "RolloutState"]
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
 DONE, ROLLED_BACK = "done", "rolled-back"
 DIGITS = 12
+NEW = (None, False)
 
 
 class RolloutState:
@@ -119,29 +120,37 @@ class RolloutState:
         return [branch.section for branch in self._branches]
 
     def facts(self, call: Call, /) -> Lot:
-        lot = drawn(self, call, self._lots.draw)
+        lot = drawn(self, call, self._drawn)
         if self._acts and call.route is None:
             lot.route = unrouted(call)
+        return lot
+
+    def _drawn(self, call: Call) -> Lot:
+        lot = self._lots.draw(call)
+        lot.attempts = {}
         return lot
 
     def enter(self, call: Call, now: float, /) -> None:
         """An attempt begins; the first of all begins the first step."""
         if self._due == inf and self._step >= 0:
             self._due = now + self.spec.every
-        call.facts[self].fresh = True  # type: ignore[index]  # gathered: there are facts
+        call.facts[self].attempts[call] = NEW  # type: ignore[index]  # gathered: there are facts
 
     def pick(self, call: Call, now: float, /) -> Section:
         """The section of the call's branch. Asked again, because that has refused the call, it is the main one's."""
         lot: Lot = call.facts[self]  # type: ignore[index]  # gathered: there are facts
-        branch: BranchState | None = lot.branch
+        branch: BranchState = lot.branch
         main, canary = self._branches
-        if branch is None:
+        before, refused = lot.attempts.get(call, NEW)
+        if before is not None:
+            refused = refused or before is canary
+            branch = lot.branch = main
+        elif branch is None:
             branch = lot.branch = canary if self._shares.of(lot) else main
             branch.calls += 1
-        elif branch is canary and not (lot.fresh and self._shares.weights[1]):
-            lot.refused = not lot.fresh
+        elif branch is canary and not self._shares.weights[1]:
             branch = lot.branch = main
-        lot.fresh = False
+        lot.attempts[call] = branch, refused
         if self._acts:
             branch.edit(call, lot)
         if lot.token is not None:
@@ -151,7 +160,7 @@ class RolloutState:
     def exit(self, call: Call, began: float, now: float, verdict: Verdict, /) -> None:
         """Learn what came of an attempt, and go on or back."""
         lot: Lot = call.facts[self]  # type: ignore[index]  # gathered: there are facts
-        refused, lot.refused = lot.refused, False
+        branch, refused = lot.attempts.pop(call, NEW)
         if self._step < 0 or began < self._since or (verdict is IGNORED and not refused):
             return
         main, canary = self._counts
@@ -163,7 +172,7 @@ class RolloutState:
             if answered is None or answered < began:  # no answer, or an earlier attempt's
                 answered = now
             slow = self.spec.max_latency is not None and answered - began > self.spec.max_latency
-            counts = canary if lot.branch is self._branches[1] else main
+            counts = canary if branch is self._branches[1] else main
             counts.add(verdict is not SUCCESS, slow)
         if (refused or verdict is not SUCCESS or slow) and self._worse():
             self._over(ROLLED_BACK, 0.0)

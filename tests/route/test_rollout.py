@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from meshkit import CircuitBreaker, Cluster, ConfigError, Constant, Overloaded, Pipeline, Retry, StateChanged, Verdict
 from meshkit.call import Call
+from meshkit.engine import fork
 from meshkit.httpx import MeshTransport
 from meshkit.route.branch import Branch
 from meshkit.route.edit import RequestHeaders
@@ -253,6 +254,27 @@ def test_a_canary_that_refuses_has_failed_and_the_main_branch_serves():
     shown = pipeline.snapshot()["Rollout"]
     assert (shown["state"], shown["new"]["failed"]) == ("rolled-back", 10)
     assert pipeline.idle()
+
+
+def test_attempts_side_by_side_count_each_for_its_own_branch():
+    """The first is under way in the canary, which refuses the second one: that goes to the main branch."""
+    state = started(steps=(1.0,))
+    origin = Call(None, None, 0.0)
+    first, second = (fork(origin) for _ in range(2))
+    for call in (first, second):
+        call.facts = {state: state.facts(call)}
+        state.enter(call, 0.0)
+        assert state.pick(call, 0.0) == "new"
+    assert state.pick(second, 0.0) == "main"
+    state.exit(first, 0.0, 1.0, SUCCESS)
+    state.exit(second, 0.0, 1.0, FAILURE)
+    shown = state.snapshot(1.0)
+    assert (shown["new"]["ended"], shown["new"]["failed"]) == (2, 1)  # the one it has refused, too
+    assert (shown["main"]["ended"], shown["main"]["failed"]) == (1, 1)
+    third = fork(origin)
+    third.facts = {state: state.facts(third)}
+    state.enter(third, 2.0)
+    assert state.pick(third, 2.0) == "main"  # a canary that has refused the call is not asked again
 
 
 def test_when_both_refuse_the_call_is_refused():
