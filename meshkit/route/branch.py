@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -29,8 +30,6 @@ __all__ = ["MOST", "Branch", "BranchState", "as_branch", "names", "unrouted"]
 
 MOST = 1_000_000
 """The largest weight, as in the Gateway API."""
-MANY = 65_536
-"""Plans that a branch remembers."""
 
 
 def _to(value: Any) -> Any:
@@ -128,7 +127,8 @@ class BranchState:
         self.calls = 0
         """How many calls have been given to it."""
         self._acts = bool(spec.actions)
-        self._plans: dict[Plan, Plan] = {}
+        self._plans: WeakKeyDictionary[Plan, Plan] = WeakKeyDictionary()
+        """With its own actions: of each plan that it has met, for as long as there is a route with that."""
 
     def fold(self, fold: Callable[[list[Any]], Section]) -> None:
         self.section = fold(self.states)
@@ -143,8 +143,6 @@ class BranchState:
             call.route = decision.under(self._plans.get(plan) or self._combined(plan))
 
     def _combined(self, plan: Plan) -> Plan:
-        if len(self._plans) >= MANY:  # of routes that are long gone
-            self._plans.clear()
         made = self._plans[plan] = combined(plan, self.plan)
         return made
 
@@ -152,10 +150,13 @@ class BranchState:
         return all(state.idle() for state in (*self.states, *self.plan.mirrors) if hasattr(state, "idle"))
 
 
+PARTS = tuple(name for name in Plan.__slots__ if name != "__weakref__")
+
+
 def combined(plan: Plan, more: Plan) -> Plan:
     """What the actions of both come to: edits one after the other, lists together, of all else what the second says."""
     made = Plan()
-    for part in Plan.__slots__:
+    for part in PARTS:
         first, second = getattr(plan, part), getattr(more, part)
         if isinstance(second, Edit):
             second = first.then(second)

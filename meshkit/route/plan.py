@@ -35,6 +35,7 @@ class Plan:
         "request",
         "rewrite",
         "rng",
+        "__weakref__",
     )
 
     def __init__(self, actions: Iterable[Any] = (), rng: Random | None = None) -> None:

@@ -5,6 +5,7 @@ Each statistic states its false-alarm rate: how often correct code would fail it
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from random import Random
 from statistics import NormalDist
@@ -28,6 +29,7 @@ from meshkit.route.cookie import Cookie
 from meshkit.route.edit import RequestHeaders, ResponseHeaders
 from meshkit.route.lot import Lot, Lots, Shares, octets
 from meshkit.route.match import Match
+from meshkit.route.plan import Decision
 from meshkit.route.rewrite import Rewrite
 from meshkit.route.route import Route
 from meshkit.route.router import Router
@@ -381,7 +383,7 @@ async def test_behind_a_server_door_a_cookie_and_the_actions_reach_client_and_ap
         accepted.clear()
         await guarded(dict(scope), receive, send)
     names = [name for name, _ in accepted[0]["headers"]]
-    assert names == [b"x-version", b"set-cookie"]
+    assert names == [b"x-version", b"x-served", b"set-cookie"]
 
 
 def test_plans_are_made_once():
@@ -394,6 +396,19 @@ def test_plans_are_made_once():
             client.get("http://shop/")
             plans |= {*split._branches[0]._plans.values()}
     assert len(plans) == 1
+
+
+def test_plans_are_remembered_no_longer_than_there_is_a_route_with_them():
+    split = started(Split(Branch(A, actions=[RequestHeaders(set={"x-version": "1"})])))
+    for version in range(3):
+        call = Call(Door(), {}, 0.0)
+        router = Router([Route(to=A, name=str(version))]).start(Random(1))
+        call.route = Decision(router.rules[0], "/", None, True)
+        assert called(split, call)[1] == "a"
+        assert call.route.plan.request.come == ((b"x-version", b"1"),)
+    del call, router
+    gc.collect()
+    assert not split._branches[0]._plans
 
 
 def test_where_a_branch_leads():
