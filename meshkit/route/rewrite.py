@@ -11,12 +11,15 @@ r"""Where is the request sent in other words than it came? Its host; its path as
 A prefix is replaced element by element, as the Gateway API's ``ReplacePrefixMatch`` has it; characters by which a
 route's ``starts`` has matched are replaced as they are, as by Envoy's ``prefix_rewrite``. The query stays. What comes
 of a rewriting is brought into the normal form of paths once more, so that captured text cannot make one that is
-refused; where it cannot be, the request is.
+refused; where it cannot be, the request is. A dot segment in it is not resolved, but refused as well: the path that was
+matched has none, and one that comes about by what stands beside the rest (``/public/`` in place of ``/a`` in
+``/a../admin``) would lead out of where the route leads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Rewrite", "Rewriter", "check_ways", "install", "new_prefix", "one_host", "rewriter"]
 
+REMEMBERED = 16
 Rewriter = Callable[[str], str]
 """The path as it was matched to the path to send."""
 
@@ -107,6 +111,7 @@ def rewriter(spec: Any, rule: Rule, paths: Paths) -> Rewriter | None:
         return _replacing(policy, spec.prefix, rule, paths)
     if spec.to is None:
         return None
+    paths = _without_dots(paths)
     if spec.regex is not None:
         regex = compiled(spec.regex, policy=policy, search=True)
         template = regex.template(spec.to, policy=policy)
@@ -118,10 +123,15 @@ def rewriter(spec: Any, rule: Rule, paths: Paths) -> Rewriter | None:
     return lambda path: normal(made(captured(path)), paths)
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _without_dots(paths: Paths) -> Paths:
+    return attrs.evolve(paths, dots="reject")
+
+
 def _replacing(policy: str, other: str, rule: Rule, paths: Paths) -> Rewriter:
     check(policy, "prefix", other or "/", paths)
     if rule.kind == CHARACTERS:
-        length = len(rule.text)
+        length, paths = len(rule.text), _without_dots(paths)
         return lambda path: normal(other + path[length:], paths)
     if rule.kind != ELEMENTS:
         fix = "it takes the place of the prefix that has matched: give each match of the route a prefix"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from meshkit import ConfigError
 from meshkit.call import Call
+from meshkit.route.answer import Redirect
 from meshkit.route.match import Match
 from meshkit.route.path import BadPath, Paths, normal
 from meshkit.route.rewrite import Rewrite
@@ -56,8 +57,8 @@ def test_a_service_of_grpc_is_a_prefix():
     [
         (Match(regex="/a(.*)"), Rewrite(to="$1"), "/a/evil.example", "/evil.example"),
         (Match(regex="/a(.*)"), Rewrite(to="/$1"), "/a/evil.example", "/evil.example"),  # never "//evil.example"
-        (Match(regex="/a/(.*)"), Rewrite(to="/b/../$1"), "/a/..%2e", "/..."),
-        (Match(regex="/a/(.*)"), Rewrite(to="/b/%2e%2e/$1"), "/a/c", "/c"),
+        (Match(regex="/a/(.*)"), Rewrite(to="/b/$1"), "/a/..%2e", "/b/..."),
+        (Match(regex="/a/(.*)"), Rewrite(to="/b/%2e%2e/$1"), "/a/c", 400),
         (Match(regex="/a/(.*)"), Rewrite(to="/$1/../.."), "/a/c", 400),
         (Match(regex="/a/(.*)"), Rewrite(to="$1"), "/a/c", 400),
         (Match(regex="/a/(.*)"), Rewrite(to="/$1?x=1"), "/a/c", 400),
@@ -70,6 +71,36 @@ def test_a_service_of_grpc_is_a_prefix():
 )
 def test_what_comes_of_it_is_a_path_or_refused(match, rewrite, path, becomes):
     assert path_of(f"http://x{path}", match, rewrite) == becomes
+
+
+@pytest.mark.parametrize(
+    "paths", [Paths(), Paths(dots="clamp"), Paths(slashes="keep", encoded_slash="decode")], ids=["", "clamp", "keep"]
+)
+@pytest.mark.parametrize(
+    ("match", "rewriting", "order"),
+    [
+        (Match(starts="/a"), {"prefix": "/public/"}, "gateway-api"),
+        (Match(prefix="/a"), {"prefix": "/public/"}, "envoy"),
+        (Match(regex="/a(.*)"), {"to": "/public/$1"}, "gateway-api"),
+        (Match(starts="/a"), {"regex": "^/a", "to": "/public/"}, "gateway-api"),
+    ],
+)
+def test_what_is_left_over_does_not_climb_out_of_where_the_route_leads(match, rewriting, order, paths):
+    for route in (Route(match, actions=[Rewrite(**rewriting)]), Route(match, Redirect(**rewriting))):
+        state = Router([route], order=order, paths=paths).start(Random(1))
+        for tail in ("../admin/secret", "..", "../", "./x", "%2e%2e/admin", "..%2fadmin"):
+            assert isinstance(state.facts(Call(Paper(f"/a{tail}"), None, 0.0)), BadPath), tail
+        assert state.facts(Call(Paper("/a..b/c"), None, 0.0)).path == "/public/..b/c"
+
+
+class Paper:
+    """A door for nothing but a path."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def head(self, call):
+        return "GET", "http", "x", None, self.path, None
 
 
 def test_where_slashes_stay_no_authority_is_made():
