@@ -45,6 +45,8 @@ WAYS = 50
 """Routes of a router that are told."""
 WAYS_IN = ("branches", "canary", "default", "main", "routes")
 """Options of routers, splits and the like."""
+LAST = -(2**31)
+"""The least priority there is, that of a cluster's own host in a mesh."""
 LONGEST = 1000
 """Lines."""
 REASONS: dict[type, tuple[str, str]] = {
@@ -163,7 +165,10 @@ def _when(spec: Any) -> str:
     """Which requests go by a route."""
     several = [_text(match) for match in getattr(spec, "match", ())]
     said = " or ".join(several[:FEW]) + (f" or {len(several) - FEW} more" if len(several) > FEW else "")
-    return said + (f", priority {spec.priority}" if getattr(spec, "priority", 0) else "")
+    priority = getattr(spec, "priority", 0)
+    if priority == LAST:
+        return f"{said}, where no other route is"
+    return said + (f", priority {priority}" if priority else "")
 
 
 def _short(endpoints: tuple[Any, ...]) -> bool:

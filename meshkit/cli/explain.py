@@ -109,7 +109,7 @@ def as_text(told_of: Explained, file: str, lines: list[int]) -> Iterator[str]:
         ("policies, outermost first", _policies(told_of.steps, told_of.seconds, "none")),
         ("it is split", _split(found.shares, 2)),
         *((f"cluster {each.spec.name}", _cluster(each)) for each in told_of.clusters),
-        ("other routes" if found.route is not None else "routes", _others(told_of, file, lines)),
+        ("other routes" if found.route is not None and found.missed else "routes", _others(told_of, file, lines)),
     ):
         listed = [*part]
         if listed:
@@ -119,6 +119,8 @@ def as_text(told_of: Explained, file: str, lines: list[int]) -> Iterator[str]:
 
 
 def _sent(told_of: Explained) -> Iterator[str]:
+    from ..config.layout.flow import flow
+
     found = told_of.found
     if found.location is not None:
         yield told(f"{'answer':<10}{found.status} {_shown(found.location)}", further=" " * 10)
@@ -132,6 +134,8 @@ def _sent(told_of: Explained) -> Iterator[str]:
     if plan is not None:
         yield from _edits(plan.request, "request")
         yield from _edits(plan.answer, "answer")
+    for action in told_of.actions:
+        yield told(f"{'with':<10}{_shown(flow(action))}", further=" " * 10)
 
 
 def _edits(edit: Any, of: str) -> Iterator[str]:
@@ -166,7 +170,8 @@ def _policies(steps: tuple[Step, ...], seconds: float | None, without: str = "")
     if seconds is not None:
         missing = [text.partition(":")[0] for step, text in zip(steps, said, strict=True) if step.seconds is None]
         but = f" but {' and '.join(dict.fromkeys(missing))}" if missing else ""
-        yield told(f"all of them{but}: {_microseconds(seconds)} a call, measured just now, without the wire", "  ")
+        price = f"{_microseconds(seconds)} a call, above each by itself"
+        yield told(f"all together{but}: {price}; measured just now, without the wire", "  ")
 
 
 def _microseconds(seconds: float) -> str:

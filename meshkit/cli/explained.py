@@ -26,6 +26,7 @@ def as_data(told_of: Explained, file: str, lines: list[int]) -> dict[str, Any]:
         "to": found.to or None,
         "status": found.status,
         "location": found.location,
+        "actions": [*told_of.actions],
         "sent": _sent(found, request.head()[1]),
         "policies": [_step(each) for each in told_of.steps],
         "policies_us": _us(told_of.seconds),

@@ -26,7 +26,7 @@ from ..shared import bare
 from .kept import Kept
 from .spec import Listener, MeshSpec, Node
 
-__all__ = ["host_of", "incoming", "narrowed", "outgoing", "served"]
+__all__ = ["LAST", "host_of", "incoming", "narrowed", "outgoing", "served"]
 
 LAST = -(2**31)
 """The priority of what is only there where nothing else is."""
@@ -67,8 +67,7 @@ def host_of(cluster: Any) -> str:
 
 
 def _alone(cluster: Any) -> Route:
-    host = host_of(cluster)
-    return Route(Match(host=host), cluster, name=host, priority=LAST)
+    return Route(Match(host=host_of(cluster)), cluster, name=f"cluster {bare(cluster).name}", priority=LAST)
 
 
 def narrowed(route: Route, hosts: tuple[str, ...]) -> Route | None:

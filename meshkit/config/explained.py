@@ -18,6 +18,10 @@ from ..errors import ConfigError
 from ..explain import reason
 from ..order import ways
 from ..retry import Retry
+from ..route.edit import RequestHeaders, ResponseHeaders
+from ..route.hosts import normal
+from ..route.rewrite import Rewrite
+from ..route.route import Route
 from ..route.router import Router
 from ..shared import bare
 from .assembly import incoming, narrowed, outgoing
@@ -73,7 +77,9 @@ class Explained:
     """By the identity of a route that was looked at, which of the file's it is."""
     steps: tuple[Step, ...]
     seconds: float | None
-    """All of those together, so far as they can be measured."""
+    """All of those together, so far as they can be measured; less than their sum, since much is paid only once."""
+    actions: tuple[Any, ...]
+    """What else is done on the route, as a file says it: all but what is seen in the request that is sent."""
     match: float
     """Seconds that finding the route takes."""
     routes: int
@@ -107,6 +113,8 @@ def explained(
         raise ConfigError(
             f"explain: {shown(text, 200)}: only the line and the fields of a request are known"
         ) from error
+    if found.route is None and isinstance(door, Node) and door.calls is not None:
+        found = _not_called(spec, door, request, found)
     by_route = {id(route): number for route, number in zip(router.routes, numbers, strict=False)}
     number = None if found.route is None else by_route.get(id(found.route))
     owner = seen.removeprefix("calls of ")
@@ -125,6 +133,7 @@ def explained(
         numbers=by_route,
         steps=steps,
         seconds=seconds,
+        actions=() if found.route is None else tuple(_actions(file, found.route)),
         match=lookup.seconds(request),
         routes=len(router.routes),
         clusters=tuple(_cluster(file, each, request, repeated) for each in ends),
@@ -155,6 +164,16 @@ def _specs(spec: MeshSpec, door: Node | Listener | None) -> tuple[tuple[Any, ...
     return specs, [n for n, each in chosen if hosts is None or narrowed(each, hosts) is not None]
 
 
+def _not_called(spec: MeshSpec, node: Node, request: Request, found: Found) -> Found:
+    """What was not found, with the node's calls as the reason if they are it."""
+    everything: Router = outgoing(spec, attrs.evolve(node, calls=None), Kept())[-1]
+    other = Lookup(everything).find(request)
+    if other.route is None or other.route is everything.default:
+        return found
+    text = f"{other.name} has it, but node {node.name} may not call {normal(request.head()[2])}: add it to its calls"
+    return attrs.evolve(found, reason=text)
+
+
 def _steps(
     file: MeshFile, stack: Iterable[tuple[Any, str]], request: Request, *, repeated: bool
 ) -> tuple[tuple[Step, ...], float | None]:
@@ -173,6 +192,12 @@ def _said(file: MeshFile, group: str, spec: Any) -> Any:
         return file.kinds.one_of(group).write(bare(spec))
     except ConfigError:  # what no file can say: it came from Python
         return repr(bare(spec))
+
+
+def _actions(file: MeshFile, route: Route) -> Iterator[Any]:
+    for each in route.actions:
+        if not isinstance(each, RequestHeaders | ResponseHeaders | Rewrite):
+            yield _said(file, "action", each)
 
 
 def _clusters(to: Any) -> Iterator[Cluster]:

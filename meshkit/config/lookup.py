@@ -26,6 +26,7 @@ from ..route.route import Route
 from ..route.router import Router, RouterState
 from ..route.rule import Rule
 from ..shared import bare
+from .assembly import LAST
 from .request import PAPER, SERVED, Request
 
 __all__ = ["Found", "Lookup", "Missed", "Request", "Share", "told"]
@@ -182,6 +183,8 @@ class Lookup:
     def _later(self, chosen: Rule | None, rule: Rule, host: str) -> str:
         if chosen is None:
             return "it matches"
+        if rule.route.priority == LAST < chosen.route.priority:
+            return "it matches, but is the cluster's own host, for what no other route takes"
         default = rule.route is self._default
         return f"it matches, but comes later: {comes_first(chosen, rule, host, self._order, default=default)}"
 

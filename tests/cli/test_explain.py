@@ -80,7 +80,7 @@ policies, outermost first
     timeout: 5s T  the deadline of the whole call, its attempts and waits
     retry: {on: 5xx, attempts: 4} T  all below is done again for each attempt
     single_flight                           identical attempts at once share one
-  all of them but single_flight: T a call, measured just now, without the wire
+  all together but single_flight: T a call, above each by itself; measured just now, without the wire
 
 it is split
      90%  orders
@@ -104,8 +104,8 @@ cluster v2
 other routes
   all (line 22): host is b.example, not a.example
   c/* (line 25): host is b.example, not c, path is /o/7, not below /
-  orders: host is b.example, not orders
-  v2: host is b.example, not v2
+  cluster orders: host is b.example, not orders
+  cluster v2: host is b.example, not v2
   a.example/old (line 23): host is b.example, not a.example, path is /o/7, not /old
   a.example/secret (line 24): host is b.example, not a.example, path is /o/7, not /secret
   found among 7 routes in T

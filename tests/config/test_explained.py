@@ -104,6 +104,29 @@ def test_which_of_the_files_routes_the_others_are():
     assert found.number == 1
 
 
+def test_what_a_node_may_not_call_is_said_to_be_so():
+    found = asked("http://v2/", node="web").found
+    assert (found.route, found.status) == (None, 404)
+    assert found.reason == "cluster v2 has it, but node web may not call v2: add it to its calls"
+    assert asked("http://nobody/", node="web").found.reason == "no route for GET nobody/"
+
+
+def test_the_own_host_of_a_cluster_is_told_as_that():
+    text = MESH.replace("match: {host: other}", "match: {host: v2, prefix: /new}")
+    found = asked("http://v2/new", text, node="back").found
+    assert [(str(each.route), each.why) for each in found.missed if each.matches] == [
+        ("cluster v2", "it matches, but is the cluster's own host, for what no other route takes")
+    ]
+    assert asked("http://v2/", text, node="back").found.name == "cluster v2"
+
+
+def test_what_else_is_done_on_a_route():
+    actions = "actions: [mirror: v2, request_headers: {set: {x-a: b}}, compress]"
+    text = MESH.replace("host: other}, to: v2}", f"host: v2}}, to: v2, {actions}}}")
+    found = asked("http://v2/", text, node="back")
+    assert found.actions == ({"mirror": "v2"}, "compress")
+
+
 def test_what_policies_cost():
     request = Request("GET", "http://a/", headers={"x-user": "anna"})
     policies = [

@@ -289,7 +289,7 @@ def test_who_listens_goes_on_listening(shop: Shop) -> None:
     shop.get("more")
     shop.become(**replaced("cluster", "failures: 1", "failures: 2"))
     shop.get("limited")
-    assert [record.route for record in recorder.records] == ["orders", "orders", "more", "limited"]
+    assert [record.route for record in recorder.records] == ["cluster orders", "cluster orders", "more", "limited"]
     assert all(record.outcome == "success" for record in recorder.records)
     assert shop.mesh.pipeline.failed_listeners == 0
     calls = metrics.snapshot()["meshkit_call_duration_seconds"]["samples"]

@@ -121,7 +121,7 @@ def test_one_by_one(shop):
 def test_a_route_and_a_cluster_of_one_name():
     clusters = "clusters: {a: {endpoints: ['10.0.0.1:80']}, b: {endpoints: ['10.0.0.2:80']}}\n"
     table = routes(loads(f"{clusters}routes: [{{match: {{host: x}}, to: a, name: b}}]"))
-    table.check("GET http://x/ -> b a route:b cluster:a\nGET http://b/ -> cluster:b route:b")
+    table.check("GET http://x/ -> b a route:b cluster:a\nGET http://b/ -> cluster:b")
     for word in ("cluster:b", "route:a"):
         with pytest.raises(AssertionError, match=f"wanted {word}"):
             table.check(f"GET http://x/ -> {word}")
