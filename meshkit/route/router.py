@@ -21,6 +21,7 @@ import attrs
 from ..errors import ConfigError
 from ..options import among, no_decorator
 from .choice import ORDERS, RouterState
+from .match import Match
 from .options import check
 from .path import Paths
 from .route import Route
@@ -40,6 +41,9 @@ def _are_routes(spec: Any, attribute: Any, value: Any) -> None:
 def _default(spec: Any, attribute: Any, value: Any) -> None:
     if value is not None and not isinstance(value, Route):
         raise ConfigError.of("Router", "default", value, "give a Route, such as Route(to=cluster)")
+    if value is not None and value.match != (Match(),):
+        fix = "it has all requests that no other route matches: leave its match out, or put it among the routes"
+        raise ConfigError.of("Router", "default", value.match, fix)
 
 
 def _paths(spec: Any, attribute: Any, value: Any) -> None:
@@ -51,8 +55,9 @@ def _paths(spec: Any, attribute: Any, value: Any) -> None:
 class Router:
     """Picks the route of each request. Raises `ConfigError`.
 
-    ``default``: for requests that no route matches; without it they are refused with `NoRoute` (behind a server door
-    the status is 404). ``order``: whose rules say which of several routes comes first, and what a prefix is:
+    ``default``: for requests that no route matches, a route without a match of its own; without it they are
+    refused with `NoRoute` (behind a server door the status is 404). ``order``: whose rules say which of several routes
+    comes first, and what a prefix is:
     ``"gateway-api"`` (`table`), ``"envoy"`` (`envoy`) or ``"ingress-nginx"`` (`ingress_nginx`); a route's ``priority``
     stands above all of them. ``paths``: the normal form of paths. ``name``: for records and errors.
     """

@@ -130,7 +130,7 @@ def test_a_refusal_is_the_caller_s_library_s_as_well():
 
 
 def test_the_default_is_for_whatever_is_left():
-    router = Router([Route(Match(path="/a"), name="a")], default=Route(Match(method="never"), name="default"))
+    router = Router([Route(Match(path="/a"), name="a")], default=Route(name="default"))
     assert chosen(router, "http://x/a") == "a"
     assert chosen(router, "http://x/b") == "default"
     assert decided(router, "http://x/%00") == 400, "but for what is no request"
@@ -252,6 +252,8 @@ def nested():
             lambda: Router([Route(Match(prefix="/a;b"))], paths=Paths(parameters="reject")),
             "Match: prefix='/a;b': no request has such a path: parameters",
         ),
+        (lambda: Router([], default=Route(Match(host="a"))), "Router: default=(Match(host=('a',)"),
+        (lambda: Router([], default=Route([Match(), Match(host="a")])), "Router: default=(Match(host=(), "),
         (lambda: Route(7), "Route: match=7: give a Match, or several of which one must hold"),
         (lambda: Route([]), "Route: match=(): give a Match, or several"),
         (lambda: Route(to="orders"), "Route: to='orders': give a cluster, a pipeline, a Split, a Redirect, a Respond"),
