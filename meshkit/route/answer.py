@@ -7,9 +7,10 @@ The ``Location`` of a redirect follows the Gateway API::
                       says it; left out where it is the scheme's well-known one
     path              as `Rewrite` makes it, in its normal form; the query stays, and there is no fragment
 
-It always says the host, and what stands behind that begins with one slash: no path can lead elsewhere. The host is that
-of the request only where it could be one (`hosts`), and what no URL may have raw in its query is percent-encoded there:
-no request can end the field.
+It always says the host, and what stands behind that begins with one slash (of ``OPTIONS *`` nothing does: RFC 9112,
+3.3): no path can lead elsewhere. The host is that of the request only where it could be one (`hosts`), and what no URL
+may have raw in its query is percent-encoded there: no request can end the field. A request that says no host, and where
+no router has seen it one whose host or path is none, is answered with 400.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from ..call import Call
 from ..errors import ConfigError
 from ..options import among, count, no_decorator, optional
 from . import options
-from .hosts import bracketed, normal
+from .hosts import BadHost, bracketed, normal
 from .options import PORTS
+from .path import BadPath
+from .path import normal as normal_path
 from .rewrite import check_ways, install, new_prefix, one_host
 
 __all__ = ["Redirect", "Respond"]
 
 CODES = (301, 302, 303, 307, 308)
+BAD_REQUEST = 400
 BODILESS = (204, 205, 304)
 
 _plain = re.compile(r"[!$-;=?-~]*").fullmatch
@@ -77,6 +81,7 @@ class Redirect:
         shown = "" if port is None or PORTS.get(target) == port else f":{port}"
         if query and not _plain(query):
             query = quote(query.encode("latin-1", "replace"), safe=SAFE)
+        path = "" if path == "*" else path
         return f"{target}://{bracketed(host)}{shown}{path}" + (f"?{query}" if query else "")
 
     asked = ()
@@ -92,7 +97,14 @@ class Redirect:
         if decision is None:
             raise ConfigError("Redirect: no router has seen the request: make it the destination of a Route")
         _, scheme, own, port, _, _ = call.door.head(call)
-        location = self.location(scheme, decision.host or normal(own), port, decision.path, decision.query)
+        try:
+            host = decision.host or normal(own)
+            path = decision.path if decision.rule.route is not None else normal_path(decision.path)
+        except (BadHost, BadPath):
+            host = path = ""
+        if not host:
+            return call.door.respond(call, BAD_REQUEST, ())
+        location = self.location(scheme, host, port, path, decision.query)
         return call.door.respond(call, self.status, ((b"location", location.encode("ascii")),))
 
 

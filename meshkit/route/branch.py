@@ -170,6 +170,7 @@ class _Unrouted:
     """Stands for the rule where no router was asked."""
 
     plan = Plan()
+    route = None
 
 
 def unrouted(call: Call) -> Decision:

@@ -15,6 +15,7 @@ from meshkit.asgi import MeshMiddleware
 from meshkit.call import Call
 from meshkit.httpx import AsyncMeshTransport, MeshTransport
 from meshkit.route.answer import Redirect, Respond
+from meshkit.route.branch import Branch
 from meshkit.route.edit import ResponseHeaders
 from meshkit.route.local import App, Function
 from meshkit.route.match import Match
@@ -22,13 +23,14 @@ from meshkit.route.path import Paths
 from meshkit.route.rewrite import Rewrite
 from meshkit.route.route import Route
 from meshkit.route.router import Router
+from meshkit.route.split import Split
 
 from .asking import Door, Request, sent
 
 PLAIN = re.compile(rb"[!-~]+")
 
 
-async def answered(router, path, query=b"", host=b"shop.example", headers=()):
+async def answered(router, path, query=b"", host=b"shop.example", headers=(), *, method="GET"):
     """Status and fields of what a server answers; the raw request, as a server has read it."""
     messages = []
 
@@ -44,7 +46,7 @@ async def answered(router, path, query=b"", host=b"shop.example", headers=()):
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
-        "method": "GET",
+        "method": method,
         "path": unquote(path.decode("latin-1")),
         "raw_path": path,
         "query_string": query,
@@ -149,6 +151,38 @@ async def test_a_host_that_is_none_is_refused(host, location):
     status, fields = await answered(TO_TLS, b"/x", host=host)
     assert fields.get(b"location") == location
     assert status == (302 if location else 400)
+
+
+@pytest.mark.parametrize("host", [(), b"", b":443"])
+async def test_without_a_host_there_is_nowhere_to_send_anybody(host):
+    for path in (b"/evil.example/x", b"//evil.example"):
+        status, fields = await answered(TO_TLS, path, host=host)
+        assert (status, b"location" in fields) == (400, False)
+    there = Router([Route(to=Redirect(host="there.example"))])
+    assert (await answered(there, b"/x", host=host))[1][b"location"].startswith(b"http://there.example")
+
+
+async def test_a_request_for_no_path_is_sent_to_none():
+    status, fields = await answered(TO_TLS, b"*", method="OPTIONS")
+    assert (status, fields[b"location"]) == (302, b"https://shop.example")
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "location"),
+    [
+        (b"/a//b/../c", b"shop.example", b"https://shop.example/a/c"),
+        (b"@evil.example/x", b"shop.example", None),
+        (b".evil.example/x", b"shop.example", None),
+        (b"/\xff", b"shop.example", None),
+        (b"/x", b"a b", None),
+        (b"/x", (), None),
+    ],
+)
+async def test_nor_where_no_router_has_seen_the_request(path, host, location):
+    """A split with actions has decided about it: it is sent as it came."""
+    edited = Branch(None, 0, actions=[ResponseHeaders(set={"x-by": "mesh"})], name="edited")
+    status, fields = await answered(Split(Branch(Redirect(scheme="https")), edited), path, host=host)
+    assert (status, fields.get(b"location")) == (400 if location is None else 302, location)
 
 
 async def test_edits_of_the_answer_are_made_here_as_well():
