@@ -21,6 +21,7 @@ class Plan:
     """What the actions of one route come to. Each action writes itself in with its ``install(plan)``."""
 
     __slots__ = (
+        "__weakref__",
         "answer",
         "buffer",
         "compress",
@@ -35,7 +36,6 @@ class Plan:
         "request",
         "rewrite",
         "rng",
-        "__weakref__",
     )
 
     def __init__(self, actions: Iterable[Any] = (), rng: Random | None = None) -> None:
