@@ -50,11 +50,10 @@ __all__ = ["MeshMiddleware"]
 REFUSED = {
     REPEAT: "a request comes once, and its answer may have begun: put the retry into the client's pipeline",
     RACE: "one request has one answer: put the hedge into the client's pipeline",
-    CHOICE: "the app behind this door is the one there is: put the cluster into the client's pipeline",
+    CHOICE: "behind a middleware is one app, to=None (passthrough): put the cluster into the client's pipeline",
 }
 """What a pipeline may not have here, and why."""
-LONGEST = 1e9
-"""Seconds, of an option."""
+LONGEST = 1e9  # seconds, of an option
 NOT_AGAIN = (b"x-should-retry", b"false")
 """What the clients of OpenAI and Anthropic obey, and our own: the caller has a little time left (``reserve``, the way
 back), and asking again in it cannot succeed."""
@@ -289,12 +288,13 @@ def _check_policies(pipeline: Any) -> None:
             raise ConfigError.of("MeshMiddleware", "pipeline", mirror.name, fix)
 
 
-def _check_sections(section: Any) -> None:
+def _check_sections(section: Any, route: str = "") -> None:
     while section is not None:
         inner = getattr(section.state, "sections", None)
         if inner is not None:
+            rules = {id(rule.section): f"the route {rule.title}: " for rule in getattr(section.state, "rules", ())}
             for each in inner():
-                _check_sections(each)
+                _check_sections(each, rules.get(id(each), route))
         elif section.kind in REFUSED:
-            raise ConfigError.of("MeshMiddleware", "pipeline", named(section.state), REFUSED[section.kind])
+            raise ConfigError.of("MeshMiddleware", "pipeline", named(section.state), route + REFUSED[section.kind])
         section = section.after

@@ -19,6 +19,9 @@ from meshkit import (
 from meshkit.asgi import MeshMiddleware
 from meshkit.call import Call
 from meshkit.retry.hedge import Hedge
+from meshkit.route.match import Match
+from meshkit.route.route import Route
+from meshkit.route.router import Router
 
 from .stand_ins import answering, ask, http, websocket
 
@@ -161,6 +164,7 @@ async def fallback(call: Any, call_next: Any) -> Any:
         ([ConcurrencyLimit(1), fallback, Retry("5xx")], "put the retry into the client's pipeline"),
         ([Hedge(after=0.1)], "put the hedge into the client's pipeline"),
         ([Cluster("shop", ["10.0.0.7:8080"])], "put the cluster into the client's pipeline"),
+        ([Router([Route(Match(host="a"), Cluster("b", ["c:80"]), name="shop")])], "='b': the route shop: .*to=None"),
     ],
 )
 def test_what_has_no_meaning_behind_this_door(policies: list[Any], said: str) -> None:
