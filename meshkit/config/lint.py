@@ -9,6 +9,7 @@ from __future__ import annotations
 from .doors import doors
 from .ends import ends
 from .findings import NOTE, below
+from .seeming import seeming
 from .stacks import stacks
 from .unused import unused
 from .view import View
@@ -54,6 +55,11 @@ WORDS = {
     "needs-gateway": "a note: a listener's route that leads to a cluster, which no middleware sends on",
     "only-for-servers": "an action for the answers of a server, on a route that only clients use",
     "unknown-fact": "a condition or a key that is unknown where it is asked",
+    # What a match seems to ask for: `seeming`.
+    "literal-pattern": "a value with a * at an end, which is compared as it is",
+    "literal-truth": "a note: a value such as yes, which is a text",
+    "own-host-uncovered": "routes with policies on a cluster's own host that leave some of it to the cluster alone",
+    "unusual-method": "a method that is nearly a usual one",
     # What is open to all: here.
     "egress-any": "a note: calls to hosts that are not in the mesh are let pass",
     "plain-listener": "a note: a listener on all addresses, without TLS",
@@ -67,6 +73,7 @@ def lint(view: View) -> None:
     unused(view)
     ends(view)
     doors(view)
+    seeming(view)
     _open(view)
 
 

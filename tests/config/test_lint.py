@@ -395,6 +395,43 @@ def test_what_only_a_server_does():
     assert found(route, "listeners: {public: {hosts: [a]}}", ignore=ignored) == []
 
 
+@pytest.mark.parametrize(
+    ("match", "word", "fix"),
+    [
+        ("headers: {x-a: 'beta-*'}", "literal-pattern", "write {prefix: beta-}"),
+        ("query: {a: '*.eu'}", "literal-pattern", "write {suffix: .eu}"),
+        ("cookies: {a: '*b*'}", "literal-pattern", "write {regex: '.*b.*'}"),
+        ("headers: {x-a: '*'}", "literal-pattern", "write true, if it is any value"),
+        ("headers: {x-a: yes}", "literal-truth", "write true, if it only has to be there"),
+        ("method: GTE", "unusual-method", "did you mean GET?"),
+        ("method: [GET, DELTE]", "unusual-method", "did you mean DELETE?"),
+        ("headers: {x-a: a*b}", None, ""),
+        ("headers: {x-a: {regex: 'a*'}}", None, ""),
+        ("headers: {x-a: true}", None, ""),
+        ("method: [PROPFIND, PROPPATCH, QUERY, REPORT, PURGE, LOCK, SEARCH]", None, ""),
+    ],
+)
+def test_what_seems_to_be_something_else(match, word, fix):
+    route = f"- {{match: {{host: a, {match}}}, to: orders, {TIMED}}}"
+    said = checked(parse(f"routes:\n{route}{CLUSTERS}", "mesh.yaml")).findings
+    assert [(each.word, each.said.suggestion) for each in said] == ([] if word is None else [(word, fix)])
+
+
+def test_what_routes_leave_of_a_clusters_own_host():
+    def words(match, more=""):
+        text = f"\n- {{match: {{{match}}}, to: v2, {TIMED}}}{more}"
+        return [each for each in found(text, "nodes: {web: {calls: [orders]}}") if each[0] != "no-timeout"]
+
+    assert words("host: orders, prefix: /new") == [("own-host-uncovered", 2)]
+    assert words("host: orders") == words("host: '*', prefix: /new") == []
+    rest = f"\n- {{match: {{host: '*'}}, to: orders, {TIMED}}}"
+    assert words("host: orders, prefix: /new", rest) == []
+    web = "nodes: {web: {calls: [orders], policies: [timeout: 9s]}}"
+    part = f"\n- {{match: {{host: orders, prefix: /new}}, to: v2, {TIMED}}}"
+    assert found(part, web) == []
+    assert found(part.replace(TIMED, "policies: []"), web) == []
+
+
 def test_what_is_open_to_all():
     assert told(f"egress: any{CLUSTERS}") == [("egress-any", 1)]
     assert told(f"egress: listed{CLUSTERS}") == []
