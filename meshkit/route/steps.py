@@ -139,7 +139,7 @@ class RolloutState:
     def pick(self, call: Call, now: float, /) -> Section:
         """The section of the call's branch. Asked again, because that has refused the call, it is the main one's."""
         lot: Lot = call.facts[self]  # type: ignore[index]  # gathered: there are facts
-        branch: BranchState = lot.branch
+        branch: BranchState | None = lot.branch
         main, canary = self._branches
         before, refused = lot.attempts.get(call, NEW)
         if before is not None:
