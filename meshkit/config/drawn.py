@@ -59,5 +59,7 @@ def _mapping(file: MeshFile, names: tuple[str, ...] | list[str], definitions: De
 
 
 def _perhaps(name: str, drawn: Schema) -> Schema:
-    """A section may be empty."""
+    """A section may be empty. One type is not told as one of two forms: what is wrong in it would not be told."""
+    if isinstance(drawn.get("type"), str):
+        return {"description": ABOUT[name], **drawn, "type": [drawn["type"], "null"]}
     return {"description": ABOUT[name], "anyOf": [drawn, {"type": "null"}]}

@@ -70,7 +70,7 @@ def test_it_is_a_schema():
 
 def test_it_has_each_section_and_says_what_it_is_for():
     assert {*FORM["properties"]} == {*TOP}
-    inner = FORM["properties"]["namespaces"]["anyOf"][0]["additionalProperties"]
+    inner = FORM["properties"]["namespaces"]["additionalProperties"]
     assert {*inner["properties"]} == {*SPACE}
     assert all(each["description"] for each in [*FORM["properties"].values(), *inner["properties"].values()])
     assert {*MeshFile().sections} == {*TOP} - {"namespaces"}
@@ -128,3 +128,18 @@ def test_what_is_no_mesh_file(text):
     assert errors(text)
     with pytest.raises(FileErrors):
         read(text)
+
+
+def test_what_is_wrong_in_a_section_is_told_and_not_that_it_is_none_of_two_forms():
+    [error] = VALIDATOR.iter_errors({"policies": {"Careful": []}})
+    assert "does not match" in error.message
+    [error] = VALIDATOR.iter_errors({"nodes": {"web": {"calls": ["a"]}, "b": 7}, "egress": None})
+    assert [*error.absolute_path] == ["nodes", "b"]
+
+
+def test_descriptions_are_those_of_their_options():
+    match = FORM["$defs"]["match"]["properties"]
+    assert match["port"]["description"] == "the one the request was sent to"
+    assert match["query"]["description"] == match["cookies"]["description"]
+    assert "description" not in match["regex"]
+    assert "Raises" not in str(FORM)
