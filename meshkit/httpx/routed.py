@@ -24,7 +24,6 @@ def routed(
     request: Any,
     decision: Any,
     clock: Callable[[], float] = time.monotonic,
-    *,
     endpoint: Any = None,
     call: Call | None = None,
 ) -> Any:

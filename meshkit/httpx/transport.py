@@ -104,7 +104,7 @@ class AsyncMeshTransport(_Async):
         def address(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
             request, endpoint = call.request, call.endpoint
             if call.route is not None:
-                request = routed(request, call.route, pipeline.clock, endpoint=endpoint)
+                request = routed(request, call.route, pipeline.clock, endpoint)
             elif endpoint is not None:
                 request = aimed(request, endpoint)
             return (fields.told(request, call),), NONE
@@ -236,7 +236,7 @@ class MeshTransport(_Sync):
     def _address(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         request, endpoint = call.request, call.endpoint
         if call.route is not None:
-            request = routed(request, call.route, self._clock, endpoint=endpoint, call=call)
+            request = routed(request, call.route, self._clock, endpoint, call)
         elif endpoint is not None:
             request = aimed(request, endpoint)
         if call.deadline is not None:
