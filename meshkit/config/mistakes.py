@@ -14,9 +14,9 @@ shown at all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
@@ -35,8 +35,12 @@ WIDE = 300
 """Characters of what is wrong, and of what to do."""
 WINDOW = 100
 """Columns of the file that are shown of a line."""
+HIDDEN = ("    the line is not shown: there may be a secret in it",)
+"""In the place of a line with what looks like one."""
 
 SECRET = re.compile(r"secret|passw|token|authorization|cookie|credential|api.?key|private|\w:\S+@", re.IGNORECASE)
+Fix: TypeAlias = str | Callable[[], str]
+
 _UNFILLED = re.compile(r"\$\{\w|\$\(\w|\{\{")
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
@@ -101,7 +105,7 @@ class FileErrors(ConfigError):
 class _Noted(NamedTuple):
     at: int
     text: str
-    suggestion: str
+    suggestion: Fix
     node: Located | None
     below: str | None
     """The key or option of the node that it is about."""
@@ -128,8 +132,10 @@ class Mistakes:
         """Whether further ones are only counted: it is then not worth finding out what was meant."""
         return len(self._noted) >= KEPT
 
-    def note(self, node: Located, text: str, suggestion: str = "", *, key: str | None = None, below: str = "") -> None:
-        """Of a node; of its ``key``, where that stands; or of an option ``below`` it, which does not stand there."""
+    def note(self, node: Located, text: str, suggestion: Fix = "", *, key: str | None = None, below: str = "") -> None:
+        """Of a node; of its ``key``, where that stands; or of an option ``below`` it, which does not stand there. A
+        ``suggestion`` that takes long to find is a function, and only asked for if it is told.
+        """
         at = node.at if key is None or node.keys is None else node.keys.get(key, node.at)
         self._note(_Noted(at, text, suggestion, node, below or key, self._secret))
 
@@ -186,8 +192,8 @@ class Mistakes:
                 *placed(each.at),
                 shown(paths.get(id(each.node), "") + _step(each.below), 200).removeprefix("."),
                 shown(each.text, WIDE),
-                shown(each.suggestion, WIDE),
-                () if each.secret else _excerpt(lines, *placed(each.at)),
+                shown(each.suggestion if isinstance(each.suggestion, str) else each.suggestion(), WIDE),
+                HIDDEN if each.secret else _excerpt(lines, *placed(each.at)),
             )
             for each in told
         )
@@ -211,7 +217,9 @@ def _excerpt(lines: list[str], line: int, column: int) -> tuple[str, ...]:
     text = lines[line - 1]
     start = max(0, column - 1 - WINDOW // 2)
     seen = text[max(0, start - WINDOW) : start + WINDOW]
-    if not seen.strip() or SECRET.search(seen):
+    if SECRET.search(seen):
+        return HIDDEN
+    if not seen.strip():
         return ()
     before, after = shown(text[start : column - 1], WINDOW), shown(text[column - 1 : start + WINDOW], WINDOW)
     return f"    {before}{after}", f"    {' ' * len(before)}^"

@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 
 from meshkit.config.document import parse
-from meshkit.config.file import SPACE, TOP, MeshFile
 from meshkit.config.drawn import form
+from meshkit.config.file import SPACE, TOP, MeshFile
 from meshkit.config.located import plain
 from meshkit.config.mistakes import FileErrors
 
