@@ -73,7 +73,7 @@ class Instead(ClusterName):
         value = node.value
         if value.__class__ is not str or value in self.words or ":" in value:
             return False
-        return "." not in value or value in self.names.known("cluster")
+        return "." not in value or self.names.has("cluster", value)
 
 
 class Destination(Kind):
@@ -91,13 +91,13 @@ class Destination(Kind):
         if value == PASS:
             return None
         if value.__class__ is str:
-            if value in self.choice.members and value not in self.cluster.names.known("cluster"):
+            if value in self.choice.members and not self.cluster.names.has("cluster", value):
                 return self.choice.members[value].bare(node, mistakes, value)
             return self.cluster.read(node, mistakes)
         if value.__class__ is not dict:
             listed = value.__class__ is list and value
             return self.wrong(node, mistakes, _split(map(_share, value)) if listed else "")
-        if value and all(name in self.cluster.names.known("cluster") for name in value):
+        if value and all(self.cluster.names.has("cluster", name) for name in value):
             shares = ((Located(name), each.written or "1") for name, each in value.items())
             mistakes.note(node, "shares of clusters stand in a split", _split(shares))
             return WRONG

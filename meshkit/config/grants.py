@@ -32,8 +32,10 @@ def grant(space: Space, section: Located, names: Names, mistakes: Mistakes) -> N
             if isinstance(name, str) and (name == ALL or space.may_have(name)):
                 found.append(name)
             else:
-                known = [name for named in space.nodes.values() for name in named]
-                fix = advice(name, [*known, ALL]) if isinstance(name, str) else "write a list of names"
+                fix = "write a list of names"
+                if isinstance(name, str):
+                    known = [name for named in space.nodes.values() for name in named]
+                    fix = "" if mistakes.full else advice(name, [*known, ALL])
                 mistakes.wrong(each, f"a name of the namespace {space.name}", fix)
         space.grants[other] = tuple(found)
     space.granting = len(mistakes) == before

@@ -21,6 +21,9 @@ LONGEST = 64
 """Characters of a word for which another one may have been meant."""
 LIKE = 0.72
 """How like it that one must be, of 1."""
+MANY = 200
+"""Words of which only those are thought that are one letter away: to ask how like each is would take too long."""
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_./"
 TOLD = 20
 """Words that are told."""
 
@@ -44,9 +47,25 @@ def near(word: str, words: Collection[str]) -> str | None:
     same = ours(word)
     if same in words:
         return same
+    if len(words) > MANY:
+        return _one_off(word, words if isinstance(words, dict | set | frozenset) else frozenset(words))
     clothes = [*dict.fromkeys((same, word))]  # names of clusters have hyphens, words of ours do not
     found = [each for one in clothes for each in difflib.get_close_matches(one, words, 1, LIKE)]
     return max(found, key=lambda each: max(_likeness(one, each) for one in clothes), default=None)
+
+
+def _one_off(word: str, words: Collection[str]) -> str | None:
+    """The first of many that is one letter away: one less, one more, another one, or two in another order."""
+    cuts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
+    for one, rest in cuts:
+        for each in (one + rest[1:], one + rest[1:2] + rest[:1] + rest[2:]):
+            if each in words:
+                return each
+        for letter in LETTERS:
+            for each in (one + letter + rest, one + letter + rest[1:]):
+                if each in words:
+                    return each
+    return None
 
 
 def _likeness(one: str, other: str) -> float:

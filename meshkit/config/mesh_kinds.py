@@ -178,9 +178,9 @@ class Stack(Kind):
             return True
         if word in self.policy.members:
             return False
-        known = self.names.known("policies")
-        if word in known or "/" in word:
+        if self.names.has("policies", word) or "/" in word:
             return True
+        known = self.names.known("policies")
         return near(word, self.policy.members) is None and near(word, known) is not None
 
     def suits(self, value: Any) -> bool:

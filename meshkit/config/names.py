@@ -13,6 +13,7 @@ mistake.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ..route.path import Paths
@@ -93,6 +94,14 @@ class Names:
         """Whether to refer to such a namespace, which is not there, is no further mistake."""
         return name in self.lost or ALL in self.lost
 
+    def has(self, sort: str, name: str) -> bool:
+        """Whether that can be referred to from here."""
+        where, slash, own = name.rpartition("/")
+        space = self.spaces.get(where) if slash else self.space
+        if space is None or own not in space.nodes[sort]:
+            return False
+        return space is self.space or self._granted(space, own)
+
     def known(self, sort: str) -> list[str]:
         """The names that can be referred to from here."""
         own = [*self.space.nodes[sort]]
@@ -113,7 +122,12 @@ class Names:
         if space is None or own not in space.nodes[sort]:
             if not mistakes.full:
                 what = "cluster" if sort == "cluster" else "stack of policies"
-                mistakes.note(node, f"there is no {what} {quoted(name)}", self._meant(sort, where, own), key=key)
+                mistakes.note(
+                    node,
+                    f"there is no {what} {quoted(name)}",
+                    partial(self._meant, sort, where, own, self.space),
+                    key=key,
+                )
             return WRONG
         if space is not self.space and not self._granted(space, own):
             if space.granting:
@@ -123,7 +137,8 @@ class Names:
         self.used.add((space.name, sort, own))
         return self._read(sort, space, own, node, mistakes)
 
-    def _meant(self, sort: str, where: str, own: str) -> str:
+    def _meant(self, sort: str, where: str, own: str, space: Space) -> str:
+        """What to write in place of a name that there is not; ``space``: where that stands."""
         if where and where not in self.spaces:
             return f"there is no namespace {quoted(where)}"
         elsewhere = [] if where else [space.name for space in self.spaces.values() if own in space.nodes[sort]]
@@ -132,7 +147,9 @@ class Names:
         if where:
             there = [f"{where}/{each}" for each in self.spaces[where].nodes[sort]]
             return advice(f"{where}/{own}", there) if there else f"the namespace {where} has none"
+        before, self.space = self.space, space
         known = self.known(sort)
+        self.space = before
         return advice(own, known) if known else f"add it under {_section(sort)}:"
 
     def _granted(self, space: Space, name: str) -> bool:

@@ -67,7 +67,7 @@ class Server(Kind):
     def _meant_by(self, text: str) -> str:
         if text in self.policy.members:
             return "that is a policy: write it under pipeline:"
-        if text in self.names.known("cluster"):
+        if self.names.has("cluster", text):
             return "that is a cluster, and an endpoint is a server: a route or a split leads to clusters"
         weight = _WEIGHT.fullmatch(text)
         if weight is not None:

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -151,3 +152,15 @@ def test_words_of_other_tools_are_none_of_ours_and_what_to_write_is(where: str, 
 
 def test_what_stands_where_options_should_is_known_of_things_that_there_are() -> None:
     assert ALONE.keys() <= OURS.keys()
+
+
+def test_thousands_of_mistakes_are_told_in_a_moment() -> None:
+    """What was meant is only thought of for what is told, and among many names only for those one letter away."""
+    many = range(3000)
+    text = "".join(f"  service-{number}: [10.0.0.7:80]\n" for number in many)
+    routes = "".join(f"- {{match: {{host: h{number}}}, to: servise-{number}}}\n" for number in many)
+    began = process_time()
+    with pytest.raises(FileErrors) as caught:
+        loads(f"clusters:\n{text}routes:\n{routes}", "mesh.yaml")
+    assert process_time() - began < 30  # it was minutes
+    assert caught.value.mistakes[7].suggestion == "did you mean service-7?"
