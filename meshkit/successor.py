@@ -42,6 +42,8 @@ class Successor:
         self.root: Section
         self.watched: Section | None = None
         self.in_full: Section | None = None
+        self._former: tuple[Any, ...] = ()
+        """What they have taken the place of."""
         self._folded = {id(choice): choice for each in (pipeline, *others) for choice in each.choices}
         self.fold()
 
@@ -68,10 +70,10 @@ class Successor:
     def put(self) -> None:
         """In the place of what the pipeline has, under the lock."""
         pipeline = self.pipeline
+        self._former = pipeline.specs, pipeline.states
         pipeline.specs, pipeline.states, pipeline.choices = self.specs, self.states, self.choices
         pipeline.reads_failure = self.reads_failure
         pipeline.root, pipeline.watched, pipeline.in_full = self.root, self.watched, self.in_full
-        self._folded.clear()  # what is gone by now must not live as long as what knows how it was folded
 
     def take_over(self) -> None:
         """From now on calls go by these."""
@@ -79,10 +81,21 @@ class Successor:
         self.settle()
 
     def settle(self) -> None:
-        """They are in force: see to their chores, and tell the doors."""
+        """They are in force: see to their chores, tell the doors, and forget those that there were.
+
+        Of ten thousand routes that goes one by one: all at once, it would stop everybody for as long as that takes.
+        """
         keep(self.pipeline)
         for door in _doors(self.pipeline):
             door.renew()
+        specs, states = self._former
+        pieces = [piece for spec in specs for piece in getattr(spec, "routes", ())]
+        pieces += [piece for state in states for piece in getattr(state, "rules", ())]
+        self._former = specs = states = ()
+        # Nor must what is gone live as long as what knows how it was folded.
+        self._folded.clear()
+        while pieces:
+            pieces.pop()
 
 
 def take_over(heirs: Sequence[Successor], then: Callable[[], None] | None = None) -> None:

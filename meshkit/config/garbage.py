@@ -1,9 +1,11 @@
-"""When is it not worth looking for garbage? While much is made that is all kept: of a large file, a million things.
+"""How is much made, and thrown away, without anybody having to wait for it? Of a large file, a million things.
 
-The collector would go through all there is again and again, and stop everybody for a tenth of a second each time; and
-once more, when it wakes, for what was made meanwhile. So before that, if it is much, what is there is handed to its
-oldest generation, which costs nothing: ``gc.freeze`` and ``gc.unfreeze`` hang whole lists over. Where somebody has
-frozen objects on purpose they stay so.
+While they are made, looking for garbage is not worth it: all of it is kept. The collector would go through all there is
+again and again, and stop everybody for a tenth of a second each time; and once more, when it wakes, for what was made
+meanwhile. So before that, if it has taken long, what is there is handed to its oldest generation, which costs nothing:
+``gc.freeze`` and ``gc.unfreeze`` hang whole lists over. Where somebody has frozen objects on purpose they stay so.
+
+What is thrown away as a whole is taken apart in one go, and no other thread runs meanwhile: so it goes piece by piece.
 """
 
 from __future__ import annotations
@@ -11,12 +13,16 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
+from typing import Any
 
-__all__ = ["paused"]
+__all__ = ["let_go", "paused"]
 
 
-MANY = 50_000
-"""Objects, from which on it is much."""
+LONG = 0.02
+"""Seconds, from which on it is worth while."""
+FEW = 10_000
+"""Objects that may be frozen though nobody meant it: CPython 3.12 begins with some hundred."""
 
 
 @contextmanager
@@ -26,10 +32,19 @@ def paused() -> Iterator[None]:
         yield
         return
     gc.disable()
+    began = monotonic()
     try:
         yield
     finally:
-        if gc.get_count()[0] > MANY and hasattr(gc, "unfreeze") and not gc.get_freeze_count():
+        if monotonic() - began > LONG and gc.get_freeze_count() < FEW:
             gc.freeze()
             gc.unfreeze()
         gc.enable()
+
+
+def let_go(*several: Any) -> None:
+    """Forget what is in lists and mappings, piece by piece; they are empty then."""
+    for pieces in several:
+        take: Any = pieces.pop if isinstance(pieces, list) else pieces.popitem
+        while pieces:
+            take()

@@ -28,6 +28,7 @@ from ..route.route import Route
 from ..runtime.lock import LOCK
 from ..shared import Lasting, Shared, bare
 from .alike import Alike
+from .garbage import let_go
 
 __all__ = ["Kept"]
 
@@ -129,8 +130,10 @@ class Kept:
 
     def settle(self) -> None:
         """It is in force: the one before is forgotten."""
-        self._before = None
+        before, self._before = self._before, None
         self.changes = []
+        if before is not None:
+            let_go(before._now, *(routes for _, routes in before._routes.values()))
 
     def _goes_on(self, known: Known) -> bool:
         """Whether all states in it are those of this version as well."""

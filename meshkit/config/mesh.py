@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError
 from ..pipeline import Pipeline
 from .assembly import incoming, outgoing, served
-from .garbage import paused
+from .garbage import let_go, paused
 from .kept import Kept
 from .parts import Parts
 from .spec import MeshSpec, Node
@@ -69,8 +69,8 @@ class Mesh:
         self._before: list[tuple[int, MeshSpec]] = []
         self._versions = deque([Version(1, datetime.now(UTC))], TOLD)
         self._source: MeshSource | None = None
-        self._taken: tuple[MeshSpec | None, MeshSpec] = None, self.spec
-        """What the file said when it was last taken over, and what that came to."""
+        self._taken = self.spec
+        """What the file said when it was last taken over."""
         self._complained: set[str] = set()
         """What the log says of the present trouble."""
         self._follower: Follower | None = None
@@ -85,7 +85,7 @@ class Mesh:
 
         source = MeshSource(path, imports=imports)
         mesh = cls(source.read(), node=node)
-        mesh._source, mesh._taken = source, (mesh.spec, mesh.spec)
+        mesh._source = source
         return mesh
 
     @property
@@ -246,10 +246,10 @@ class Mesh:
         before = self.version
         with paused():
             spec = self._source.read(data)  # type: ignore[union-attr]  # there is one
-            said, came_to = self._taken
-            if spec is not said or (again and self.spec is not came_to):
+            if spec is not self._taken or (again and self.spec is not spec):
                 self._become(spec)
-                self._taken = spec, self.spec
+                self._taken = self.spec
+                self._source.adopt(self.spec)  # type: ignore[union-attr]  # as above
         self.trouble = None
         self._complained.clear()
         if self.version != before:
@@ -261,22 +261,21 @@ class Mesh:
         spec = settled(was, spec)
         if spec is was and not words:
             return
-        number = self.version + 1
-        version = Version(number, datetime.now(UTC), (*words, *changes(was, spec)))
+        version = Version(self.version + 1, datetime.now(UTC), (*words, *changes(was, spec)))
+        before = self._before[:-1] if back else [*self._before, (self.version, was)]
 
         def then() -> None:
-            self._before = self._before[:-1] if back else [*self._before, (number - 1, was)][-BACK:]
+            self._before = before[-BACK:]
             self._versions.append(version)
 
         self._parts.become(spec, then)
+        let_go([route for _, each in before[:-BACK] for route in each.routes])
 
     def _troubled(self, error: Exception) -> None:
         self.trouble = _bare(error)
         text = f"{type(error).__name__}: {error}"
         if text not in self._complained:
-            if len(self._complained) >= MANY:
-                self._complained.clear()
-            self._complained.add(text)
+            self._complained = {text, *[*self._complained][:MANY]}
             LOG.error("mesh %s stays at version %d: %s", self.spec.name, self.version, error)
 
     def __repr__(self) -> str:

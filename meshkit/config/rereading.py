@@ -8,6 +8,8 @@ one whose text is another, or new             is read, in its place, with the fi
 all that is around the routes                 is read
 a route that mentions a cluster or a stack    is read: what it leads to has changed
 which is another now
+all routes, where what is granted is another  are read
+now, or whose order of routes it is
 ============================================  ==================================================================
 
 So what is read is a text from which routes are left out, and it is read as any text is: by the same parser, with the
@@ -37,9 +39,9 @@ from ..route.route import Route
 from .alike import Alike
 from .document import FORMATS, LARGEST, Document, contents, decoded, parse
 from .file import MeshFile
-from .garbage import paused
+from .garbage import let_go, paused
 from .items import Items, split
-from .located import Located
+from .located import Located, plain
 from .mistakes import Mistakes
 from .spec import MeshSpec
 
@@ -49,6 +51,11 @@ FEWEST = 50
 """Routes from which on it is worth while."""
 MANY = 100
 """Names that are others, from which on it is not."""
+APART = frozenset(
+    ("$schema", "clusters", "egress", "grants", "listeners", "mesh", "namespaces", "nodes", "policies", "routes")
+)
+"""Sections that no route depends on, but for what is named in them."""
+WHOLE = "whole"
 NODES = 1_000_000
 """As in `from_yaml`; a text has no more than it has characters."""
 
@@ -66,7 +73,7 @@ class _Before(NamedTuple):
     known: Mapping[str, Route] = {}
     """The routes that may be left out, by their texts."""
     names: Mapping[tuple[str, ...], Any] = {}
-    """What is named in the file, and what each namespace grants."""
+    """What is named in the file, and what is about all routes."""
     nodes: int = 0
     """How many values and keys there are at most."""
 
@@ -100,6 +107,17 @@ class MeshSource:
             with paused():
                 before = self._before = (before and self._in_part(text, before)) or self._in_full(text)
         return before.spec
+
+    def adopt(self, spec: MeshSpec) -> None:
+        """Go on with these objects, which say the same as those that were read last: so that they are there once."""
+        before = self._before
+        if before is not None and spec is not before.spec:
+            same = {id(one): other for one, other in zip(before.spec.routes, spec.routes, strict=True)}
+            known = {item: same[id(route)] for item, route in before.known.items()}
+            self._before = before._replace(spec=spec, known=known)
+            pieces = [*before.spec.routes]
+            del before
+            let_go(pieces)
 
     def _in_full(self, text: str) -> _Before:
         document = parse(text, self.path)
@@ -152,7 +170,7 @@ class MeshSource:
         alike = Alike()
         changed = before.names.keys() ^ names.keys()
         changed |= {key for key in before.names.keys() & names.keys() if not alike(before.names[key], names[key])}
-        if len(changed) > MANY or any(key[0] == "grants" for key in changed):
+        if len(changed) > MANY or any(key[0] == WHOLE for key in changed):
             raise _OddError
         words = [key[-1] for key in changed]
         if not words:
@@ -224,9 +242,12 @@ def _as_read(file: MeshFile, head: str, texts: Sequence[str]) -> bool:
 
 
 def _names(file: MeshFile) -> dict[tuple[str, ...], Any]:
-    found: dict[tuple[str, ...], Any] = {}
+    """What a route may mean something else by: what is named, what is granted, what is about all routes."""
+    found: dict[tuple[str, ...], Any] = {
+        (WHOLE, section): plain(node) for section, node in file.top.items() if section not in APART
+    }
     for space in file.names.spaces.values():
-        found["grants", space.name] = space.grants
+        found[WHOLE, "grants", space.name] = space.grants
         for (sort, name), value in space.found.items():
             found[sort, space.name, name] = value
     return found
@@ -250,9 +271,5 @@ def _let_go(file: MeshFile, document: Document) -> None:
     """Of all that was read, piece by piece: at once, it would stop everybody for as long as that takes."""
     document.root.value = None
     routes = file.top.pop("routes", None)
-    pieces: list[Any] = [file.routes, file.places, file.names.places]
-    if routes is not None and routes.value.__class__ is list:
-        pieces.append(routes.value)
-    for each in pieces:
-        while each:
-            each.pop() if each.__class__ is list else each.popitem()
+    items = routes.value if routes is not None and routes.value.__class__ is list else []
+    let_go(file.routes, file.places, file.names.places, items)

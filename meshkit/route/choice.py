@@ -106,7 +106,9 @@ class RouterState:
         """By priority, the highest first."""
         first: Any = next(iter(self._tables.values()), None)
         alone = len(self._tables) == 1 and self._default is None
-        self._find: Callable[..., Rule | None] = first.find if alone else self._first
+        self._find: Callable[..., Rule | None] = (
+            first.find if alone else _in_turn([*self._tables.values()], self._default)
+        )
 
     def _begin(self, rules: list[Rule], title: str, plan: Plan, states: list[Any], known: list[Rule] | None) -> None:
         for rule in rules:
@@ -162,15 +164,6 @@ class RouterState:
             found.path, found.same = "*", True
         return found
 
-    def _first(self, call: Call, head: tuple[Any, ...], path: str) -> Rule | None:
-        """The rule that is found, in one priority after the other."""
-        normal_host(head[2])  # which is to be one, also where nobody asks for it
-        for table in self._tables.values():
-            rule: Rule | None = table.find(call, head, path)
-            if rule is not None:
-                return rule
-        return self._default
-
     def normal(self, path: str) -> str:
         """A path as it is compared. Raises `BadPath`."""
         return normal(path, self._paths)
@@ -199,6 +192,20 @@ class RouterState:
         """Also whether no copy is under way."""
         states = (state for states in (*self.branches, *self.beside) for state in states)
         return all(state.idle() for state in states if hasattr(state, "idle"))
+
+
+def _in_turn(tables: list[Any], default: Rule | None) -> Callable[..., Rule | None]:
+    """Finds a rule in one priority after the other. No method: a router that is gone is not to need the collector."""
+
+    def find(call: Call, head: tuple[Any, ...], path: str) -> Rule | None:
+        normal_host(head[2])  # which is to be one, also where nobody asks for it
+        for table in tables:
+            rule: Rule | None = table.find(call, head, path)
+            if rule is not None:
+                return rule
+        return default
+
+    return find
 
 
 def _titles(routes: Iterable[Any]) -> list[str]:

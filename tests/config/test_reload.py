@@ -304,6 +304,20 @@ def test_the_transports_and_what_they_send_with_are_the_same(shop: Shop) -> None
     assert shop.get("more") == 200
 
 
+def test_what_is_gone_waits_for_no_collector(shop: Shop) -> None:
+    """Which with ten thousand routes would stop everybody."""
+    shop.become(more="egress: any")
+    shop.get("limited")
+    gc.collect()
+    gc.disable()
+    try:
+        gone = weakref.ref(shop.mesh.pipeline.states[-1])
+        shop.become(more="egress: any", **MORE)
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 class Source:
     """Of endpoints; it knows when nobody follows it any more."""
 

@@ -205,6 +205,18 @@ def test_anchors_around_the_routes_stay_anchors() -> None:
     assert reader.counts() == (1, 1)
 
 
+def test_what_is_about_all_routes_has_all_of_them_read() -> None:
+    routes = [*ROUTES]
+    routes[4] = routes[4].replace("host: r4.shop", "host: r4.shop, path: /a//b")
+    reader = Reader()
+    kept = AROUND + "paths: {slashes: keep}\n"
+    reader.read(text(routes, kept))
+    assert "normal form" in reader.read(text(routes, AROUND))
+    reader.read(text(ROUTES, AROUND))
+    reader.read(text(ROUTES, "order: envoy\n" + AROUND))
+    assert reader.counts() == (3, 0)
+
+
 def test_few_routes_and_other_formats_are_read_in_full(tmp_path: Path) -> None:
     reader = Reader(fewest=10)
     reader.read(text())
@@ -262,7 +274,7 @@ EDITS = st.one_of(
         st.integers(0, 900),
         st.sampled_from([*"\"'[]{}:#&*-|>!%\t\n\r x", "\r\n", "\n  - ", "\n---\n"]),
     ),
-    st.tuples(st.just("around"), st.integers(0, 6), st.just("")),
+    st.tuples(st.just("around"), st.integers(0, 8), st.just("")),
 )
 SURROUNDINGS = [
     (AROUND, AFTER),
@@ -271,6 +283,8 @@ SURROUNDINGS = [
     (AROUND + "  more: {endpoints: [10.0.0.3:80]}\n", AFTER),
     (AROUND, AFTER.replace("[r1]", "[r4]")),
     (AROUND.replace("orders", "order"), AFTER),
+    (AROUND + "paths: {slashes: keep}\n", AFTER),
+    ("order: envoy\n" + AROUND, AFTER),
     (AROUND, ""),
 ]
 
