@@ -169,7 +169,7 @@ class DeadlineExceeded(TimedOut):
 
 class Overlong(MeshError):
     """The body of the answer is longer than its route lets through: it was broken off. The request was executed.
-    ``policy`` and ``endpoint`` as in `Rejected`; ``status``: what a server says of it, where it can still say something.
+    ``policy`` and ``endpoint`` as in `Rejected`; ``status``: what a server says of it, where it still can.
     """
 
     status = 502

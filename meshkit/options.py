@@ -1,8 +1,8 @@
 """What may stand in a spec? Validators for options, each naming the policy, the option, the value and the fix.
 
 Durations are float seconds, ratios 0..1, counts whole numbers. NaN and infinities are refused, and so are booleans
-where a number belongs. A validator says of what `Kind` its option is, for those who write options elsewhere: 2.5 seconds
-are ``2.5s`` in a file.
+where a number belongs. A validator says of what `Kind` its option is, for those who write options elsewhere: 2.5
+seconds are ``2.5s`` in a file.
 """
 
 from __future__ import annotations

@@ -289,7 +289,7 @@ class Door(Protocol):
         """The same of an ASGI app."""
 
     def about(self, call: Call, /) -> dict[str, Any]:
-        """What may be told of the request: its ``kind`` (``"function"``, ``"client"``, ``"server"``), and what names it:
+        """What may be told of the request: its ``kind`` (``"function"``, ``"client"``, ``"server"``), what names it;
         nothing secret but what a path may have.
         """
 

@@ -132,8 +132,8 @@ class ClusterState:
         return member.section
 
     def update(self, number: int, endpoints: Sequence[Endpoint]) -> Iterator[None]:
-        """What the source of that number says there is now, all of it, in slices of a millisecond or so: others may call
-        between them. The set changes in one; then calls that wait are let in. What is left undone, the next pick does.
+        """What the source of that number says there is now, all of it, in slices of a millisecond or so: others call
+        between them. The set changes in one; then calls that wait are let in. What is left undone the next pick does.
         """
         yield from self._said(1 + number, endpoints)
         self.troubles[number] = None
