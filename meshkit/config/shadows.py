@@ -213,7 +213,10 @@ def _path_within(rule: Rule, other: Rule) -> bool:
     if other.kind == EXACT:
         return rule.kind == EXACT and rule.text == other.text
     if other.kind == CHARACTERS:
-        return (rule.text if rule.regex is None else rule.literal).startswith(other.text)
+        begins = rule.text if rule.regex is None else rule.literal
+        if rule.kind == ELEMENTS:
+            begins = begins.rstrip("/") or "/"  # /a/ is for /a as well
+        return begins.startswith(other.text)
     if rule.kind == EXACT:
         return other.regex(rule.text) is not None
     return rule.regex is not None and rule.text == other.text
