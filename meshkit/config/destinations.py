@@ -30,6 +30,9 @@ __all__ = ["PASS", "ClusterName", "Copies", "Destination", "Instead", "Shares"]
 
 PASS = "passthrough"  # noqa: S105
 
+ONWARDS = {"direct", "none", "origin", "pass", "proxy", "upstream"}
+"""Words with which it may be meant."""
+
 _PORTED = re.compile(r":[0-9]+$")
 
 
@@ -93,6 +96,9 @@ class Destination(Kind):
         if value.__class__ is str:
             if value in self.choice.members and not self.cluster.names.has("cluster", value):
                 return self.choice.members[value].bare(node, mistakes, value)
+            if value in ONWARDS and not self.cluster.names.has("cluster", value):
+                mistakes.note(node, f"there is no cluster {quoted(value)}", f"write {PASS} for where it was going")
+                return WRONG
             return self.cluster.read(node, mistakes)
         if value.__class__ is not dict:
             listed = value.__class__ is list and value
@@ -167,6 +173,10 @@ class Shares(Kind):
                 node, "there is nothing in it", "write clusters and their weights, {orders: 90, orders-v2: 10}"
             )
             return WRONG
+        shares = _listed(value, self.cluster.names)
+        if shares:
+            mistakes.note(node, "shares are a mapping", f"write {{{shares}}}")
+            return WRONG
         if value.__class__ is not dict or any(name in self.inner.options for name in value):
             found = self.inner.read(node, mistakes)
         else:
@@ -181,6 +191,10 @@ class Shares(Kind):
         branches = []
         sound = True
         for name, each in node.value.items():
+            if each.value.__class__ is dict and "weight" in each.value:
+                sound = False
+                self.weight.wrong(each, mistakes, f"write {name}: {each.value['weight'].written}")
+                continue
             weight = self.weight.read(each, mistakes)
             cluster = WRONG if weight is WRONG else names.cluster(node, mistakes, name)
             if cluster is WRONG:
@@ -222,3 +236,12 @@ def _share(item: Located) -> tuple[Located, str]:
         return item, "1"
     name = next((value[word] for word in ("to", "cluster", "name", "service", "backend") if word in value), item)
     return name, (value["weight"].written if "weight" in value else None) or "1"
+
+
+def _listed(value: Any, names: Names) -> str:
+    """Shares that are written as a list of clusters, each with its weight: ``[orders: 90, canary: 10]``."""
+    items = [each.value for each in value] if value.__class__ is list else []
+    one = [next(iter(each.items())) for each in items if each.__class__ is dict and len(each) == 1]
+    if not one or len(one) < len(items) or not all(names.has("cluster", name) for name, _ in one):
+        return ""
+    return shown(", ".join(f"{name}: {each.written or 1}" for name, each in one))

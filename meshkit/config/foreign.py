@@ -10,12 +10,7 @@ resilience4j, tenacity, express-rate-limit.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
-
-__all__ = ["FOREIGN", "alone", "meant"]
+__all__ = ["FOREIGN", "meant"]
 
 SERVERS = "write endpoints: [10.0.0.7:8080]"
 CLUSTER = "write to: and the name of a cluster"
@@ -24,11 +19,6 @@ PIPELINE = "write it under pipeline:, for each endpoint, or in a route, under po
 WORD = "begin with its word, as in retry: {on: 5xx}"
 TOP = "routes and clusters stand at the top of the file"
 RATE = "write it into the rate, as 100/s or 10/min"
-
-RULES = {"Host": "host", "Path": "path", "PathPrefix": "prefix", "Method": "method"}
-
-_RULE = re.compile(rf"\b({'|'.join(RULES)})\([`'\"]([^`'\"]+)[`'\"]\)")
-_WRITTEN = re.compile(r"([a-z_]{1,30})[ (=:]+([^()]{1,30}?)\)?")
 
 
 def _all(words: str, advice: str) -> dict[str, str]:
@@ -108,7 +98,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         **_all("path_prefix prefix_rewrite replace_prefix_match replace_prefix strip_prefix", "write prefix: /new"),
         **_all("hostname host_rewrite authority", "write host:"),
         **_all("substitution replacement target", "write to:, beside regex:"),
-        **_all("pattern regexp", "write regex:, beside to:"),
+        **_all("pattern regexp from", "write regex:, beside to:"),
         **_all("full replace_full_path uri url", "write path:"),
     },
     "redirect": {
@@ -139,7 +129,10 @@ FOREIGN: dict[str, dict[str, str]] = {
         **_all("max_interval max_delay", "write backoff: {exponential: {cap: 5s}}"),
         **_all("retry_budget", "write budget: {retry_budget: {ratio: 20%}}"),
     },
-    "timeout": _all("request idle duration timeout value total", "write seconds: 2s, or the duration alone"),
+    "timeout": {
+        **_all("request idle duration timeout value total", "write seconds: 2s, or the duration alone"),
+        **_all("connect read write pool", "httpx has those: give them to its client"),
+    },
     "circuit_breaker": {
         **_all("threshold failure_threshold max_failures consecutive_errors fail_max errors", "write failures:"),
         **_all("error_rate failure_rate_threshold error_threshold failure_ratio expression", "write failure_rate: 50%"),
@@ -216,6 +209,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         **_all("cluster service backend destination", "write the name of the cluster alone, to: orders"),
         **_all("weighted weighted_clusters clusters backends", "write split: {orders: 90, orders-v2: 10}"),
         **_all("fixed_response direct_response static_response return response status", "write respond: {status: 404}"),
+        "name": "write the name alone, to: orders",
     },
     "failure": {
         **_all("server_error internal_error http_error error_5xx", "write 5xx"),
@@ -240,60 +234,3 @@ def meant(where: str, word: str) -> str:
     if known is None:
         return ""
     return known.get(word) or known.get("*", "")
-
-
-def _match(value: Any) -> str:
-    if not isinstance(value, str):
-        return ""
-    rules = [f"{RULES[name]}: {text}" for name, text in _RULE.findall(value)]  # Traefik's
-    if rules:
-        return f"write {{{', '.join(rules)}}}"
-    return f"write {{prefix: {value}}}" if value.startswith("/") else f"write {{host: {value}}}"
-
-
-def _redirect(value: Any) -> str:
-    if not isinstance(value, str):
-        return f"write {{status: {value}, ...}} with what changes" if isinstance(value, int) else ""
-    try:
-        parts = urlsplit(value if "//" in value or value.startswith("/") else f"//{value}")
-        told = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port, "path": parts.path.rstrip("/")}
-    except ValueError:
-        return ""
-    return f"write {{{', '.join(f'{name}: {part}' for name, part in told.items() if part)}}}"
-
-
-def _listener(value: Any) -> str:
-    if isinstance(value, int):
-        return f"write {{port: {value}}}"
-    address, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    return f"write {{address: {address or '0.0.0.0'}, port: {port}}}" if colon and port.isdigit() else ""  # noqa: S104
-
-
-def _policy(value: Any) -> str:
-    match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
-    return "" if match is None else f"write {match[1]}: {match[2]}"
-
-
-ALONE: dict[str, Callable[[Any], str]] = {
-    "backoff": lambda value: f"write constant: {value}" if isinstance(value, str) and value[:1].isdigit() else "",
-    "budget": lambda value: f"write retry_budget: {{ratio: {value}}}" if isinstance(value, str | float) else "",
-    "canary": lambda value: f"write {{main: ..., canary: {value}, weight: 10}}" if isinstance(value, str) else "",
-    "check": lambda value: f"write http_check: {value}" if str(value).startswith("/") else "",
-    "circuit_breaker": lambda value: f"write failures: {value}" if isinstance(value, int) else "",
-    "listener": _listener,
-    "match": _match,
-    "node": lambda value: "write {calls: [orders]}" if isinstance(value, list) else "",
-    "policy": _policy,
-    "redirect": _redirect,
-    "respond": lambda value: f"write {{status: 200, body: {value}}}" if isinstance(value, str) else "",
-    "retry": lambda value: (
-        f"write {{on: 5xx, attempts: {value}}}" if isinstance(value, int) and 0 < value < 100 else ""
-    ),
-    "rewrite": lambda value: f"write {{path: {value}}}" if str(value).startswith("/") else "",
-}
-
-
-def alone(where: str, value: Any) -> str:
-    """What to write in place of a value that stands where options should; empty: it may stand there, or who knows."""
-    hint = ALONE.get(where)
-    return "" if hint is None or isinstance(value, bool) else hint(value)

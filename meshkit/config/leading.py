@@ -25,6 +25,7 @@ from ..route.route import Route
 from ..route.router import ORDERS
 from ..route.rule import Rule
 from ..shared import bare
+from .alone import alone
 from .destinations import PASS
 from .foreign import meant
 from .kinds.classes import Class
@@ -124,7 +125,8 @@ def _suits(spec: Any, node: Located, rules: list[Rule], names: Names, mistakes: 
             rewriter(spec, rule, names.paths)
         except ConfigError as error:
             stands = node.value.get(error.option, node) if isinstance(node.value, dict) else node
-            mistakes.refused(stands, as_written(error.fix))
+            elsewhere = alone("redirect", spec.to) if isinstance(spec, Redirect) and "://" in (spec.to or "") else ""
+            mistakes.refused(stands, elsewhere or as_written(error.fix))
             return False
     return True
 

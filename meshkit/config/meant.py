@@ -97,7 +97,9 @@ def named(value: Any) -> str:
     first = value[0].value if value.__class__ is list and value else None
     if isinstance(first, str):
         return f"write {shown(first)}: in place of - {shown(first)}"
+    if isinstance(value, str):
+        return f"write {shown(value)}: and what belongs to it"
     if not isinstance(first, dict):
-        return ""
+        return "" if first is None else "write a name and a colon in place of the -"
     name = shown(str(first["name"].value)) if "name" in first else ""
     return f"write {name}: in place of - name: {name}" if name else "write a name and a colon in place of the -"

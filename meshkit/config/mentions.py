@@ -55,7 +55,9 @@ def _is_served(node: Located, hosts: dict[str, None], patterns: list[str], mista
     except ConfigError:
         return  # that was said already
     if wanted not in hosts and not any(intersection(wanted, host) for host in (hosts if ANY in wanted else patterns)):
-        fix = partial(advice, node.value, hosts) if hosts else "there is neither a route with a host nor a cluster"
+        fix: Any = partial(advice, node.value, hosts) if hosts else "there is neither a route with a host nor a cluster"
+        if wanted in {"all", "any"}:
+            fix = 'leave calls: out, or write "*"'
         mistakes.note(node, f"no route and no cluster has the host {quoted(node.value)}", fix)
 
 

@@ -157,6 +157,13 @@ class Stack(Kind):
         found: list[Any] = []
         sound = True
         for each in node.value if node.value.__class__ is list else [node]:
+            word = next(iter(each.value)) if each.value.__class__ is dict and len(each.value) == 1 else None
+            if word is not None and word not in self.policy.members and self.names.has("policies", word):
+                mistakes.note(
+                    each, f"{word} is a stack of policies, and has no options", f"write {word} alone", key=word
+                )
+                sound = False
+                continue
             if each.value.__class__ is str and self._is_name(each.value):
                 stack = self.names.policies(each, mistakes)
                 if stack is WRONG:

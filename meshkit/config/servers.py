@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .foreign import FOREIGN
 from .kinds.choice import Choice
 from .kinds.classes import Class
 from .kinds.kind import Definitions, Kind, Schema
@@ -62,9 +63,16 @@ class Server(Kind):
         if isinstance(host, str) and isinstance(port, int | str) and "address" not in value:
             mistakes.note(node, "an endpoint has its host and port in one", f"write {shown(f'{host}:{port}')}")
             return WRONG
+        if value and not any(name in self.endpoint.options or name in FOREIGN["endpoint"] for name in value):
+            texts = [each.value for each in value.values()]
+            if all(isinstance(text, str) and ":" in text for text in texts):
+                mistakes.note(node, "endpoints have no names here", f"write a list, [{shown(', '.join(texts))}]")
+                return WRONG
         return self.endpoint.read(node, mistakes)
 
     def _meant_by(self, text: str) -> str:
+        if text in self.source.members:
+            return f"write {text}: {{...}} with its options"
         if text in self.policy.members:
             return "that is a policy: write it under pipeline:"
         if self.names.has("cluster", text):

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from meshkit import ConfigError, Endpoint
+from meshkit import Ceilings, ConfigError, Endpoint
 from meshkit.condition import WORDS
 from meshkit.config import FileErrors, Mesh, MeshSpec, load, loads
+from meshkit.config.alone import ALONE
 from meshkit.config.document import LARGEST
 from meshkit.config.file import TOP, MeshFile
-from meshkit.config.foreign import ALONE, FOREIGN
+from meshkit.config.foreign import FOREIGN
 from meshkit.config.kinds.failures import ERRORS
 from meshkit.config.meant import snake
 from meshkit.config.mistakes import lines_of
@@ -127,7 +128,7 @@ def ours() -> dict[str, set[str]]:
         "failure": {*WORDS, *ERRORS},
     }
     specs: dict[str, Any] = {
-        snake(each.__name__): kinds.named(each, "").inner for each in (Branch, Match, Value, Endpoint)
+        snake(each.__name__): kinds.named(each, "").inner for each in (Branch, Ceilings, Match, Value, Endpoint)
     }
     specs |= {"cluster": file.sections["clusters"].inner, "route": kinds.named(Route, "").inner}
     specs |= {"listener": file.sections["listeners"].inner, "node": file.sections["nodes"].inner}

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..foreign import alone, meant
+from ..alone import alone
+from ..foreign import meant
 from ..located import BROKEN, WRONG, Located
 from ..meant import advice, listed, ours
 from ..mistakes import Mistakes, quoted, shown
@@ -30,6 +31,8 @@ LISTED = {"action", "check", "policy", "step"}
 """Groups of which several stand in a list."""
 SUCH = {"action": "rewrite", "balancer": "round_robin", "destination": "redirect", "policy": "timeout"}
 """By group, the one that is named where any is wanted."""
+TYPES = ("type", "name", "kind", "policy")
+"""Keys that say elsewhere which one it is."""
 FEW = 6
 """Words of a group that are told where none of them was."""
 PLACES = {"action": "actions", "destination": "to", "policy": "policies"}
@@ -100,7 +103,7 @@ class Choice(Kind):
         return WRONG
 
     def _meant(self, word: str, node: Located) -> str:
-        told = alone(self.name, node.value) or meant(self.name, ours(word))
+        told = self._typed(node) or alone(self.name, node.value) or meant(self.name, ours(word))
         elsewhere = self.others.get(word, self.name)
         if not told and elsewhere not in {self.name, "step"}:
             place = PLACES.get(elsewhere)
@@ -109,7 +112,17 @@ class Choice(Kind):
         if told != listed(self.members):
             return told
         holders = [name for name, each in self.members.items() if isinstance(each, Class) and word in each.options]
-        return f"it is an option of {holders[0]}: {{{shown(word)}: ...}}" if len(holders) == 1 else self._every()
+        if not 0 < len(holders) < FEW or word == "name":
+            return self._every()
+        return f"it is an option of {', '.join(holders)}: write {holders[-1]}: {{{shown(word)}: ...}}"
+
+    def _typed(self, node: Located) -> str:
+        """What to write in place of ``{type: round_robin}``."""
+        value = node.value if node.value.__class__ is dict else {}
+        word = next((value[name].value for name in TYPES if name in value), None)
+        if not isinstance(word, str) or ours(word) not in self.members:
+            return ""
+        return f"write {ours(word)}" + (": {...}" if len(value) > 1 else "")
 
     def _every(self) -> str:
         return f"there are {', '.join(self.members)}" if len(self.members) > 1 else f"write {next(iter(self.members))}"

@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 
-from ..foreign import alone
+from ..alone import alone
 from ..located import BROKEN, WRONG, Located
 from ..meant import advice, snake
 from ..mistakes import Mistakes, shown
@@ -112,7 +112,9 @@ class Class(Kind):
         meant = alone(self.word, value)
         if meant and self.first is not None and self._readers[self.first.name](node, Mistakes("")) is not WRONG:
             meant = ""  # it may stand there
-        if self.first is None or value is None or meant:
+        if self.first is None or value is None or meant or (value is True and not self._required):
+            if value is True and not self._required:
+                return self.wrong(node, mistakes, f"write {self.word} alone")
             every = f"write some of {', '.join(self.options)}, each with a value" if self.options else "it has none"
             return self.wrong(node, mistakes, meant or every)
         if value.__class__ is str and value.partition(":")[0] in self.options:

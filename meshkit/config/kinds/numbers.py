@@ -51,9 +51,9 @@ class Flag(Kind):
 
 
 def _bounds(least: float, most: float) -> str:
-    if least > -inf and most < MANY:
+    if least > -MANY and most < MANY:
         return f" from {least:.12g} to {most:.12g}"
-    return f" from {least:.12g} on" if least > -inf else ""
+    return f" from {least:.12g} on" if least > -MANY else ""
 
 
 def _is_number(text: str) -> bool:

@@ -36,6 +36,11 @@ __all__ = ["Address", "Host", "Method", "Network", "Path", "Values"]
 
 METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 USUAL = Paths()
+WAYS = {
+    "PathPrefix": "prefix", "RegularExpression": "regex", "exact": "path", "prefix": "prefix", "regex": "regex",
+    "safe_regex": "regex",
+}  # fmt: skip
+"""What others call a kind of path, and the option that is meant."""
 SAFE = "/%:@!$&'()*+,;=~"
 SUCH = "such as orders, *.shop.example or [2001:db8::7]: without scheme, port and path"
 
@@ -103,10 +108,8 @@ class Path(Text):
         self._form = form
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
-        if node.value.__class__ is dict and "value" in node.value:
-            kind = node.value["type"].value if "type" in node.value else "Exact"
-            word = {"PathPrefix": "prefix", "RegularExpression": "regex"}.get(str(kind), "path")
-            return self.wrong(node, mistakes, f"write {word}: {node.value['value'].value}")
+        if node.value.__class__ is dict:
+            return self.wrong(node, mistakes, _one_way(node.value))
         value = super().read(node, mistakes)
         if value is WRONG or (self.empty and not value):
             return value
@@ -142,6 +145,14 @@ class Path(Text):
         with suppress(BadPath):
             return f"write {encoded}" if normal(encoded, self._form()) == encoded != value else ""
         return ""
+
+
+def _one_way(told: dict[str, Located]) -> str:
+    """What to write for a path that says itself of which kind it is, as the Gateway API and Envoy have it."""
+    if "value" in told:
+        kind = str(told["type"].value) if "type" in told else "Exact"
+        return f"write {WAYS.get(kind, 'path')}: {told['value'].value}"
+    return next((f"write {WAYS[name]}: {each.value}" for name, each in told.items() if name in WAYS), "")
 
 
 class Method(Text):

@@ -24,7 +24,8 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _ONE_LINE = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
 _RATE_MEANT = re.compile(
-    r"([0-9.]{1,20})\s*(?:\w{1,12}\s+)?(?:per|a|an|every)\s+(s|sec|second|min|minute|h|hour|d|day)"
+    r"([0-9.]{1,20})\s*(?:r|req|requests?|calls?)?\s*(?:/|p(?=[sm]$)|\b(?:per|an?|every)\s)\s*"
+    r"(s|sec|second|m|min|minute|h|hour|d|day)"
 )
 _RATE = r"^\s*[0-9]+(\.[0-9]+)?\s*/\s*([0-9]+(\.[0-9]+)?)?\s*[a-z]+\s*$"
 
@@ -129,14 +130,19 @@ class Rate(Kind):
         try:
             parsed(value)
         except ConfigError as error:
-            match = _RATE_MEANT.fullmatch(value) if value.__class__ is str else None
-            unit = "there is no unit" in error.fix
-            return self.wrong(node, mistakes, f"write {match[1]}/{match[2]}" if match else error.fix if unit else "")
+            return self.wrong(node, mistakes, _rate_meant(value) or (error.fix if "no unit" in error.fix else ""))
         return value
 
     def schema(self, definitions: Definitions) -> Schema:
         number = {"type": "number", "exclusiveMinimum": 0}
         return {"anyOf": [{"type": "string", "pattern": _RATE, "examples": ["100/s", "10/min"]}, number]}
+
+
+def _rate_meant(value: Any) -> str:
+    match = _RATE_MEANT.fullmatch(value) if value.__class__ is str else None
+    if match is None:
+        return ""
+    return f"write {match[1]}/{'min' if match[2] == 'm' else match[2]}"
 
 
 class Plain(Kind):
