@@ -140,9 +140,8 @@ class Rate(Kind):
 
 def _rate_meant(value: Any) -> str:
     match = _RATE_MEANT.fullmatch(value) if value.__class__ is str else None
-    if match is None:
-        return ""
-    return f"write {match[1]}/{'min' if match[2] == 'm' else match[2]}"
+    told = "" if match is None else f"{match[1]}/{'min' if match[2] == 'm' else match[2]}"
+    return f"write {told}" if told and told != value else ""
 
 
 class Plain(Kind):
