@@ -30,6 +30,7 @@ if typing.TYPE_CHECKING:
     from .report import Report, check
     from .spec import Listener, MeshSpec, Node
     from .typed import Kinds
+    from .versions import Version
     from .ways import schema, structure, unstructure
     from .words import standard
 
@@ -44,6 +45,7 @@ __all__ = [
     "Mistake",
     "Node",
     "Report",
+    "Version",
     "check",
     "form",
     "formatted",
@@ -68,6 +70,7 @@ _HOMES = {
     ".report": ("Report", "check"),
     ".spec": ("Listener", "MeshSpec", "Node"),
     ".typed": ("Kinds",),
+    ".versions": ("Version",),
     ".ways": ("schema", "structure", "unstructure"),
     ".words": ("standard",),
 }
