@@ -187,7 +187,8 @@ class Kept:
         found = bare(spec)
         if before is not None and (before is spec or self._alike(before.spec, found)):
             return before
-        if before is not None and isinstance(found, Cluster) and self._elsewhere(before.spec, found):
+        # What a user shares is the user's own, perhaps another mesh's as well: it is not moved.
+        if isinstance(before, Lasting) and isinstance(found, Cluster) and self._elsewhere(before.spec, found):
             self.changes.append((before, found))
             return before
         return spec if isinstance(spec, Shared) else Lasting(spec)

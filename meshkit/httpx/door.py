@@ -98,8 +98,6 @@ class HttpxDoor:
     ) -> None:
         self._judge = judge
         self._pipeline = pipeline
-        pipeline.doors.add(self)
-        self.renew()
         if spent is not None and spent != "bytes" and (not is_function(spent) or awaits(spent)):
             fix = 'write "bytes", or give a plain function of the response'
             raise ConfigError.of("meshkit.httpx", "spent", spent, fix)
@@ -112,6 +110,10 @@ class HttpxDoor:
         self.enforces_deadline = enforces_deadline
         self.copies = copies
         self.prepare, self.accepts = prepare, accepts  # asked when the pipeline is to come by other policies
+        pipeline.doors.add(self)
+        self.renew()
+        if prepare is not None:
+            prepare(pipeline.states)  # it may have come by others since the caller looked
 
     def renew(self) -> None:
         """The pipeline has come by other policies."""

@@ -18,14 +18,18 @@ from meshkit import (
     ConcurrencyLimit,
     ConfigError,
     NoRoute,
+    Pipeline,
     RateLimit,
     RateLimited,
     Retry,
+    Shared,
     Timeout,
 )
 from meshkit.config import FileErrors, Listener, Mesh, MeshSpec, Node
+from meshkit.httpx.door import HttpxDoor
 from meshkit.observe import Metrics, Recorder
 from meshkit.route.match import Match
+from meshkit.route.mirror import Mirror
 from meshkit.route.route import Route
 
 FILE = """\
@@ -366,3 +370,37 @@ def test_nothing_of_it_is_held_when_it_is_gone() -> None:
     del mesh, client
     gc.collect()
     assert [each() for each in gone] == [None, None]
+
+
+def test_what_a_user_shares_is_not_moved_for_another_mesh():
+    shared = Shared(Cluster("o", ["one.example:80"]))
+    one, other = Mesh(clusters=[shared]), Mesh(clusters=[shared])
+    asked = [Seen(mesh) for mesh in (one, other)]
+    assert [seen.get("http://o/") for seen in asked] == ["one.example", "one.example"]
+    one.become(attrs.evolve(one.spec, clusters=(Cluster("o", ["two.example:80"]),)))
+    assert [seen.get("http://o/") for seen in asked] == ["two.example", "one.example"]
+    one.rollback()
+    assert [seen.get("http://o/") for seen in asked] == ["one.example", "one.example"]
+    assert shared.spec == Cluster("o", ["one.example:80"])
+
+
+def test_a_door_that_is_made_while_a_version_comes_goes_by_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step by step: the version comes between the door's look at the policies and its end."""
+    target = Cluster("copies", ["10.0.0.9:80"])
+    route = Route(Match(host="shop"), orders(), name="shop")
+    mesh = Mesh(routes=[route])
+    renew, come = HttpxDoor.renew, []
+
+    def renewing(door: HttpxDoor) -> None:
+        renew(door)
+        if not come:
+            come.append(True)
+            mirror = Mirror(Pipeline(Retry(on="5xx"), target))
+            mesh.become(attrs.evolve(mesh.spec, routes=(attrs.evolve(route, actions=(mirror,)),)))
+
+    monkeypatch.setattr(HttpxDoor, "renew", renewing)
+    transport = mesh.sync_transport(httpx.MockTransport(lambda request: httpx.Response(200)))
+    with httpx.Client(transport=transport) as client:
+        client.get("http://shop/")
+    [mirror] = [mirror for mirrors in mesh.pipeline.states[-1].beside for mirror in mirrors]
+    assert mirror.sent == 1
