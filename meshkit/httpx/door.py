@@ -49,8 +49,6 @@ DIGITS = re.compile("[0-9]+")
 
 Judge = Callable[[Any, Any], Verdict | None]
 """``(response, error)``, one of them ``None``, to a verdict; ``None`` leaves it to the table above."""
-
-
 Spent = Callable[[Any], float] | str
 """What a response turned out to cost: a function of it, or ``"bytes"``."""
 
@@ -99,8 +97,7 @@ class HttpxDoor:
         self._judge = judge
         self._pipeline = pipeline
         if spent is not None and spent != "bytes" and (not is_function(spent) or awaits(spent)):
-            fix = 'write "bytes", or give a plain function of the response'
-            raise ConfigError.of("meshkit.httpx", "spent", spent, fix)
+            raise ConfigError.of("meshkit.httpx", "spent", spent, 'write "bytes", or give a function of the response')
         self._spent: Any = None if spent == "bytes" else spent
         self.counts = spent == "bytes"
         """The bytes of each body are what the call has spent."""
