@@ -122,8 +122,21 @@ def _kind(kind: Any, fix: str) -> Any:
             if name and name in seen:
                 raise ConfigError.of("Mesh", attribute.name, name, "the name stands twice: give each a name of its own")
             seen.add(name)
+            if kind is Cluster:
+                _is_host(name)
 
     return check
+
+
+def _is_host(name: str) -> None:
+    """Whether a cluster can be called by its own name; in another namespace each part of ``shop/orders`` is one."""
+    try:
+        sound = not any(checked("", "", part).startswith("*") for part in name.split("/"))
+    except ConfigError:
+        sound = False
+    if not sound:
+        fix = "in a mesh a cluster's name is a host as well: write letters, digits, - and dots, such as orders-v2"
+        raise ConfigError.of("Mesh", "clusters", name, fix)
 
 
 @attrs.frozen(kw_only=True)

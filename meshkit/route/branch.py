@@ -15,11 +15,11 @@ import attrs
 
 from ..call import Call
 from ..errors import ConfigError
-from ..options import is_function, number
+from ..options import number
 from ..policy import awaits
 from .answer import Redirect
 from .edit import Edit
-from .local import Function
+from .local import destination
 from .plan import Decision, Plan
 from .rewrite import Rewrite
 
@@ -30,15 +30,6 @@ __all__ = ["MOST", "Branch", "BranchState", "as_branch", "names", "unrouted"]
 
 MOST = 1_000_000
 """The largest weight, as in the Gateway API."""
-
-
-def _to(value: Any) -> Any:
-    specs = getattr(value, "specs", None)
-    if isinstance(specs, tuple):
-        return specs
-    if is_function(value) and not hasattr(value, "start") and not isinstance(value, type):
-        return Function(value)
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _is_destination(spec: Any, attribute: Any, value: Any) -> None:
@@ -74,7 +65,7 @@ class Branch:
     `meshkit.control.Control.weigh`, records and snapshots; by default that of the cluster.
     """
 
-    to: Any = attrs.field(converter=_to, validator=_is_destination)
+    to: Any = attrs.field(converter=destination, validator=_is_destination)
     weight: float = attrs.field(default=1, validator=number(0, MOST))
     actions: tuple[Any, ...] = attrs.field(default=(), converter=_list, validator=_are_actions, kw_only=True)
     name: str = attrs.field(default="", validator=attrs.validators.instance_of(str), kw_only=True)

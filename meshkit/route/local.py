@@ -13,7 +13,19 @@ from ..errors import ConfigError
 from ..options import is_function, no_decorator
 from .answer import Destination
 
-__all__ = ["App", "Function"]
+__all__ = ["App", "Function", "destination"]
+
+
+def destination(value: Any) -> Any:
+    """An attrs converter, of what a route or a branch leads to: a pipeline or a list is its policies, a function of the
+    program's own a `Function`.
+    """
+    specs = getattr(value, "specs", None)
+    if isinstance(specs, tuple):
+        return specs
+    if is_function(value) and not hasattr(value, "start") and not isinstance(value, type):
+        return Function(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _callable(spec: Any, attribute: Any, value: Any) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 
 from ..errors import ConfigError
-from ..options import count, is_function
+from ..options import count
 from ..policy import awaits
-from .local import Function
+from .local import destination
 from .match import Match
 from .options import specs
 
@@ -26,14 +26,7 @@ def _are_matches(spec: Any, attribute: Any, value: Any) -> None:
 
 
 def _to(value: Any) -> Any:
-    if isinstance(value, Route):
-        return value  # which has specs as well, and is refused
-    found = getattr(value, "specs", None)
-    if isinstance(found, tuple):
-        return found
-    if is_function(value) and not hasattr(value, "start") and not isinstance(value, type):
-        return Function(value)
-    return tuple(value) if isinstance(value, list) else value
+    return value if isinstance(value, Route) else destination(value)  # a route has specs as well, and is refused
 
 
 def _is_destination(spec: Any, attribute: Any, value: Any) -> None:

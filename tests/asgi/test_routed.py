@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from meshkit import Cluster, ConfigError, Pipeline, Route, Router
+from meshkit.asgi import MeshMiddleware
 from meshkit.asgi.door import AsgiDoor
 from meshkit.asgi.facts import fact, known
 from meshkit.asgi.routed import head_of, routed
 from meshkit.route.edit import RequestHeaders, ResponseHeaders
 from meshkit.route.match import Match
+from meshkit.route.mirror import Mirror
 from meshkit.route.plan import Decision, Plan
 from meshkit.route.rewrite import Rewrite
 from meshkit.route.value import Value
@@ -190,3 +193,9 @@ def test_the_door_answers_by_the_same_words() -> None:
     call = type("Call", (), {"request": request})()
     door: Any = type("Door", (), {"client": None})()
     assert AsgiDoor.fact(door, call, "certificate") == "CN=a"
+
+
+def test_nothing_is_mirrored_in_front_of_an_app() -> None:
+    router = Router([Route(actions=[Mirror(Cluster("copies", ["10.0.0.9:80"]), name="copies")])])
+    with pytest.raises(ConfigError, match=r"pipeline='copies'.*mirror the calls of a client"):
+        MeshMiddleware(lambda scope, receive, send: None, Pipeline(router))  # type: ignore[arg-type, return-value]

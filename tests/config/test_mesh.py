@@ -404,3 +404,10 @@ def test_a_door_that_is_made_while_a_version_comes_goes_by_that_one(monkeypatch:
         client.get("http://shop/")
     [mirror] = [mirror for mirrors in mesh.pipeline.states[-1].beside for mirror in mirrors]
     assert mirror.sent == 1
+
+
+@pytest.mark.parametrize("name", ["Orders Service", "shop/*.orders", "orders:80"])
+def test_a_cluster_is_a_host_by_its_name(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"clusters=.*in a mesh a cluster's name is a host as well"):
+        Mesh(clusters=[Cluster(name, ["10.0.0.1:80"])])
+    assert Mesh(clusters=[Cluster("shop/Orders", ["10.0.0.1:80"])]).pipeline.idle()
