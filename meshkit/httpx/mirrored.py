@@ -16,12 +16,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..call import Call
-from ..errors import ConfigError
 from ..pipeline import Pipeline
-from ..policy import awaits
 from ..runtime.copying import Copy, Crew, Tasks, cancel
 from ..runtime.lock import LOCK
-from ..section import within
+from ..runtime.mirroring import mirrors_of, target_of
 from .aim import another, told
 from .library import library_of
 from .routed import routed, under
@@ -31,35 +29,6 @@ __all__ = ["AsyncCopies", "Copies"]
 NONE: dict[str, Any] = {}
 
 Address = Callable[[Call], tuple[tuple[Any, ...], dict[str, Any]]]
-
-
-def mirrors_of(states: Iterable[Any]) -> tuple[Any, ...]:
-    """The mirrors of all routes behind these states. Raises `ConfigError` where none could be."""
-    found: dict[Any, None] = {}
-    for state in within(states):
-        for branch, beside in zip(getattr(state, "branches", ()), getattr(state, "beside", ()), strict=False):
-            if beside and any(hasattr(each, "destination") for each in branch):
-                fix = "what is answered within this process is not sent, and cannot be copied: leave the mirror out"
-                raise ConfigError.of("Mirror", "name", beside[0].name, fix)
-            found |= dict.fromkeys(beside)
-    return tuple(found)
-
-
-def target_of(mirror: Any, clock: Callable[[], float]) -> Pipeline:
-    """The pipeline through which a mirror's copies go: one for all transports. Raises `ConfigError`."""
-    target: Pipeline | None = mirror.pipeline
-    if target is None:
-        made = Pipeline(*mirror.specs, name=mirror.name, seed=mirror.seed, clock=clock)
-        with LOCK:
-            if mirror.pipeline is None:
-                mirror.pipeline = made
-        target = mirror.pipeline
-    last = target.states[-1] if target.states else None
-    ends = awaits(last) or hasattr(last, "pick") or hasattr(last, "destination")
-    if not ends and mirror.spec.host is None:
-        fix = "copies would go where the request goes: end it in a cluster, or give a host"
-        raise ConfigError.of("Mirror", "to", target, fix)
-    return target
 
 
 class Copies:
