@@ -9,41 +9,26 @@ runs in the task it was called in, so context variables survive.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
-from contextvars import ContextVar, Token
 from itertools import chain
-from math import inf
 from typing import Any
 
-from ..call import Call
-from ..deadline import CURRENT, Scope, until
-from ..errors import ConfigError, MeshError, TimedOut
+from ..errors import ConfigError
 from ..fact import check
 from ..fallback import Fallback
-from ..fields.deadline import NAMES, parse
-from ..fields.problem import quoted
-from ..fields.rate_limit import PROFILES
-from ..fields.trace_context import NAMES as TRACE
-from ..fields.trace_context import taken
-from ..observe.passing import PASSING
-from ..observe.record.recorder import ASKED, Following
+from ..fields.deadline import NAMES
 from ..order import every
 from ..policy import awaits
-from ..runtime.settle import LEFT, collect
 from ..runtime.tasks import bind
-from ..runtime.telling import answering
 from ..section import CHOICE, RACE, REPEAT, named, within
 from ..share import SingleFlight, StaleIfError
 from . import bodies
 from .client import Clients
 from .connection import Connection
 from .door import AsgiDoor, Judge
-from .end import left
 from .exchange import Exchange, Receive, Send
-from .limits import announcing, told
-from .refusal import REFUSED as TOLD
-from .refusal import Refusals
+from .limits import announcing
 from .routed import routed
+from .serving import Serving, profile
 
 __all__ = ["MeshMiddleware"]
 
@@ -54,12 +39,6 @@ REFUSED = {
 }
 """What a pipeline may not have here, and why."""
 LONGEST = 1e9  # seconds, of an option
-NOT_AGAIN = (b"x-should-retry", b"false")
-"""What the clients of OpenAI and Anthropic obey, and our own: the caller has a little time left (``reserve``, the way
-back), and asking again in it cannot succeed."""
-
-NOT_ASKED = (b"", b"0", b"false", b"no")
-
 App = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
@@ -77,7 +56,7 @@ class MeshMiddleware:
     ``None``: nobody may ask.
     """
 
-    __slots__ = ("_deadlines", "_door", "_explain", "_invoke", "_most", "_refusals", "_translate", "app", "pipeline")
+    __slots__ = ("_door", "_serving", "app", "pipeline")
 
     def __init__(
         self,
@@ -98,15 +77,9 @@ class MeshMiddleware:
         _check(app, pipeline, judge, most, reserve)
         self.app = app
         self.pipeline = pipeline
-        self._deadlines = _names(deadline)
-        self._most = float(most)
-        self._refusals = Refusals(via)
-        self._explain = None if explain is None else next(iter(_names([explain])))
-        if rate_limit is not None and rate_limit not in PROFILES:
-            fix = f"write one of {', '.join(map(repr, PROFILES))}, or None"
-            raise ConfigError.of("MeshMiddleware", "rate_limit", rate_limit, fix)
+        profile("MeshMiddleware", rate_limit)
         self._door = AsgiDoor(pipeline, Clients(trusted, forwarded), rate_limit, judge, float(reserve))
-        self._door.translates = self._translate = translate
+        self._door.translates = translate
         check(self._door, pipeline.specs)
 
         def accepts(heir: Any) -> None:
@@ -128,7 +101,17 @@ class MeshMiddleware:
                 exchange.error = error
                 raise
 
-        self._invoke = bind(pipeline, self._door, serve)
+        self._serving = Serving(
+            "MeshMiddleware",
+            self._door,
+            pipeline,
+            bind(pipeline, self._door, serve),
+            deadline=deadline,
+            most=most,
+            via=via,
+            translate=translate,
+            explain=explain,
+        )
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -139,117 +122,10 @@ class MeshMiddleware:
         else:
             await self.app(scope, receive, send)
             return
-        if LEFT:
-            collect()
-        token = least = passing = asking = None
-        asked = False
-        deadlines = self._deadlines
-        for name, value in scope["headers"]:
-            if name in TRACE:
-                passing = name
-            elif name == self._explain:
-                asked = value.strip().lower() not in NOT_ASKED and self._door.clients.itself(scope)
-            elif name in deadlines:
-                seconds = parse(deadlines[name], value.decode("latin-1"))
-                if seconds is not None and (least is None or seconds < least):
-                    least = seconds
-        if least is not None:
-            token = CURRENT.set(self._inherited(exchange, least))
-        if passing is not None:
-            fields = [*taken(scope["headers"])]
-            passing = PASSING.set(fields)
-        if asked:
-            asking = ASKED.set(asks := [True])
-        try:
-            await self._invoke(exchange)
-        except MeshError as error:
-            theirs = error is exchange.error
-            if exchange.started and not theirs and isinstance(error, TimedOut):
-                self._broken_off(exchange, error)
-            if exchange.started or (theirs and not self._translate) or not isinstance(error, TOLD):
-                raise
-            await self._refuse(exchange, error, ours=not theirs)
-        finally:
-            call = exchange.call
-            if call is not None and call.deadline is not None and call.deadline != inf:
-                left(call)
-            # No cycle: the call holds the exchange, and so does a traceback.
-            exchange.call = exchange.followed = exchange.error = call = None
-            if not exchange.over:
-                exchange.close()
-            if token is not None:
-                exchange.inherited.deadline = inf
-                reset(CURRENT, token)
-            # Whoever the app has left running has the very lists, and takes part in this request no longer.
-            if passing is not None:
-                fields.clear()
-                reset(PASSING, passing)
-            if asking is not None:
-                asks.clear()
-                reset(ASKED, asking)
-
-    def _inherited(self, exchange: Any, seconds: float) -> Scope:
-        """The deadline that came with the request, or a smaller one around this app."""
-        clock = self._door.clock
-        now = clock()
-        at = now + min(seconds, self._most)
-        outer = CURRENT.get()
-        around = None if outer is None else until(outer, clock, now)
-        if around is None or at < around:
-            scope = Scope(at, clock, stranger=not self._door.clients.itself(exchange.scope))
-        else:
-            scope = Scope(around, clock)
-        exchange.inherited = scope
-        exchange.waits_until = now + seconds
-        return scope
-
-    def _broken_off(self, exchange: Any, error: TimedOut) -> None:
-        """There was an answer, if not the whole of it."""
-        seconds = self._door.clock() - exchange.call.began_at
-        error.args = (f"the answer was not complete {seconds:.3g} s after the call began",)
-
-    async def _refuse(self, exchange: Any, error: MeshError, *, ours: bool) -> None:
-        """Answer with what the error amounts to, and what is left of the limits."""
-        status, headers, body = self._refusals.of(error, ours=ours)
-        door = self._door
-        if status == 504 and door.waits_no_longer(exchange):
-            headers.append(NOT_AGAIN)
-        if door.announces is not None:
-            now = door.clock()
-            with suppress(Exception):  # a key the app's owner asks for, and which was the reason to refuse
-                headers += door.announces(exchange.call or told(door, exchange, now), now, door.wall())
-        if exchange.followed is not None:
-            _explained(headers, exchange.followed)
-            headers += answering(self.pipeline, exchange.followed, status)
-        with suppress(OSError):  # the client does not wait for it
-            await exchange.refuse(status, headers, body)
+        await self._serving.serve(exchange)
 
     def __repr__(self) -> str:
         return f"MeshMiddleware({self.app!r}, {self.pipeline!r})"
-
-
-def _explained(headers: list[tuple[bytes, bytes]], call: Call) -> None:
-    """Add what a record says to ``Proxy-Status`` (RFC 9209, 2.1.7), where a peer that is trusted has asked for it."""
-    for k, (name, value) in enumerate(headers):
-        if name == b"proxy-status" and ASKED.get():
-            for follower in call.events.followers:
-                if isinstance(follower, Following):
-                    headers[k] = (name, value + b"; details=" + quoted(follower.record.summary))
-                    return
-
-
-def reset(variable: ContextVar[Any], token: Token[Any]) -> None:
-    try:  # noqa: SIM105  # as in runtime/tasks.py
-        variable.reset(token)
-    except ValueError:  # the collector closes a coroutine in another context
-        pass
-
-
-def _names(deadline: Any) -> dict[bytes, str]:
-    if isinstance(deadline, str) or not all(isinstance(name, str) and name.isascii() and name for name in deadline):
-        fix = f"give a list of header fields, such as {list(NAMES)}, or () for none"
-        raise ConfigError.of("MeshMiddleware", "deadline", deadline, fix)
-    return {name.lower().encode("ascii"): name.lower() for name in deadline}
 
 
 def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None:

@@ -66,7 +66,7 @@ class Refusals:
 
     __slots__ = ("_made", "_via")
 
-    def __init__(self, via: str | None) -> None:
+    def __init__(self, via: str | None, policy: str = "MeshMiddleware") -> None:
         self._via = via
         self._made: dict[Any, tuple[int, Headers, bytes]] = {}
         try:
@@ -74,7 +74,7 @@ class Refusals:
                 proxy_status(via, "")
         except (TypeError, ValueError, AttributeError):
             fix = "give the name of this service in printable ASCII, or None to leave the field out"
-            raise ConfigError.of("MeshMiddleware", "via", via, fix) from None
+            raise ConfigError.of(policy, "via", via, fix) from None
 
     def of(self, error: BaseException, *, ours: bool = True) -> tuple[int, Headers, bytes]:
         """Status, header fields and body. An error that is not ``ours`` came from a call further in: whatever it says
