@@ -4,7 +4,7 @@
 word
 ==================  ================================================================================================
 `unknown-fact`      a condition, or a key, that is unknown where it is asked: a client's calls, a server's requests
-`needs-gateway`     a note: a listener's route that leads to a cluster, which no middleware sends on
+`needs-gateway`     a note: a listener with routes to clusters, for a gateway, and to an app, for a middleware
 `only-for-servers`  what is for browsers, on a route that only clients use
 ==================  ================================================================================================
 """
@@ -22,6 +22,7 @@ from ..httpx import door as client
 from ..order import paths
 from ..route.compress import Compress
 from ..route.cors import Cors
+from ..route.local import App, Function
 from ..shared import bare
 from .findings import NOTE, below
 from .foreign import meant
@@ -111,19 +112,32 @@ class _Names:
 
 
 def _clusters(view: View) -> None:
-    """Once for each listener."""
-    led: dict[str, list[str]] = {}
+    """Once for each listener. One that only leads to clusters is a gateway's, one that never does is an app's."""
+    led: dict[str, dict[bool, str]] = {}
     for number, route in enumerate(view.spec.routes):
-        if any(isinstance(spec, Cluster) for _, path in paths(route.specs) for spec in path):
-            for part in view.reach.of(route):
-                if not part.outgoing:
-                    called = f"route {route.name}" if route.name else f"routes[{number}]"
-                    led.setdefault(part.name.removeprefix("listener "), []).append(called)
-    for name, routes in led.items():
-        more = f" and {len(routes) - 1} more lead" if len(routes) > 1 else " leads"
-        text = f"{routes[0]}{more} to a cluster: a gateway sends requests on, no mesh.middleware() does"
-        fix = "in front of an app lead routes to passthrough, and let a client call the cluster"
-        view.findings.note("needs-gateway", view.file.top["listeners"], text, fix, level=NOTE, key=name)
+        ends = _ends(route)
+        for part in view.reach.of(route) if ends else ():
+            if not part.outgoing:
+                called = f"route {route.name}" if route.name else f"routes[{number}]"
+                for end in ends:
+                    led.setdefault(part.name.removeprefix("listener "), {}).setdefault(end, called)
+    for name, first in led.items():
+        if len(first) == 2:
+            text = f"{first[True]} leads to a cluster, which meshkit serve sends on to and no mesh.middleware() does; "
+            text += f"{first[False]} leads to an app, which only mesh.middleware() has"
+            fix = "give those to the app a listener of their own, or lead them to a cluster"
+            view.findings.note("needs-gateway", view.file.top["listeners"], text, fix, level=NOTE, key=name)
+
+
+def _ends(route: Any) -> set[bool]:
+    """Whether it leads to clusters, and to the app that a middleware stands in front of."""
+    ends = set()
+    for _, path in paths(route.specs):
+        if any(isinstance(spec, Cluster) for spec in path):
+            ends.add(True)
+        elif not (path and isinstance(path[-1], App | Function)):
+            ends.add(False)
+    return ends
 
 
 def _for_servers(view: View) -> None:

@@ -52,7 +52,7 @@ WORDS = {
     "redirect-loop": "a redirect that leads to its own route",
     "unsafe-mirror": "copies of requests that change something",
     # What clients and servers know of requests, and do: `doors`.
-    "needs-gateway": "a note: a listener's route that leads to a cluster, which no middleware sends on",
+    "needs-gateway": "a note: a listener with routes to clusters, for a gateway, and to an app, for a middleware",
     "only-for-servers": "an action for the answers of a server, on a route that only clients use",
     "unknown-fact": "a condition or a key that is unknown where it is asked",
     # What a match seems to ask for: `seeming`.

@@ -24,7 +24,7 @@ RARE = "load-shed-inside-retry stale-inside-retry too-few-ejected"
 
 
 def told(text, *, ignore=(), **options):
-    report = checked(parse(text, "mesh.yaml"), ignore=["needs-gateway", *ignore], **options)
+    report = checked(parse(text, "mesh.yaml"), ignore=ignore, **options)
     assert report.mistakes == ()
     return [(each.word, each.said.line) for each in report.findings]
 
@@ -371,19 +371,28 @@ def test_keys_in_front_of_routes_are_known_as_well():
     assert str(report.findings[0].said).endswith("gets an error; the address of who asks is client")
 
 
-def test_a_listener_that_leads_to_clusters_needs_a_gateway():
+def test_a_listener_leads_to_clusters_or_to_an_app():
     routes = f"\n- {{match: {{host: a}}, to: orders, {TIMED}, name: shop}}"
     routes += f"\n- {{match: {{host: a, path: /b}}, to: v2, {TIMED}}}"
+    routes += f"\n- {{match: {{host: a, path: /c}}, to: passthrough, {TIMED}}}"
+    routes += f"\n- {{match: {{host: a, path: /d}}, to: {{respond: 404}}, {TIMED}}}"
     text = f"routes:{routes}{CLUSTERS}listeners: {{public: {{hosts: [a]}}}}"
     report = checked(parse(text, "mesh.yaml"))
     assert [(each.word, each.level, each.said.line, each.said.path) for each in report.findings] == [
-        ("needs-gateway", "note", 7, "listeners.public")
+        ("needs-gateway", "note", 9, "listeners.public")
     ]
     assert report.findings[0].said.text == (
-        "route shop and 1 more lead to a cluster: a gateway sends requests on, no mesh.middleware() does"
+        "route shop leads to a cluster, which meshkit serve sends on to and no mesh.middleware() does; "
+        "routes[2] leads to an app, which only mesh.middleware() has"
     )
-    passed = text.replace("to: orders", "to: passthrough").replace("to: v2", "to: passthrough")
-    assert checked(parse(passed, "mesh.yaml"), ignore=["unreachable-cluster"]).findings == ()
+    for served in (
+        text.replace("to: orders", "to: passthrough").replace("to: v2", "to: passthrough"),
+        text.replace("to: passthrough", "to: v2"),
+        text.replace("to: passthrough", "to: {app: 'os:getcwd'}"),
+    ):
+        assert checked(parse(served, "mesh.yaml"), ignore=["unreachable-cluster"]).findings == ()
+    split = text.replace("to: passthrough", "to: {split: {branches: [{to: passthrough}, {to: v2}]}}")
+    assert [each.word for each in checked(parse(split, "mesh.yaml")).findings] == ["needs-gateway"]
 
 
 def test_what_only_a_server_does():
