@@ -31,8 +31,8 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def snake(name: str) -> str:
-    """``rate_limit`` of ``RateLimit``, ``aimd`` of ``AIMD``."""
-    return _HUMP.sub("_", name).lower()
+    """``rate_limit`` of ``RateLimit``, ``aimd`` of ``AIMD``; ``websocket`` is one word."""
+    return _HUMP.sub("_", name.replace("WebSocket", "Websocket")).lower()
 
 
 def ours(word: str) -> str:

@@ -32,6 +32,7 @@ from ..route.rollout import Rollout
 from ..route.route import Route
 from ..route.split import Split
 from ..route.value import Value
+from ..route.websocket import WebSocket
 from ..shared import bare
 from .destinations import PASS, ClusterName, Copies, Destination, Instead, Shares
 from .kinds import references
@@ -53,7 +54,7 @@ from .typed import Kinds
 __all__ = ["PASS", "add_to"]
 
 ACTIONS = (
-    Bandwidth, Buffer, Compress, Cors, Mirror, Pages, RequestHeaders, ResponseHeaders, Rewrite,
+    Bandwidth, Buffer, Compress, Cors, Mirror, Pages, RequestHeaders, ResponseHeaders, Rewrite, WebSocket,
 )  # fmt: skip
 
 

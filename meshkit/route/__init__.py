@@ -9,7 +9,7 @@
 what matches     `Match`, `Value`; `Paths`, the normal form of paths
 where it goes    a cluster; `Split`, `Canary`, `Rollout` of several `Branch`; `Redirect`, `Respond`; `App`, `Function`
 what is done     `Rewrite`, `RequestHeaders`, `ResponseHeaders`, `Mirror`, `Cors`, `Compress`, `Buffer`, `Bandwidth`,
-..               `Pages`
+..               `Pages`, `WebSocket`
 ===============  ==================================================================================================
 """
 
@@ -38,6 +38,7 @@ if typing.TYPE_CHECKING:
     from .router import Router
     from .split import Split
     from .value import Value
+    from .websocket import WebSocket
 
 __all__ = [
     "App",
@@ -63,6 +64,7 @@ __all__ = [
     "Router",
     "Split",
     "Value",
+    "WebSocket",
 ]
 
 _HOMES = {
@@ -86,6 +88,7 @@ _HOMES = {
     ".router": ("Router",),
     ".split": ("Split",),
     ".value": ("Value",),
+    ".websocket": ("WebSocket",),
 }
 
 __getattr__, __dir__ = _lazily(__name__, _HOMES)

@@ -36,6 +36,7 @@ class Plan:
         "request",
         "rewrite",
         "rng",
+        "websocket",
     )
 
     def __init__(self, actions: Iterable[Any] = (), rng: Random | None = None) -> None:
@@ -56,6 +57,8 @@ class Plan:
         self.pages: Any = None
         self.paces: tuple[Any, ...] = ()
         """States of `Bandwidth`."""
+        self.websocket: Any = None
+        """What is let through of a WebSocket; ``None``: what `WebSocket` says by itself."""
         self.incoming = False
         """Whether a door must watch the body of the request,"""
         self.outgoing = False
