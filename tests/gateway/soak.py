@@ -1,0 +1,243 @@
+"""Under load, with endpoints that die and clients that go, does each request through the gateway come to its end?
+
+    python -m tests.gateway.soak --seconds 600 --seed 1
+
+``meshkit serve`` in front of four upstreams and a mirror, each a process of its own, killed and frozen in turns. Two of
+the four at most are dead or frozen at a time, so there is always one to ask. Every second the mesh file is written
+anew; each fifth is a bad one. In the end, what was asked and what was seen are held against each other (`ledger`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import signal
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from time import monotonic
+
+import attrs
+
+from .errand import PLANTS, Client
+from .ledger import Disturbance, Ledger, Sample, grown
+from .meshes import bad, good
+from .processes import Process, Upstreams, ports
+
+__all__ = ["BOUNDS", "Report", "soak"]
+
+CLIENTS = 24
+PAUSE = 0.05
+"""Seconds on average from the end of one request of a client to the next."""
+NAMES = ["a", "b", "c", "d", "mirror"]
+DOWN = 2
+"""Endpoints that may be dead or frozen at a time."""
+CALM = 0.6
+"""Seconds on average between two disturbances."""
+VERSION = 1.0
+"""Seconds from one version of the file to the next."""
+BOUNDS = {"memory": 8e6, "descriptors": 24.0}
+"""By how much the gateway may have grown. A tenth of the last quarter's calls that left 1 KB each behind would be more,
+in ten minutes; and that many descriptors is the number of clients.
+"""
+COMPLAINTS = ("Traceback", "never retrieved", "never awaited", "Exception in ASGI")
+
+
+@attrs.define
+class Report:
+    ledger: Ledger
+    seconds: float = 0.0
+    wrong: list[str] = attrs.field(factory=list)
+    told: list[str] = attrs.field(factory=list)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{len(self.ledger.records):,} requests in {self.seconds:.0f} s",
+            self.ledger.table(),
+            *self.told,
+            *(f"WRONG: {each}" for each in self.wrong[:30]),
+        ]
+        if len(self.wrong) > 30:
+            lines.append(f"WRONG: and {len(self.wrong) - 30} more")
+        elif not self.wrong:
+            lines.append("nothing was lost, duplicated or left behind")
+        return "\n".join(lines)
+
+
+class Soak:
+    """One run."""
+
+    def __init__(self, folder: Path, seconds: float, seed: int, plants: Iterable[str]) -> None:
+        self.random = Random(seed)
+        self.seed = seed
+        self.seconds = seconds
+        self.plants = [*plants]
+        self.folder = folder
+        self.upstreams = Upstreams(NAMES, folder, self.random)
+        [port] = ports("127.0.0.1", 1, self.random)
+        self.mesh = folder / "mesh.yaml"
+        command = [sys.executable, "-m", "meshkit", "serve", str(self.mesh)]
+        self.gateway = Process("gateway", command, ("127.0.0.1", port), folder / "gateway.log")
+        self.ledger = Ledger()
+        self.report = Report(self.ledger)
+        self.samples: list[Sample] = []
+        self.numbers = itertools.count(1)
+        self.written = self.refused = 0
+        self.over = asyncio.Event()
+        self.down: set[str] = set()
+
+    # What goes on at the same time.
+
+    async def asking(self, client: Client) -> None:
+        random = Random(f"{self.seed} {id(client)}")
+        while not self.over.is_set():
+            await client.one(self.ledger.records.append)
+            await self.pause(random.expovariate(1 / PAUSE))
+        await client.close()
+
+    async def disturbing(self, group: asyncio.TaskGroup) -> None:
+        while not await self.pause(self.random.expovariate(1 / CALM)):
+            up = [name for name in NAMES if name not in self.down]
+            if len(self.down - {"mirror"}) >= DOWN:
+                up = [name for name in up if name == "mirror"]
+            if up:
+                name = self.random.choice(up)
+                self.down.add(name)
+                group.create_task(self.disturbed(name, self.random.choice(["killed", "frozen"])))
+
+    async def disturbed(self, name: str, what: str) -> None:
+        process = self.upstreams.all[name]
+        disturbance = Disturbance(name, what, monotonic())
+        self.ledger.disturbances.append(disturbance)
+        if what == "killed":
+            await asyncio.to_thread(process.kill)
+            await asyncio.sleep(self.random.uniform(0.1, 1.5))
+            await asyncio.to_thread(process.start)
+        else:
+            process.tell(signal.SIGSTOP)
+            await asyncio.sleep(self.random.uniform(0.2, 4.0))
+            process.tell(signal.SIGCONT)
+        disturbance.ended = monotonic()
+        await asyncio.sleep(1.0)
+        self.down.discard(name)
+
+    async def reloading(self) -> None:
+        """Renamed into place, and told of by a signal; now and then written in place, and found by itself."""
+        for turn in itertools.count(2):
+            if await self.pause(VERSION):
+                return
+            wrong = turn % 5 == 0
+            self.write((bad if wrong else good)(self.upstreams, self.gateway.at[1], turn, self.random))
+            self.written, self.refused = self.written + (not wrong), self.refused + wrong
+            if turn % 3:
+                self.gateway.tell(signal.SIGHUP)
+
+    def write(self, text: str) -> None:
+        new = self.folder / "new.yaml"
+        new.write_text(text, "utf-8")
+        new.replace(self.mesh)
+
+    async def sampling(self) -> None:
+        gateway = self.gateway
+        while not await self.pause(min(1.0, self.seconds / 40)):
+            if gateway.ended() is not None:
+                self.over.set()
+                self.report.wrong.append(f"the gateway ended with status {gateway.ended()}")
+                return
+            self.samples.append(Sample(monotonic(), gateway.memory(), gateway.descriptors()))
+
+    async def timing(self) -> None:
+        await self.pause(self.seconds)
+        self.over.set()
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait so long, at most until it is over. Whether it is."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.over.wait(), seconds)
+        return self.over.is_set()
+
+    # From the beginning to the end.
+
+    def start(self) -> None:
+        self.write(good(self.upstreams, self.gateway.at[1], 1, self.random))
+        for upstream in self.upstreams.all.values():
+            upstream.start()
+        self.gateway.start()
+
+    async def run(self) -> Report:
+        began = monotonic()
+        host, port = self.gateway.at
+        clients = [Client(host, port, lambda: next(self.numbers), f"{self.seed} {k}") for k in range(CLIENTS)]
+        async with asyncio.TaskGroup() as group:
+            for each in (self.timing(), self.sampling(), self.reloading(), self.disturbing(group)):
+                group.create_task(each)
+            for client in clients:
+                group.create_task(self.asking(client))
+            for plant in self.plants:
+                client = Client(host, port, lambda: next(self.numbers), f"{self.seed} {plant}")
+                group.create_task(client.plant(self.ledger.records.append, plant))
+        self.report.seconds = monotonic() - began
+        return self.report
+
+    async def rest(self) -> None:
+        """Nobody asks any more: what does the gateway still hold, and how does it end?"""
+        report, gateway = self.report, self.gateway
+        if gateway.ended() is not None:
+            return
+        status = await asyncio.to_thread(gateway.stop)
+        if status != 0:
+            report.wrong.append(f"asked to end, the gateway did so with status {status}")
+
+    def add_up(self) -> None:
+        """When all is over, and the upstreams have ended as well."""
+        ledger, report = self.ledger, self.report
+        for name in NAMES:
+            for number in self.upstreams.seen(name):
+                if name == "mirror":
+                    ledger.copied[number] += 1
+                else:
+                    ledger.seen.setdefault(number, []).append(name)
+        told, wrong = grown(self.samples, BOUNDS)
+        report.told += told
+        report.wrong += ledger.violations() + wrong
+        report.wrong += [f"the gateway said: {line}" for line in self.gateway.said().splitlines() if complains(line)]
+
+
+def complains(line: str) -> bool:
+    return any(word in line for word in COMPLAINTS)
+
+
+async def soak(seconds: float, seed: int = 1, plants: Iterable[str] = ()) -> Report:
+    """Run it. ``plants``: what is done that must be found (`errand.PLANTS`)."""
+    with tempfile.TemporaryDirectory(prefix="meshkit-soak-") as name:
+        run = Soak(Path(name), seconds, seed, plants)
+        processes = [*run.upstreams.all.values(), run.gateway]
+        try:
+            await asyncio.to_thread(run.start)
+            await run.run()
+            await run.rest()
+        finally:
+            for process in processes:
+                process.stop()
+        run.add_up()
+        return run.report
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    options.add_argument("--seconds", type=float, default=600.0)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--plant", action="append", default=[], choices=PLANTS, help="do what must be found")
+    given = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C does: the processes are stopped on the way out
+    report = asyncio.run(soak(given.seconds, given.seed, given.plant))
+    print(report)  # noqa: T201
+    sys.exit(bool(report.wrong))
+
+
+if __name__ == "__main__":
+    main()
