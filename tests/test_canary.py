@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,9 @@ from examples.demo.upstreams import free_port
 from meshkit.config.report import check
 from meshkit.testing import routes
 
+from .run_console import ALARMS, bounds
+
 ROOT = Path(__file__).parents[1]
-ALARMS = 1e-6
-"""One run in a million fails although the shares are right: nothing seeds the draws of a mesh in use."""
 
 
 def elsewhere(path: Path) -> Path:
@@ -45,20 +44,6 @@ def broken(street: Street) -> Iterator[None]:
     street.two.state.broken = True
     yield
     street.two.state.broken = False
-
-
-def bounds(calls: int, share: float, alarms: float) -> tuple[int, int]:
-    """The least and the most of so many calls, outside of which they are with a probability of at most ``alarms``."""
-    chances = [math.comb(calls, k) * share**k * (1 - share) ** (calls - k) for k in range(calls + 1)]
-    least, below = 0, 0.0
-    while below + chances[least] <= alarms / 2:
-        below += chances[least]
-        least += 1
-    most, above = calls, 0.0
-    while above + chances[most] <= alarms / 2:
-        above += chances[most]
-        most -= 1
-    return least, most
 
 
 def test_one_in_ten(street: Street) -> None:

@@ -83,11 +83,14 @@ def temper(kind: str) -> Temper:
     return tempers.get(kind, lambda elapsed: (brisk(dice), 200))
 
 
-def app(behave: Temper, epoch: float) -> Any:
+def app(kind: str, epoch: float) -> Any:
+    """Its answers say of which kind it is, in ``x-kind``."""
+    behave, said = temper(kind), (b"x-kind", kind.encode())
+
     async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
         delay, status = behave(time.time() - epoch)
         await asyncio.sleep(delay)
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"3")]})
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"3"), said]})
         await send({"type": "http.response.body", "body": b"ok\n" if status == 200 else b"no\n"})
 
     return answer
@@ -115,7 +118,7 @@ def serve(answer: Any, port: int) -> None:
 
 def main() -> None:
     kind, port, epoch = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    serve(app(temper(kind), epoch), port)
+    serve(app(kind, epoch), port)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What stands behind the gateway of examples/gateway.yaml: three small servers. Step by step: docs/tutorial/gateway.md."""
+"""What stands behind the gateway of examples/gateway.yaml: three small servers. How to: docs/tutorial/gateway.md."""

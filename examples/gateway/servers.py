@@ -24,7 +24,9 @@ def main(ports: tuple[int, ...] = PORTS) -> None:
     served = []
     for name, port in zip(NAMES, ports, strict=True):
         wire = socket.create_server(("127.0.0.1", port))
-        config = uvicorn.Config(Shop(name), log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            Shop(name), log_level="warning", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([wire],))
         thread.start()
