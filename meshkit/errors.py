@@ -16,6 +16,7 @@
     │   ├── AttemptTimedOut           one attempt took too long
     │   └── DeadlineExceeded          the whole call did
     ├── Overlong                      the answer's body is longer than its route lets through
+    ├── Unread                        the request did not come to its end in time: the client's doing
     └── DiscoveryError                where the endpoints are could not be found out; no call's
 
 The upstream's own exception is none of these: it passes unchanged. The branch says whether the protected thing may have
@@ -42,6 +43,7 @@ __all__ = [
     "TimedOut",
     "TooLarge",
     "TooLate",
+    "Unread",
 ]
 
 
@@ -178,6 +180,12 @@ class Overlong(MeshError):
         super().__init__(reason)
         self.policy = policy
         self.endpoint = endpoint
+
+
+class Unread(MeshError):
+    """The client took too long over the body of its request. ``status``: what a server says of it."""
+
+    status = 408
 
 
 class DiscoveryError(MeshError):

@@ -91,24 +91,31 @@ def peer(scope: Any) -> str | None:
 class Clients:
     """Reads the client's address out of a scope, by the proxies trusted and the one field they write."""
 
-    __slots__ = ("_field", "_networks", "_trusted", "_unix", "of")
+    __slots__ = ("_field", "_networks", "_trusted", "_unix", "of", "trusts")
 
-    def __init__(self, trusted: Iterable[str], field: str) -> None:
+    def __init__(self, trusted: Iterable[str], field: str, policy: str = "MeshMiddleware") -> None:
         if field not in FIELDS:
-            raise ConfigError.of("MeshMiddleware", "forwarded", field, f"write one of {', '.join(map(repr, FIELDS))}")
+            raise ConfigError.of(policy, "forwarded", field, f"write one of {', '.join(map(repr, FIELDS))}")
         if isinstance(trusted, str):
             if trusted != UNIX:
-                _network(trusted, trusted)  # what is wrong with it in a list is said at once
-            raise ConfigError.of("MeshMiddleware", "trusted", trusted, f"give a list: [{trusted!r}]")
+                _network(policy, trusted, trusted)  # what is wrong with it in a list is said at once
+            raise ConfigError.of(policy, "trusted", trusted, f"give a list: [{trusted!r}]")
         words = list(trusted)
+        self.trusts = bool(words)
+        """Whether there is anybody who is trusted."""
         self._unix = UNIX in words
-        self._networks = tuple(_network(word, words) for word in words if word != UNIX)
+        self._networks = tuple(_network(policy, word, words) for word in words if word != UNIX)
         self._field = FIELDS[field]
         self._trusted: Callable[[str], bool] = lru_cache(REMEMBERED)(self._trusts)
         self.of: Callable[[Any], str | None] = self._behind if words else peer
         """The client's address by the scope: canonical, or what the server calls its peer where that is no address, or
         ``None``: a Unix socket whose peer is not trusted or names nobody.
         """
+
+    @property
+    def by(self) -> bytes:
+        """The one field that counts, in lower case."""
+        return self._field
 
     def _trusts(self, address: str) -> bool:
         parsed = ip_address(address)
@@ -191,7 +198,7 @@ def _forwarded(line: str) -> Iterable[str]:
         position += 1
 
 
-def _network(word: Any, words: Any) -> IPv4Network | IPv6Network:
+def _network(policy: str, word: Any, words: Any) -> IPv4Network | IPv6Network:
     fix = f'give the networks of your proxies in a list, such as ["10.0.0.0/8"], or [{UNIX!r}] for a Unix socket'
     everybody = f"whoever connects could then write any address: {fix}"
     try:
@@ -199,7 +206,7 @@ def _network(word: Any, words: Any) -> IPv4Network | IPv6Network:
             raise ValueError  # noqa: TRY004  # it is told as all the others are
         network = ip_network(word, strict=False)
     except ValueError:
-        raise ConfigError.of("MeshMiddleware", "trusted", words, everybody if word == "*" else fix) from None
+        raise ConfigError.of(policy, "trusted", words, everybody if word == "*" else fix) from None
     if network.prefixlen == 0:
-        raise ConfigError.of("MeshMiddleware", "trusted", words, everybody)
+        raise ConfigError.of(policy, "trusted", words, everybody)
     return network

@@ -77,8 +77,8 @@ class AsgiDoor:
     copies = None
     answers_early = True
     opens = True
-    hold = None
-    discard = None
+    hold: Any = None
+    discard: Any = None
     take = staticmethod(take)
     wall = staticmethod(time.time)
 

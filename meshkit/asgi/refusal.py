@@ -13,6 +13,9 @@ any other `Rejected`  503     about:blank                                destina
 `TooLate`             504     about:blank                                http_response_timeout
 `TimedOut`            504     about:blank                                http_response_timeout
 `Overlong`            502     about:blank                                http_response_body_size
+`Unread`              408     about:blank                                http_request_error
+a `WireError`         502     about:blank                                see ``WIRE``
+.. that was too late  504     about:blank                                see ``WIRE``
 ====================  ======  =========================================  ==========================
 
 ``Retry-After`` is in whole seconds, rounded up and 1 at least: who comes back earlier is refused again. What is told
@@ -26,11 +29,35 @@ handler of a web framework.
 from __future__ import annotations
 
 from functools import lru_cache
+from socket import gaierror
+from ssl import SSLCertVerificationError, SSLError
 from typing import Any
 
-from ..errors import ConfigError, NoRoute, Overloaded, Overlong, RateLimited, Rejected, TimedOut, TooLarge, TooLate
+from ..errors import (
+    ConfigError,
+    MeshError,
+    NoRoute,
+    Overloaded,
+    Overlong,
+    RateLimited,
+    Rejected,
+    TimedOut,
+    TooLarge,
+    TooLate,
+    Unread,
+)
 from ..fields.problem import MEDIA_TYPE, problem, proxy_status
 from ..fields.rate_limit import QUOTA_EXCEEDED
+from ..upstream.errors import (
+    ConnectFailed,
+    ConnectTimedOut,
+    Malformed,
+    Misused,
+    PoolTimedOut,
+    ReadTimedOut,
+    WireError,
+    WriteTimedOut,
+)
 from .bodies import planned
 
 __all__ = ["REFUSED", "Refusals", "foretold", "refusal"]
@@ -57,7 +84,29 @@ LATE = (504, "The time given for this request leaves none to serve it.", b"http_
 SLOW = (504, "The answer was not ready in time.", b"http_response_timeout")
 LARGE = (413, "The body of this request is longer than is served here.", b"http_request_error")
 LONG = (502, "The answer is longer than is served here.", b"http_response_body_size")
-REFUSED = Rejected | TimedOut | Overlong
+ASLEEP = (408, "The request did not come to its end in time.", b"http_request_error")
+BROKEN = (500, "This could not be served.", b"proxy_internal_error")
+
+DEAD = "What serves this could not be reached."
+CUT = "What serves this broke off."
+WIRE: tuple[tuple[type[WireError], int, str, bytes], ...] = (
+    (ConnectTimedOut, 504, DEAD, b"connection_timeout"),
+    (ConnectFailed, 502, DEAD, b"connection_refused"),
+    (PoolTimedOut, 503, "As much as can be asked at once is being asked.", b"connection_limit_reached"),
+    (ReadTimedOut, 504, "The answer was not ready in time.", b"connection_read_timeout"),
+    (WriteTimedOut, 504, "What serves this did not take the request in time.", b"connection_write_timeout"),
+    (Malformed, 502, "What serves this answered with what is no answer.", b"http_protocol_error"),
+    (Misused, 400, "This request cannot be served.", b"http_request_error"),
+    (WireError, 502, CUT, b"connection_terminated"),
+)
+"""What of the wire becomes which status, and which error of RFC 9209 (2.3)."""
+CAUSES: tuple[tuple[type[BaseException], bytes], ...] = (
+    (gaierror, b"dns_error"),
+    (SSLCertVerificationError, b"tls_certificate_error"),
+    (SSLError, b"tls_protocol_error"),
+)
+"""Why a connection failed, where it is not that it was refused."""
+REFUSED = Rejected | TimedOut | Overlong | WireError | Unread
 """What is told so."""
 
 
@@ -83,11 +132,12 @@ class Refusals:
         if not ours and isinstance(error, TooLarge):
             error = Rejected()  # what the app has asked somebody else is not this client's fault
         name = getattr(error, "policy", "") if ours and isinstance(error, RateLimited) else None
-        made = self._made.get((type(error), name or getattr(error, "status", None)))
+        key = type(error), type(error.__cause__), name or getattr(error, "status", None)
+        made = self._made.get(key)
         if made is None:
             made = self._make(error, name)
             if len(self._made) < MANY:
-                self._made[type(error), name or getattr(error, "status", None)] = made
+                self._made[key] = made
         status, headers, body = made
         wait = getattr(error, "retry_after", None)
         if wait is None and isinstance(error, Overloaded):
@@ -148,7 +198,20 @@ def foretold(exchange: Any, error: BaseException | None) -> tuple[int, int | Non
 _refusals = lru_cache(16)(Refusals)
 
 
+def _wire(error: WireError) -> tuple[int, str, bytes]:
+    status, detail, word = next(row[1:] for row in WIRE if isinstance(error, row[0]))
+    if isinstance(error, ConnectFailed):
+        word = next((known for kind, known in CAUSES if isinstance(error.__cause__, kind)), word)
+    return status, detail, word
+
+
 def _said(error: BaseException) -> tuple[int, str, bytes]:
+    if isinstance(error, WireError):
+        return _wire(error)
+    if isinstance(error, Unread):
+        return ASLEEP
+    if not isinstance(error, MeshError):
+        return BROKEN
     if isinstance(error, NoRoute):
         return {404: ASTRAY, 414: ENDLESS}.get(error.status, MALFORMED)
     if isinstance(error, TooLarge):

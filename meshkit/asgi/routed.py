@@ -30,7 +30,7 @@ def head_of(scope: Any) -> tuple[str, str, str, int | None, str, str | None]:
     for name, value in scope["headers"]:
         if name == b"host":  # several of them are no host at all
             authority = b"%b, %b" % (authority, value) if authority else value
-    host, port = (_known if len(authority) <= LONGEST else _authority)(authority.decode("latin-1"))
+    host, port = host_of(authority.decode("latin-1"))
     query = scope.get("query_string", b"").decode("latin-1")
     return scope.get("method", "GET"), scope.get("scheme", "http"), host, port, _path(scope) or "/", query or None
 
@@ -55,6 +55,11 @@ def _authority(text: str) -> tuple[str, int | None]:
 
 
 _known = lru_cache(REMEMBERED)(_authority)
+
+
+def host_of(authority: str) -> tuple[str, int | None]:
+    """Host and port of a ``Host`` field."""
+    return (_known if len(authority) <= LONGEST else _authority)(authority)
 
 
 def routed(scope: Any, decision: Any) -> Any:

@@ -101,7 +101,7 @@ class Serving:
                 self._broken_off(exchange, error)
             if exchange.started or (theirs and not self._translate) or not isinstance(error, TOLD):
                 raise
-            await self._refuse(exchange, error, ours=not theirs)
+            await self.refuse(exchange, error, ours=not theirs)
         finally:
             call = exchange.call
             if call is not None and call.deadline is not None and call.deadline != inf:
@@ -141,7 +141,7 @@ class Serving:
         seconds = self._door.clock() - exchange.call.began_at
         error.args = (f"the answer was not complete {seconds:.3g} s after the call began",)
 
-    async def _refuse(self, exchange: Any, error: MeshError, *, ours: bool) -> None:
+    async def refuse(self, exchange: Any, error: BaseException, *, ours: bool = True) -> None:
         """Answer with what the error amounts to, and what is left of the limits."""
         status, headers, body = self._refusals.of(error, ours=ours)
         door = self._door

@@ -26,7 +26,7 @@ from .assembly import incoming, outgoing, served
 from .garbage import let_go, paused
 from .kept import Kept
 from .parts import Parts
-from .spec import MeshSpec, Node
+from .spec import Listener, MeshSpec, Node
 from .versions import Version, changes, settled
 
 if TYPE_CHECKING:
@@ -125,11 +125,12 @@ class Mesh:
 
         return MeshMiddleware(app, self.serving(listener), **options)
 
-    def serving(self, listener: str | None = None) -> Pipeline:
-        """The pipeline in front of what this node serves, or of what comes to a listener."""
-        name = "serves" if listener is None else f"listener {listener}"
+    def serving(self, listener: str | Listener | None = None) -> Pipeline:
+        """The pipeline in front of what this node serves, or of what comes to a listener, the mesh's or not."""
+        called = listener.name if isinstance(listener, Listener) else listener
+        name = "serves" if called is None else f"listener {called}"
         part = _served if listener is None else partial(_incoming, listener)
-        return self._parts.pipeline(name, part, f"{self.spec.name} {listener or name}")
+        return self._parts.pipeline(name, part, f"{self.spec.name} {called or name}")
 
     # All of them.
 
@@ -291,8 +292,8 @@ def _bare(error: Exception) -> Exception:
         return ConfigError(str(error))
 
 
-def _incoming(listener: str, spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:
-    return incoming(spec, spec.listener(listener), kept)
+def _incoming(listener: str | Listener, spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:
+    return incoming(spec, spec.listener(listener) if isinstance(listener, str) else listener, kept)
 
 
 def _served(spec: MeshSpec, node: Node | None, kept: Kept) -> tuple[Any, ...]:

@@ -14,10 +14,12 @@ egress filter       the mesh's ``egress``: ``listed`` is ``DROP_ALL``, ``any`` i
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
 
+from ..asgi.client import FIELDS, Clients
 from ..cluster import Cluster
 from ..errors import ConfigError
 from ..options import among
@@ -71,6 +73,21 @@ def _texts(spec: Any, attribute: Any, value: Any) -> None:
         raise ConfigError.of(type(spec).__name__, attribute.name, value, "give a list of names")
 
 
+IDENTITY = (
+    *("remote-user", "x-amzn-oidc-*", "x-auth-request-*", "x-client-cert", "x-envoy-*", "x-forwarded-client-cert"),
+    *("x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-user", "x-goog-iap-*"),
+    *("x-meshkit-*", "x-remote-user", "x-ssl-client-*", "x-user", "x-user-id"),
+)
+"""Fields by which proxies say who somebody is, and what only those in front may ask."""
+PATTERN = re.compile(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?")
+
+
+def _identity(spec: Any, attribute: Any, value: Any) -> None:
+    if not all(isinstance(each, str) and PATTERN.fullmatch(each) for each in value):
+        fix = 'give names of header fields, or beginnings such as "x-auth-*"'
+        raise ConfigError.of("Listener", "identity", value, fix)
+
+
 @attrs.frozen
 class Listener:
     """Where requests come in: ``Listener("public", port=8080, hosts=["*.shop.example"])``. Raises `ConfigError`.
@@ -78,6 +95,10 @@ class Listener:
     ``hosts``: what it serves, names or wildcards; empty: any. Of the mesh's routes it takes those whose hosts are among
     its own, or, with ``routes``, those of these names. ``policies`` stand in front of all of them. ``address`` is the
     one it listens on, ``scheme`` ``"http"`` or ``"https"``.
+
+    ``trusted``: the networks of proxies in front, whose word on the client counts, and ``"unix"``; ``forwarded``: the
+    field they write, ``"x-forwarded-for"`` or ``"forwarded"``. ``identity``: fields that only they may send, names or
+    beginnings (``"x-auth-*"``).
     """
 
     name: str = attrs.field(validator=_name)
@@ -87,6 +108,12 @@ class Listener:
     hosts: tuple[str, ...] = attrs.field(default=(), converter=_hosts, kw_only=True)
     routes: tuple[str, ...] = attrs.field(default=(), converter=_list, validator=_texts, kw_only=True)
     policies: tuple[Any, ...] = attrs.field(default=(), converter=_list, validator=_policies, kw_only=True)
+    trusted: tuple[str, ...] = attrs.field(default=(), converter=_list, validator=_texts, kw_only=True)
+    forwarded: str = attrs.field(default="x-forwarded-for", validator=among(*FIELDS), kw_only=True)
+    identity: tuple[str, ...] = attrs.field(default=IDENTITY, converter=_list, validator=_identity, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        Clients(self.trusted, self.forwarded, "Listener")  # refuses what is no network
 
 
 @attrs.frozen

@@ -35,7 +35,7 @@ from .notes import Statuses, notes_for
 from .routed import routed
 from .wire import stale
 
-__all__ = ["HttpxDoor", "Judge", "Spent"]
+__all__ = ["IDEMPOTENT", "HttpxDoor", "Judge", "Spent", "final", "wait_of"]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -158,10 +158,10 @@ class HttpxDoor:
         if error is None:
             return Failure(
                 status=response.status_code,
-                retry_after=_retry_after(response.headers),
+                retry_after=wait_of(response.headers),
                 replayable=replayable,
                 idempotent=idempotent,
-                final=_final(response.headers),
+                final=final(response.headers),
             )
         return Failure(
             error,
@@ -258,7 +258,7 @@ def _unknown(name: str) -> ConfigError:
     return ConfigError.of("meshkit.httpx", "key", name, f"name one of {', '.join(FACTS)}, or give a function")
 
 
-def _final(headers: Any) -> bool:
+def final(headers: Any) -> bool:
     """Whether the upstream asks not to be asked again, in one of the ways in use.
 
     ``x-should-retry: false`` (OpenAI, Anthropic, Stripe), ``x-envoy-overloaded`` and ``x-envoy-ratelimited`` (Envoy's
@@ -273,7 +273,7 @@ def _final(headers: Any) -> bool:
     )
 
 
-def _retry_after(headers: Any) -> float | None:
+def wait_of(headers: Any) -> float | None:
     exact = headers.get("retry-after-ms")
     asked = None if exact is None else parse_ms(exact)
     if asked is not None:

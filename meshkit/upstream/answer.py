@@ -66,6 +66,24 @@ class Answer:
             return None
         return b"".join(self.chunks)
 
+    async def fetch(self) -> None:
+        """Until all of it is here, and the connection free: for a body of no more than `HIGH` bytes of which nothing
+        was taken. Raises `WireError`.
+        """
+        connection = self.connection
+        if connection is None:
+            return
+        try:
+            while not self.complete:
+                if self.error is not None:
+                    raise self.error
+                await connection.wait(self.read, self.until, ReadTimedOut)
+        except BaseException:
+            self.close()
+            raise
+        self.connection = None
+        connection.release()
+
     def __aiter__(self) -> Self:
         return self
 

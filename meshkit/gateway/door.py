@@ -1,0 +1,175 @@
+"""What does an answer from an upstream mean, and can its request be sent again? Translates; decides nothing.
+
+======================================================  ==========
+outcome                                                 verdict
+======================================================  ==========
+429, or 503 with ``Retry-After``                        OVERLOADED
+another 5xx; what a retry or a fallback names           FAILURE
+any other status                                        SUCCESS
+the upstream fails: a `WireError`                       FAILURE
+the client fails: it has gone, or what it sends is no   IGNORED
+request
+======================================================  ==========
+
+What is answered within this process means what it means behind `MeshMiddleware` (`meshkit.asgi.door`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..asgi.client import Clients
+from ..asgi.door import AsgiDoor
+from ..call import Call, Failure, Verdict
+from ..deadline import impatient
+from ..errors import Rejected, TimedOut, Unread
+from ..httpx.door import IDEMPOTENT, final, wait_of
+from ..httpx.notes import Statuses, notes_for
+from ..policy import Pairs
+from ..runtime.settle import settle
+from ..runtime.telling import returned
+from ..upstream.answer import Answer
+from ..upstream.errors import Misused, WireError
+from .body import Left
+
+__all__ = ["GatewayDoor"]
+
+SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
+NONE: dict[str, Any] = {}
+THEIRS = (Misused, Left, Unread)
+"""What ends a call by the client's doing."""
+
+
+class GatewayDoor(AsgiDoor):
+    """One listener's translation."""
+
+    __slots__ = ("_fails", "_named", "_notes", "draining", "finishes")
+
+    enforces_deadline = True
+
+    def __init__(self, pipeline: Any, clients: Clients, profile: str | None, *, finishes: bool) -> None:
+        self.finishes = finishes
+        """Whether an upstream goes on when the client has gone."""
+        self.draining = False
+        """Whether connections are to be closed after what is under way."""
+        super().__init__(pipeline, clients, profile, None, 0.0)
+
+    def renew(self) -> None:
+        super().renew()
+        states = self.pipeline.states
+        statuses = Statuses(states)
+        self._named, self._fails = statuses.named, statuses.fails
+        self._notes = notes_for(states)
+
+    def address(self, call: Call, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        super().address(call)
+        return (call,), NONE
+
+    def judge(self, call: Call, result: Any, error: BaseException | None, /) -> Verdict:
+        if result.__class__ is not Answer and not isinstance(error, WireError | TimedOut | Left | Unread):
+            return super().judge(call, result, error)
+        if call.events is not None:
+            if error is None:
+                call.status = result.status
+            if call.events.followers:
+                returned(self.pipeline, call)
+        if error is not None:
+            if isinstance(error, THEIRS) or call.request.gone:
+                return IGNORED
+            if call.scope is not None and isinstance(error, TimedOut) and impatient(call):
+                return IGNORED
+            return FAILURE
+        if self._notes:
+            seen = Seen(result)
+            for note in self._notes:
+                note(call, seen)
+        status = result.status
+        if status < 500:
+            if status == 429:
+                return OVERLOADED
+            return FAILURE if status in self._named and self._fails(call, status) else SUCCESS
+        return OVERLOADED if status == 503 and "retry-after" in Seen(result).headers else FAILURE
+
+    def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
+        replayable, idempotent = self.twice(call)
+        if result.__class__ is Answer:
+            headers = Seen(result).headers
+            return Failure(
+                status=result.status,
+                retry_after=wait_of(headers),
+                replayable=replayable,
+                idempotent=idempotent,
+                final=final(headers),
+            )
+        if not isinstance(error, WireError):
+            return Failure(
+                error,
+                status=call.request.status,
+                sent=not isinstance(error, Rejected),
+                replayable=replayable,
+                idempotent=idempotent,
+            )
+        return Failure(
+            error,
+            kind=TimeoutError if isinstance(error, TimeoutError) else ConnectionError,
+            sent=error.sent,
+            replayable=replayable,
+            idempotent=idempotent,
+            stale=error.stale,
+        )
+
+    def twice(self, call: Call, /) -> tuple[bool, bool]:
+        exchange = call.request
+        if exchange.started or exchange.apart or exchange.scope["type"] != "http":
+            return False, False
+        body = exchange.body
+        scope = exchange.scope
+        idempotent = scope["method"] in IDEMPOTENT or any(name == b"idempotency-key" for name, _ in scope["headers"])
+        return body is None or body.replayable, idempotent
+
+    def hold(self, tree: Any, call: Call, result: Any, verdict: Verdict) -> Any:
+        """An upstream's answer is still to be relayed; one that was made here has ended the call, or failed to."""
+        exchange = call.request
+        if result.__class__ is Answer:
+            exchange.call = call
+            exchange.verdict = verdict
+            return result
+        settle(tree, call, self.clock(), verdict)
+        return None
+
+    async def discard(self, result: Any) -> None:
+        if result.__class__ is Answer:
+            result.close()
+
+    async def respond(self, call: Call, status: int, headers: Pairs = (), body: bytes = b"", /) -> None:
+        call.request.apart = True
+        await super().respond(call, status, headers, body)
+
+    async def hand(self, call: Call, fn: Any, /) -> None:
+        call.request.apart = True
+        await super().hand(call, fn)
+
+    async def serve(self, call: Call, app: Any, /) -> None:
+        call.request.apart = True
+        await super().serve(call, app)
+
+
+class Seen:
+    """An upstream's answer, as those who read its fields by name want it."""
+
+    __slots__ = ("headers", "status_code")
+
+    def __init__(self, answer: Answer) -> None:
+        self.status_code = answer.status
+        self.headers = Named(answer.headers)
+
+
+class Named(dict[str, str]):
+    """Fields by name, in lower case, those of one name joined."""
+
+    def __init__(self, pairs: Any) -> None:
+        super().__init__()
+        self.raw = pairs
+        for name, value in pairs:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            self[key] = f"{self[key]}, {text}" if key in self else text

@@ -1,0 +1,166 @@
+"""How far has a request come? It goes to an upstream, and what that answers comes back the same way.
+
+::
+
+    the server ── Exchange ── pipeline ── an attempt (`forward`) ── pool
+        │                                                            │
+        └────── relay: head, parts, trailers <────── answer ─────────┘
+
+The answer is judged when its head is there, and until its last byte has been taken the call holds what it took. A part
+is read from the upstream when the one before it has been taken by the client. A body that breaks off is never taken for
+a short one: its end is not sent, and the server closes the connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..asgi import exchange as asgi
+from ..asgi.bodies import planned
+from ..asgi.end import ended
+from ..asgi.outgoing import begins
+from ..asgi.routed import edited
+from ..call import Call, Failure, Verdict
+from ..deadline import impatient
+from ..errors import MeshError
+from ..fields.set_cookie import NAME, lines
+from ..route.edit import NOTHING
+from ..runtime.settle import settle
+from ..runtime.telling import answered, answering, deliver
+from ..upstream.errors import WireError
+from .body import Body
+from .fields import answered as backward
+from .fields import ended_with
+
+__all__ = ["Exchange"]
+
+FAILURE, IGNORED = Verdict.FAILURE, Verdict.IGNORED
+START, BODY, TRAILERS = "http.response.start", "http.response.body", "http.response.trailers"
+CLOSES = (b"connection", b"close")
+
+
+class Exchange(asgi.Exchange):
+    """One HTTP request through a gateway; where an app of this process answers, as behind `MeshMiddleware`."""
+
+    answer: Any = None
+    """What came from the upstream, while it is relayed."""
+    apart = False
+    """Whether somebody of this process answers, and reads the request itself."""
+    body: Body | None = None
+    """What the client sends, and ``None``: nothing."""
+    fields: Any = None
+    """What goes on to the upstream, whichever that is; see `meshkit.gateway.fields`."""
+    length: int | None = None
+    """How the body is framed: its length, -1 chunked."""
+    moved = True
+    """Whether something has moved between the client and here since `Vigil` has last looked."""
+    quiet = 0
+    task: Any = None
+    why: BaseException | None = None
+    """Why the task was interrupted by `Vigil`."""
+
+    async def relay(self, answer: Any) -> None:
+        """Send an answer to the client. Raises what breaks it off."""
+        call: Any = self.call
+        self.answer = answer
+        status = self.status = answer.status
+        headers = self.headers = self._dressed(call, answer, status)
+        send = self._send
+        try:
+            if call.route is not None and call.route.plan.outgoing:
+                self.status = None  # it has not begun yet
+                headers, send = begins(self, call.route.plan, status, headers, send)
+                self._send, self.status = send, status
+            await send({"type": START, "status": status, "headers": headers})
+            whole = answer.whole
+            if whole is not None and not answer.trailers:
+                self.size = len(whole)
+                await send({"type": BODY, "body": whole})
+            else:
+                await self._stream(answer, send)
+        except OSError as error:
+            if isinstance(error, MeshError):
+                self._broken(call, error)
+            else:
+                self.gone = True  # ASGI 2.4: the client has gone
+                self._ended(call, IGNORED, error)
+            raise
+        except Exception as error:
+            self._broken(call, error)
+            raise
+        except BaseException as error:
+            self._ended(call, IGNORED, error)
+            raise
+        finally:
+            self.answer = None
+            if answer.connection is not None:
+                answer.close()
+        self.over = True
+        ended(self)
+
+    def _dressed(self, call: Call, answer: Any, status: int) -> Any:
+        """The fields of the answer: the upstream's, as the route has them, and ours."""
+        door = self.door
+        headers = backward(answer.headers)
+        route = call.route
+        if route is not None and route.plan.answer is not NOTHING:
+            headers = edited(headers, route.plan.answer)
+        if call.cookies is not None:
+            headers += [(NAME, line) for line in lines(call.cookies)]
+        if door.announces is not None:
+            headers += door.announces(call, door.clock(), door.wall())
+        events = call.events
+        if events is not None:
+            if events.followers:
+                answered(door.pipeline, call, answer)
+                headers += answering(door.pipeline, call, status)
+            if answer.connection is not None:
+                deliver(door.pipeline, call)
+        if door.draining:
+            headers.append(CLOSES)
+        return headers
+
+    async def _stream(self, answer: Any, send: Any) -> None:
+        """Part by part, and what comes after the last one."""
+        trails = "http.response.trailers" in (self.scope.get("extensions") or ())
+        async for part in answer:
+            self.size += len(part)  # type: ignore[operator]  # it is a number here
+            self.writing = True
+            await send({"type": BODY, "body": part, "more_body": True})
+            self.writing = False
+            self.moved = True
+            if self.gone and not self.door.finishes:
+                raise OSError("the client has gone")
+        await send({"type": BODY, "body": b"", "more_body": False})
+        if trails and answer.trailers:
+            await send({"type": TRAILERS, "headers": ended_with(answer.trailers), "more_trailers": False})
+
+    def _broken(self, call: Call, error: Exception) -> None:
+        """The answer breaks off, and it is not the client's doing."""
+        late = isinstance(error, WireError) and call.deadline is not None and self.door.clock() >= call.deadline
+        if late and impatient(call):
+            self._ended(call, IGNORED, error)
+        else:
+            self._ended(call, FAILURE, error)
+
+    def _ended(self, call: Call, verdict: Verdict, error: BaseException) -> None:
+        """Give back all that the call holds."""
+        self.over = True
+        if call.events is not None and verdict is FAILURE:
+            call.failure = Failure(error)
+        settle(self.door.pipeline, call, self.door.clock(), verdict, error=error)
+        call.failure = None  # no cycle of call, error and traceback
+
+    async def refuse(self, status: int, headers: Any, body: bytes) -> None:
+        if self.door.draining:
+            headers = [*headers, CLOSES]
+        await super().refuse(status, headers, body)
+
+    def close(self) -> None:
+        super().close()
+        self.task = self.body = self.fields = None
+
+    @property
+    def plan(self) -> Any:
+        """What its route has for it, as far as one was found."""
+        return None if self.facts is None else planned(self.facts)

@@ -1,0 +1,166 @@
+"""What is sent to an endpoint, and how does it answer? One attempt of a call.
+
+The request is put together once, of what goes on (`fields`); an attempt adds what is its own: the path and the fields
+of its route, what is left of the deadline, which attempt it is, and what those who follow the call want said.
+
+A short answer of a known length is there when its body is: a server that dies between the head and the last byte has
+then failed an attempt, which may be repeated, and not broken off an answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..asgi.routed import edited, host_of
+from ..call import Call
+from ..engine import expired
+from ..errors import NoRoute
+from ..fields.deadline import format_ms
+from ..route.edit import NOTHING
+from ..route.hosts import bracketed
+from ..runtime.telling import sending
+from ..upstream.answer import Answer
+from ..upstream.errors import WireError
+from ..upstream.origin import Origin
+from ..upstream.pool import Pool
+from .body import Body
+from .fields import Fields
+
+__all__ = ["Forward"]
+
+DEADLINE, ATTEMPT = b"x-request-deadline-ms", b"x-envoy-attempt-count"
+EARLY = 0.002
+"""Seconds by which a timer may be early."""
+MANY = 10_000
+SMALL = 16_384
+"""Bytes of a request's body that are read before it is sent: head and body then go out as one."""
+METHODS = {each: each.encode() for each in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+ENDLESS = b"text/event-stream"
+
+
+class Forward:
+    """Sends the attempts of one listener's calls."""
+
+    __slots__ = ("_clock", "_fields", "_origins", "_pipeline", "_pool", "_replay", "_times", "_whole")
+
+    def __init__(
+        self, pipeline: Any, pool: Pool, fields: Fields, *, connect: float, idle: float, replay: int, whole: int
+    ) -> None:
+        self._pipeline = pipeline
+        self._clock = pipeline.clock
+        self._pool = pool
+        self._fields = fields
+        self._times: dict[str, float | None] = {"connect": connect, "read": idle, "write": idle, "pool": connect}
+        self._replay = replay
+        self._whole = whole
+        self._origins: dict[Any, Origin] = {}
+
+    async def send(self, call: Call) -> Answer:
+        """Send the request to the call's endpoint. Raises `WireError`, `TimedOut`; `Left`: the client has gone."""
+        exchange = call.request
+        call.answered_at = None  # of an attempt before this one
+        endpoint = call.endpoint
+        if endpoint is None:
+            raise NoRoute("the route leads to no cluster", status=404)
+        if exchange.fields is None:
+            await self._prepare(exchange)
+        fields = exchange.fields
+        decision = call.route
+        if decision is None:
+            raise NoRoute("no route", status=404)
+        plan = decision.plan
+        if plan.request is not NOTHING:
+            fields = edited(fields, plan.request)
+        if decision.host is not None:
+            fields = [
+                (b"host", bracketed(decision.host).encode("ascii")),
+                *(each for each in fields if each[0] != b"host"),
+            ]
+        own = self._own(call)
+        if own:
+            names = {name for name, _ in own}
+            fields = [*(each for each in fields if each[0] not in names), *own]
+        path, query = decision.path, exchange.scope["query_string"]
+        target = path.encode("ascii") + b"?" + query if query else path.encode("ascii")
+        method = exchange.scope["method"]
+        body: Any = exchange.body
+        if body is None:
+            body = b""
+        elif body.over:
+            whole = body.whole
+            body = body if whole is None else whole
+        times = self._times
+        if call.deadline is not None:
+            times = {**times, "total": call.deadline - self._clock()}
+        began = self._clock()
+        try:
+            answer = await self._pool.send(
+                self._origins.get(endpoint) or self._origin(endpoint, fields[0][1]),
+                METHODS.get(method) or method.encode("ascii"),
+                target,
+                fields,
+                body,
+                times=times,
+            )
+            if answer.connection is not None and self._whole and not answer.complete:
+                await self._take(answer)
+        except WireError as error:
+            if call.deadline is not None and self._clock() >= call.deadline - EARLY:
+                raise expired(call, began, max(self._clock(), call.deadline)) from error
+            raise
+        call.answered_at = self._clock()
+        return answer
+
+    async def _prepare(self, exchange: Any) -> None:
+        """Put together what goes on, and see whether there is a body."""
+        scope = exchange.scope
+        fields, length, expects = self._fields.onward(scope)
+        if length is None and scope.get("http_version", "1.1") > "1.1" and scope["method"] not in ("GET", "HEAD"):
+            length = -1  # HTTP/2 frames it itself
+            fields.append((b"transfer-encoding", b"chunked"))
+        exchange.length = length
+        if length:
+            if exchange.body is None:
+                exchange.body = Body(exchange, self._replay)
+            body = exchange.body
+            while not body.over and 0 < length <= SMALL and not expects:
+                await body.more()
+        exchange.fields = fields
+
+    def _own(self, call: Call) -> list[tuple[bytes, bytes]]:
+        """What this attempt has to say."""
+        fields = []
+        if call.deadline is not None:
+            left = call.deadline - self._clock()
+            fields.append((DEADLINE, format_ms(left if left > 0 else 0.0).encode("ascii")))
+        if call.attempt > 1:
+            fields.append((ATTEMPT, b"%d" % call.attempt))
+        if call.events is not None and call.events.followers:
+            fields += sending(self._pipeline, call)
+        return fields
+
+    async def _take(self, answer: Answer) -> None:
+        """Wait for a body that is short and has a known length."""
+        length = None
+        for name, value in answer.headers:
+            if len(name) == 14 and name.lower() == b"content-length":
+                length = int(value)
+            elif len(name) == 12 and name.lower() == b"content-type" and value.startswith(ENDLESS):
+                return
+        if length is not None and length <= self._whole:
+            await answer.fetch()
+
+    def _origin(self, endpoint: Any, host: bytes) -> Origin:
+        """To whom to connect. Over TLS an endpoint that is an address shows the certificate of the host asked for."""
+        tls = endpoint.scheme == "https"
+        if tls and numeric(endpoint.host):
+            name, _ = host_of(host.decode("ascii"))
+            return Origin(endpoint.host, endpoint.port, tls, name)
+        if len(self._origins) >= MANY:
+            self._origins.clear()
+        origin = self._origins[endpoint] = Origin(endpoint.host, endpoint.port, tls)
+        return origin
+
+
+def numeric(host: str) -> bool:
+    return ":" in host or host.rpartition(".")[2].isdecimal()

@@ -1,0 +1,112 @@
+"""Who serves what comes to one listener? Its pipeline, behind a door of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from ..asgi import bodies
+from ..asgi.client import Clients
+from ..asgi.limits import announcing
+from ..asgi.serving import Serving, profile
+from ..errors import ConfigError
+from ..fact import check
+from ..fallback import Fallback
+from ..order import every
+from ..runtime.tasks import bind
+from ..share import SingleFlight, StaleIfError
+from ..upstream.pool import Pool
+from .body import Left
+from .door import GatewayDoor
+from .exchange import Exchange
+from .fields import Fields
+from .forward import Forward
+
+__all__ = ["Listening"]
+
+LOG = logging.getLogger("meshkit")
+
+
+class Listening:
+    """One listener of a gateway. ``options`` are the `Gateway`'s. Raises `ConfigError`."""
+
+    def __init__(self, pipeline: Any, listener: Any, pool: Pool, options: Any) -> None:
+        self.pipeline = pipeline
+        self.under_way = 0
+        profile("Gateway", options.rate_limit)
+        clients = Clients(listener.trusted, listener.forwarded, "Listener")
+        _check(pipeline)
+        self.door = door = GatewayDoor(pipeline, clients, options.rate_limit, finishes=options.finish)
+        check(door, pipeline.specs)
+
+        def accepts(heir: Any) -> None:
+            _check(heir)
+            if options.rate_limit is not None:
+                announcing(heir.states, options.rate_limit)
+
+        door.accepts = accepts
+        fields = Fields(clients, listener.identity, options.via, options.request_id)
+        self.forward = Forward(
+            pipeline,
+            pool,
+            fields,
+            connect=options.connect,
+            idle=options.idle,
+            replay=options.replay,
+            whole=options.whole,
+        )
+        invoke = bind(pipeline, door, self.forward.send)
+
+        async def through(exchange: Any) -> None:
+            answer = await invoke(exchange)
+            if answer is not None:
+                await exchange.relay(answer)
+
+        self._serving = Serving(
+            "Gateway",
+            door,
+            pipeline,
+            through,
+            deadline=options.deadline,
+            most=options.most,
+            via=options.via,
+            explain=options.explain,
+        )
+
+    async def serve(self, vigil: Any, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        exchange = Exchange(self.door, scope, receive, send)
+        task = exchange.task = asyncio.current_task()
+        self.under_way += 1
+        vigil.begin(exchange)
+        try:
+            await self._serving.serve(exchange)
+        except asyncio.CancelledError:
+            why, exchange.why = exchange.why, None
+            if why is None or task is None or task.uncancel() > 0:
+                raise
+            if not (exchange.gone or exchange.started):
+                await self._serving.refuse(exchange, why)
+        except Exception as error:
+            if exchange.gone or isinstance(error, Left):
+                return  # nobody is there to be told
+            if exchange.started:
+                raise  # the server breaks it off
+            LOG.exception("gateway: %s %s", scope.get("method"), scope["path"])
+            await self._serving.refuse(exchange, error)
+        finally:
+            vigil.end(exchange)
+            self.under_way -= 1
+
+
+def _check(pipeline: Any) -> None:
+    """The policies that it has, or, of a `Successor`, is to have."""
+    for spec in every(pipeline.specs):
+        if isinstance(spec, SingleFlight | StaleIfError):
+            fix = "an answer that is sent as it comes cannot be given to another: put it into a client's pipeline"
+            raise ConfigError.of("Gateway", "mesh", spec.name, fix)
+        if isinstance(spec, Fallback) and spec.fixed:
+            fix = "nobody sends a value: give a function of the exchange that sends an answer"
+            raise ConfigError.of("Gateway", "mesh", spec.name, fix)
+    bodies.check(pipeline.states)
