@@ -28,7 +28,6 @@ from ..httpx.notes import Statuses, notes_for
 from ..policy import Pairs
 from ..runtime.settle import settle
 from ..runtime.telling import returned
-from ..upstream.answer import Answer
 from ..upstream.errors import Misused, WireError
 from .body import Left
 
@@ -43,7 +42,7 @@ THEIRS = (Misused, Left, Unread)
 class GatewayDoor(AsgiDoor):
     """One listener's translation."""
 
-    __slots__ = ("_fails", "_named", "_notes", "draining", "finishes")
+    __slots__ = ("_fails", "_named", "_notes", "draining", "finishes", "prepare")
 
     enforces_deadline = True
 
@@ -52,6 +51,8 @@ class GatewayDoor(AsgiDoor):
         """Whether an upstream goes on when the client has gone."""
         self.draining = False
         """Whether connections are to be closed after what is under way."""
+        self.prepare: Callable[[Any], None] | None = None
+        """Asked to make ready for the states of other policies; raises `ConfigError`."""
         super().__init__(pipeline, clients, profile, None, 0.0)
 
     def renew(self) -> None:
@@ -66,7 +67,7 @@ class GatewayDoor(AsgiDoor):
         return (call,), NONE
 
     def judge(self, call: Call, result: Any, error: BaseException | None, /) -> Verdict:
-        if result.__class__ is not Answer and not isinstance(error, WireError | TimedOut | Left | Unread):
+        if result is None and not isinstance(error, WireError | TimedOut | Left | Unread):
             return super().judge(call, result, error)
         if call.events is not None:
             if error is None:
@@ -92,7 +93,7 @@ class GatewayDoor(AsgiDoor):
 
     def failure(self, call: Call, result: Any, error: BaseException | None, /) -> Failure:
         replayable, idempotent = self.twice(call)
-        if result.__class__ is Answer:
+        if result is not None:
             headers = Seen(result).headers
             return Failure(
                 status=result.status,
@@ -120,17 +121,18 @@ class GatewayDoor(AsgiDoor):
 
     def twice(self, call: Call, /) -> tuple[bool, bool]:
         exchange = call.request
-        if exchange.started or exchange.apart or exchange.scope["type"] != "http":
+        if exchange.started or exchange.apart:
             return False, False
-        body = exchange.body
-        scope = exchange.scope
+        body, scope = exchange.body, exchange.scope
+        if scope["type"] != "http":
+            return True, True
         idempotent = scope["method"] in IDEMPOTENT or any(name == b"idempotency-key" for name, _ in scope["headers"])
         return body is None or body.replayable, idempotent
 
     def hold(self, tree: Any, call: Call, result: Any, verdict: Verdict) -> Any:
         """An upstream's answer is still to be relayed; one that was made here has ended the call, or failed to."""
         exchange = call.request
-        if result.__class__ is Answer:
+        if result is not None:
             exchange.call = call
             exchange.verdict = verdict
             return result
@@ -138,8 +140,9 @@ class GatewayDoor(AsgiDoor):
         return None
 
     async def discard(self, result: Any) -> None:
-        if result.__class__ is Answer:
-            result.close()
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
 
     async def respond(self, call: Call, status: int, headers: Pairs = (), body: bytes = b"", /) -> None:
         call.request.apart = True
@@ -159,7 +162,7 @@ class Seen:
 
     __slots__ = ("headers", "status_code")
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Any) -> None:
         self.status_code = answer.status
         self.headers = Named(answer.headers)
 

@@ -41,7 +41,7 @@ ENDLESS = b"text/event-stream"
 class Forward:
     """Sends the attempts of one listener's calls."""
 
-    __slots__ = ("_clock", "_fields", "_origins", "_pipeline", "_pool", "_replay", "_times", "_whole")
+    __slots__ = ("_clock", "_fields", "_origins", "_pipeline", "_pool", "_replay", "_times", "_whole", "copies")
 
     def __init__(
         self, pipeline: Any, pool: Pool, fields: Fields, *, connect: float, idle: float, replay: int, whole: int
@@ -54,56 +54,58 @@ class Forward:
         self._replay = replay
         self._whole = whole
         self._origins: dict[Any, Origin] = {}
+        self.copies: Any = None
+        """What sends the copies of requests; see `mirrored`."""
 
-    async def send(self, call: Call) -> Answer:
-        """Send the request to the call's endpoint. Raises `WireError`, `TimedOut`; `Left`: the client has gone."""
+    async def send(self, call: Call) -> Any:
+        """Send the request to the call's endpoint: an `Answer`, or of a WebSocket what `socket` relays. Raises
+        `WireError`, `TimedOut`; `Left`: the client has gone.
+        """
         exchange = call.request
         call.answered_at = None  # of an attempt before this one
-        endpoint = call.endpoint
+        endpoint, decision = call.endpoint, call.route
         if endpoint is None:
-            raise NoRoute("the route leads to no cluster", status=404)
-        if exchange.fields is None:
-            await self._prepare(exchange)
-        fields = exchange.fields
-        decision = call.route
-        if decision is None:
-            raise NoRoute("no route", status=404)
+            raise NoRoute("the route leads to no cluster")
+        if decision is None:  # of a copy: it walks a pipeline that need not have a router
+            decision = call.route = unrouted(call)
         plan = decision.plan
+        if exchange.fields is None:
+            await self._prepare(call, exchange, plan)
+        fields = exchange.fields
         if plan.request is not NOTHING:
             fields = edited(fields, plan.request)
         if decision.host is not None:
-            fields = [
-                (b"host", bracketed(decision.host).encode("ascii")),
-                *(each for each in fields if each[0] != b"host"),
-            ]
+            fields = [(b"host", bracketed(decision.host).encode("ascii")), *fields[1:]]
         own = self._own(call)
         if own:
             names = {name for name, _ in own}
             fields = [*(each for each in fields if each[0] not in names), *own]
-        path, query = decision.path, exchange.scope["query_string"]
-        target = path.encode("ascii") + b"?" + query if query else path.encode("ascii")
-        method = exchange.scope["method"]
-        body: Any = exchange.body
-        if body is None:
-            body = b""
-        elif body.over:
-            whole = body.whole
-            body = body if whole is None else whole
+        scope = exchange.scope
+        query = scope["query_string"]
+        target = decision.path.encode("ascii")
+        if query:
+            target = b"%b?%b" % (target, query)
         times = self._times
-        if call.deadline is not None:
-            times = {**times, "total": call.deadline - self._clock()}
         began = self._clock()
+        if call.deadline is not None:
+            times = {**times, "total": call.deadline - began}
+        origin = self._origins.get(endpoint) or self._origin(endpoint, fields[0][1])
         try:
-            answer = await self._pool.send(
-                self._origins.get(endpoint) or self._origin(endpoint, fields[0][1]),
-                METHODS.get(method) or method.encode("ascii"),
-                target,
-                fields,
-                body,
-                times=times,
-            )
-            if answer.connection is not None and self._whole and not answer.complete:
-                await self._take(answer)
+            if scope["type"] == "websocket":
+                answer = await self._open(call, origin, target, fields, times)
+            else:
+                method = scope["method"]
+                body: Any = exchange.body
+                if body is None:
+                    body = b""
+                elif body.over:
+                    whole = body.whole
+                    body = body if whole is None else whole
+                answer = await self._pool.send(
+                    origin, METHODS.get(method) or method.encode("ascii"), target, fields, body, times=times
+                )
+                if answer.connection is not None and self._whole and not answer.complete:
+                    await self._take(answer)
         except WireError as error:
             if call.deadline is not None and self._clock() >= call.deadline - EARLY:
                 raise expired(call, began, max(self._clock(), call.deadline)) from error
@@ -111,10 +113,26 @@ class Forward:
         call.answered_at = self._clock()
         return answer
 
-    async def _prepare(self, exchange: Any) -> None:
-        """Put together what goes on, and see whether there is a body."""
+    async def _open(self, call: Call, origin: Origin, target: bytes, fields: Any, times: Any) -> Any:
+        """Ask for a WebSocket, where the route has any; answers nothing where it has none, and the client was told."""
+        from ..route.websocket import WebSocket
+        from .socket import open_  # and with it a library, which only WebSockets need
+
+        exchange: Any = call.request
+        limits = exchange.limits = call.route.plan.websocket or WebSocket()
+        if not limits.allowed:
+            await call.door.respond(call, 403)
+            return None
+        protocols = exchange.scope.get("subprotocols") or []
+        return await open_(self._pool, origin, target, fields, protocols, times=times, limits=limits)
+
+    async def _prepare(self, call: Call, exchange: Any, plan: Any) -> None:
+        """Put together what goes on, see whether there is a body, and have copies sent."""
         scope = exchange.scope
         fields, length, expects = self._fields.onward(scope)
+        if scope["type"] != "http":
+            exchange.fields = fields
+            return
         if length is None and scope.get("http_version", "1.1") > "1.1" and scope["method"] not in ("GET", "HEAD"):
             length = -1  # HTTP/2 frames it itself
             fields.append((b"transfer-encoding", b"chunked"))

@@ -18,6 +18,7 @@ from ..runtime.tasks import bind
 from ..share import SingleFlight, StaleIfError
 from ..upstream.pool import Pool
 from .body import Left
+from .connection import Connection
 from .door import GatewayDoor
 from .exchange import Exchange
 from .fields import Fields
@@ -75,11 +76,14 @@ class Listening:
         )
 
     async def serve(self, vigil: Any, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request."""
-        exchange = Exchange(self.door, scope, receive, send)
+        """Serve one request, or one WebSocket."""
+        if scope["type"] == "websocket":
+            exchange: Any = Connection(self.door, scope, receive, send)
+        else:
+            exchange = Exchange(self.door, scope, receive, send)
+            vigil.begin(exchange)
         task = exchange.task = asyncio.current_task()
         self.under_way += 1
-        vigil.begin(exchange)
         try:
             await self._serving.serve(exchange)
         except asyncio.CancelledError:
