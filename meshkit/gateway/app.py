@@ -167,9 +167,9 @@ class Gateway:
 
     def idle(self) -> bool:
         """Whether nothing is under way, held or connected for a call."""
-        return (
-            self.under_way == 0 and self.pool.idle() and all(each.pipeline.idle() for each in self.listening.values())
-        )
+        listening = self.listening.values()
+        free = all(each.pipeline.idle() and each.copies.idle() for each in listening)
+        return free and self.under_way == 0 and self.pool.idle()
 
     def snapshot(self) -> dict[str, Any]:
         """What is under way, the pool's connections, and the state of each policy by listener."""
@@ -182,6 +182,8 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Close the connections to upstreams. What is under way fails."""
+        for each in self.listening.values():
+            await each.copies.aclose()
         await self.pool.aclose()
 
     async def _live(self, receive: Any, send: Any) -> None:

@@ -14,7 +14,7 @@ the route takes it in as a whole.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 __all__ = ["Body", "Left"]
@@ -27,7 +27,7 @@ class Left(Exception):
 class Body:
     """One request's."""
 
-    __slots__ = ("_exchange", "_most", "kept", "lost", "over", "read")
+    __slots__ = ("_exchange", "_most", "kept", "lost", "over", "read", "then")
 
     def __init__(self, exchange: Any, most: int) -> None:
         self._exchange = exchange
@@ -40,6 +40,8 @@ class Body:
         """Whether something was read that is not kept."""
         self.over = False
         """Whether it was read to its end."""
+        self.then: Callable[[bytes | None], None] | None = None
+        """Told of the `whole` when it has been read."""
 
     @property
     def replayable(self) -> bool:
@@ -69,6 +71,9 @@ class Body:
             elif not self.lost:
                 self.lost = True
                 self.kept.clear()
+        if self.over and self.then is not None:
+            then, self.then = self.then, None
+            then(self.whole)
         return part
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

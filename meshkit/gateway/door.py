@@ -16,6 +16,7 @@ What is answered within this process means what it means behind `MeshMiddleware`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..asgi.client import Clients

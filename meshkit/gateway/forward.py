@@ -16,6 +16,7 @@ from ..call import Call
 from ..engine import expired
 from ..errors import NoRoute
 from ..fields.deadline import format_ms
+from ..route.branch import unrouted
 from ..route.edit import NOTHING
 from ..route.hosts import bracketed
 from ..runtime.telling import sending
@@ -70,7 +71,10 @@ class Forward:
             decision = call.route = unrouted(call)
         plan = decision.plan
         if exchange.fields is None:
-            await self._prepare(call, exchange, plan)
+            await self._prepare(exchange, plan)
+        scope = exchange.scope
+        if plan.mirrors and scope["type"] == "http":
+            self.copies.begin(call, exchange)
         fields = exchange.fields
         if plan.request is not NOTHING:
             fields = edited(fields, plan.request)
@@ -80,7 +84,6 @@ class Forward:
         if own:
             names = {name for name, _ in own}
             fields = [*(each for each in fields if each[0] not in names), *own]
-        scope = exchange.scope
         query = scope["query_string"]
         target = decision.path.encode("ascii")
         if query:
@@ -126,8 +129,8 @@ class Forward:
         protocols = exchange.scope.get("subprotocols") or []
         return await open_(self._pool, origin, target, fields, protocols, times=times, limits=limits)
 
-    async def _prepare(self, call: Call, exchange: Any, plan: Any) -> None:
-        """Put together what goes on, see whether there is a body, and have copies sent."""
+    async def _prepare(self, exchange: Any, plan: Any) -> None:
+        """Put together what goes on, and see whether there is a body."""
         scope = exchange.scope
         fields, length, expects = self._fields.onward(scope)
         if scope["type"] != "http":
@@ -141,6 +144,9 @@ class Forward:
             if exchange.body is None:
                 exchange.body = Body(exchange, self._replay)
             body = exchange.body
+            for mirror in plan.mirrors:
+                if length <= mirror.max_bytes:
+                    body.keep(length)
             while not body.over and 0 < length <= SMALL and not expects:
                 await body.more()
         exchange.fields = fields

@@ -23,6 +23,7 @@ from .door import GatewayDoor
 from .exchange import Exchange
 from .fields import Fields
 from .forward import Forward
+from .mirrored import GatewayCopies, Way
 
 __all__ = ["Listening"]
 
@@ -37,27 +38,28 @@ class Listening:
         self.under_way = 0
         profile("Gateway", options.rate_limit)
         clients = Clients(listener.trusted, listener.forwarded, "Listener")
-        _check(pipeline)
-        self.door = door = GatewayDoor(pipeline, clients, options.rate_limit, finishes=options.finish)
-        check(door, pipeline.specs)
-
-        def accepts(heir: Any) -> None:
-            _check(heir)
-            if options.rate_limit is not None:
-                announcing(heir.states, options.rate_limit)
-
-        door.accepts = accepts
         fields = Fields(clients, listener.identity, options.via, options.request_id)
-        self.forward = Forward(
-            pipeline,
-            pool,
-            fields,
-            connect=options.connect,
-            idle=options.idle,
-            replay=options.replay,
-            whole=options.whole,
-        )
-        invoke = bind(pipeline, door, self.forward.send)
+        steps = {name: getattr(options, name) for name in ("connect", "idle", "replay", "whole")}
+
+        def way(pipeline: Any, pool: Pool, limits: str | None = None) -> Way:
+            _check(pipeline)
+            door = GatewayDoor(pipeline, clients, limits, finishes=options.finish)
+            check(door, pipeline.specs)
+
+            def accepts(heir: Any) -> None:
+                _check(heir)
+                if limits is not None:
+                    announcing(heir.states, limits)
+
+            door.accepts = accepts
+            forward = Forward(pipeline, pool, fields, **steps)
+            forward.copies = copies = GatewayCopies(pipeline, pool, way)
+            door.prepare = copies.prepare
+            copies.prepare(pipeline.states)
+            return door, bind(pipeline, door, forward.send), copies
+
+        door, invoke, self.copies = way(pipeline, pool, options.rate_limit)
+        self.door = door
 
         async def through(exchange: Any) -> None:
             answer = await invoke(exchange)

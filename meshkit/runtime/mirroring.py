@@ -26,8 +26,11 @@ def mirrors_of(states: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def target_of(mirror: Any, clock: Callable[[], float]) -> Pipeline:
-    """The pipeline through which a mirror's copies go: one for all transports. Raises `ConfigError`."""
+def target_of(mirror: Any, clock: Callable[[], float], *, hosts: bool = True) -> Pipeline:
+    """The pipeline through which a mirror's copies go: one for all doors. Raises `ConfigError`.
+
+    ``hosts``: whether a host says where a request goes, as with a client; behind a gateway only a cluster does.
+    """
     target: Pipeline | None = mirror.pipeline
     if target is None:
         made = Pipeline(*mirror.specs, name=mirror.name, seed=mirror.seed, clock=clock)
@@ -37,7 +40,9 @@ def target_of(mirror: Any, clock: Callable[[], float]) -> Pipeline:
         target = mirror.pipeline
     last = target.states[-1] if target.states else None
     ends = awaits(last) or hasattr(last, "pick") or hasattr(last, "destination")
-    if not ends and mirror.spec.host is None:
+    if not ends and (mirror.spec.host is None or not hosts):
         fix = "copies would go where the request goes: end it in a cluster, or give a host"
+        if not hosts:
+            fix = "behind a gateway copies go to an endpoint: end it in a cluster"
         raise ConfigError.of("Mirror", "to", target, fix)
     return target

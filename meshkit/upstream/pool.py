@@ -207,6 +207,12 @@ class Pool:
         self._places = places
         return places
 
+    def beside(self) -> Pool:
+        """Another one like it, with connections of its own."""
+        another = Pool(self.limits, tls=self._tls, dial=self._dial, parser=self._parser)
+        another._context = self._context
+        return another
+
     async def aclose(self) -> None:
         """Close the connections of this loop, and those of others as soon as they run. What is under way fails."""
         here = get_running_loop()
