@@ -7,6 +7,7 @@ any number, as in `run_page`; all else is meant to the letter. A comment above a
 ``<!-- soon -->``              it takes a moment to come true: it is typed again until it has
 ``<!-- drawn: 10% two -->``    lines such as ``93 one``: that share of their sum is ``two``'s, give or take what one run
                                in a million exceeds
+``<!-- any: 12 -->``           that number stands for any, too
 ``<!-- skip: reason -->``      it is not typed
 =============================  ======================================================================================
 """
@@ -98,18 +99,26 @@ def run(text: str, bash: Bash) -> list[tuple[Typed, str]]:
     for each in typed(text):
         said = bash.type(each.command)
         until = time.monotonic() + PATIENCE
-        while each.mark == "soon" and not alike(each.said, said) and time.monotonic() < until:
+        while each.mark == "soon" and not is_so(each, said) and time.monotonic() < until:
             time.sleep(0.1)
             said = bash.type(each.command)
-        sound = drawn(each.mark, said) if each.mark.startswith("drawn:") else alike(each.said, said)
+        sound = is_so(each, said)
         assert sound, f"line {each.line}: $ {each.command}\n{said}\n-- where the page says\n{each.said}"
         done.append((each, said))
     return done
 
 
+def is_so(each: Typed, said: str) -> bool:
+    """Whether it is what the page says, as its mark has it."""
+    kind, _, mark = each.mark.partition(": ")
+    if kind == "drawn":
+        return drawn(mark, said)
+    return alike(re.sub(rf"\b{mark}\b", f"{mark}.0", each.said) if kind == "any" else each.said, said)
+
+
 def drawn(mark: str, said: str) -> bool:
     """Whether a share is what it should be."""
-    share, name = re.fullmatch(r"drawn: (\d+)% (\w+)", mark).groups()
+    share, name = re.fullmatch(r"(\d+)% (\w+)", mark).groups()
     counts = {line.split()[1]: int(line.split()[0]) for line in said.splitlines()}
     least, most = bounds(sum(counts.values()), int(share) / 100, ALARMS)
     return least <= counts.get(name, 0) <= most
