@@ -12,8 +12,8 @@ limit              reached when                                  then
 =================  ============================================  =================================================
 
 A ping of either side is a word, its answer is none: who wants a quiet connection to stay pings it, as nginx'
-``proxy_read_timeout`` (60 s) and Envoy's ``stream_idle_timeout`` (5 min) have taught. How many there may be at once says
-a ``ConcurrencyLimit``: a WebSocket holds its permit as long as it lives.
+``proxy_read_timeout`` (60 s) and Envoy's ``stream_idle_timeout`` (5 min) have taught. How many there may be at once is
+for a ``ConcurrencyLimit`` to say: a WebSocket holds its permit as long as it lives.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["WebSocket"]
 class WebSocket:
     """What is let through of a WebSocket; without this action it is what stands here. Raises `ConfigError`.
 
-    ``max_message``: bytes of one message, however many frames it comes in. ``idle``, ``lifetime`` and ``ping``: seconds;
+    ``max_message``: bytes of one message, in however many frames it comes. ``idle``, ``lifetime``, ``ping``: seconds;
     ``None``: however long, and no pings of our own. ``allowed``: whether there is any WebSocket here.
     """
 

@@ -59,6 +59,6 @@ def test_in_a_file(tmp_path: Path) -> None:
         """
     )
     mesh = Mesh.from_file(file)
-    first, second = (route.actions for route in mesh.routes)
+    first, second = (route.actions for route in mesh.spec.routes)
     assert first == (WebSocket(max_message=65536, idle=3600.0, lifetime=86400.0, ping=20.0),)
     assert second == (WebSocket(allowed=False),)
