@@ -32,6 +32,8 @@ BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]*) -->\n)?^```console\n(?P<text>.*?)
 TYPED = re.compile(r"^\$ (?P<command>[^\n]*)\n(?P<said>(?:(?!\$ )[^\n]*\n)*)", re.MULTILINE)
 PATIENCE = 60.0
 """Seconds for one command, on a busy machine."""
+BREATH = 0.1
+"""Seconds until something that takes a moment is asked for again."""
 END = "\x1e"
 
 
@@ -100,7 +102,7 @@ def run(text: str, bash: Bash) -> list[tuple[Typed, str]]:
         said = bash.type(each.command)
         until = time.monotonic() + PATIENCE
         while each.mark == "soon" and not is_so(each, said) and time.monotonic() < until:
-            time.sleep(0.1)
+            time.sleep(BREATH)
             said = bash.type(each.command)
         sound = is_so(each, said)
         assert sound, f"line {each.line}: $ {each.command}\n{said}\n-- where the page says\n{each.said}"
