@@ -150,6 +150,7 @@ class Client:
         point = self._random.choice(["request", "silence", "answer"]) if leaves else ""
         chunked = len(body) > SHORT and self._random.random() < 0.5
         framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+        record.once = method == "POST"
         line.begin(method, target, *([framing] if method != "GET" else []))
         if point == "request" and body:
             await line.send(halves(body), chunked=False)
@@ -165,7 +166,7 @@ class Client:
             answering.cancel()
             if answering.done() and not answering.cancelled():
                 answering.exception()  # it was seen, or nobody waits for it
-        record.server = line.fields.get("x-server", "")
+        record.server, record.version = line.fields.get("x-server", ""), line.fields.get("x-version", "")
         if status != 200:
             told = line.fields.get("proxy-status", "")
             raise Refused("refused" if told else "bare", f"{status} {told}")

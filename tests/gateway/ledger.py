@@ -13,8 +13,8 @@ broken off, so that it can be seen     of a short one that can be sent again; of
 =====================================  ===============================================================================
 
 A kill or a freeze of an endpoint explains what ended badly while it lasted, and `AFTER` s later: of that endpoint,
-where it is known which one it was, else of any. Whatever came of it, one that may not be sent again was seen by the
-upstreams at most once, and one that was answered was seen; a mirror sees no request twice, and none without a mirror.
+where it is known which one it was, else of any. Whatever came of it, a POST was seen by the upstreams at most once, and
+what was answered was seen; a mirror sees no request twice, and none without a mirror.
 """
 
 from __future__ import annotations
@@ -73,6 +73,10 @@ class Record:
     """The status, or what was wrong."""
     server: str = ""
     """Which endpoint has answered, where that is known."""
+    version: str = ""
+    """The version of the mesh by which it was answered."""
+    once: bool = False
+    """Whether it may be done but once."""
 
 
 @attrs.define
@@ -146,7 +150,7 @@ class Ledger:
 
 
 def _seen(record: Record, seen: list[str]) -> str:
-    if not record.kind.again and len(seen) > 1:
+    if record.once and len(seen) > 1:
         return f"duplicated: seen by {', '.join(seen)}"
     if record.outcome == "right" and not seen:
         return "answered, and seen by no upstream"

@@ -15,6 +15,7 @@ import itertools
 import signal
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from time import monotonic
 import attrs
 
 from .errand import PLANTS, Client
-from .ledger import Disturbance, Ledger, Sample, grown
+from .ledger import AFTER, Disturbance, Ledger, Sample, grown
 from .meshes import bad, good
 from .processes import Process, Upstreams, ports
 
@@ -44,7 +45,8 @@ BOUNDS = {"memory": 8e6, "descriptors": 24.0}
 """By how much the gateway may have grown. A tenth of the last quarter's calls that left 1 KB each behind would be more,
 in ten minutes; and that many descriptors is the number of clients.
 """
-COMPLAINTS = ("Traceback", "never retrieved", "never awaited", "Exception in ASGI")
+COMPLAINTS = ("never retrieved", "never awaited", "was destroyed", "Unhandled")
+BROKEN = "meshkit.upstream.errors."
 
 
 @attrs.define
@@ -86,7 +88,8 @@ class Soak:
         self.report = Report(self.ledger)
         self.samples: list[Sample] = []
         self.numbers = itertools.count(1)
-        self.written = self.refused = 0
+        self.versions = {True: 1, False: 0}
+        """How many files were written, good ones and bad ones."""
         self.over = asyncio.Event()
         self.down: set[str] = set()
 
@@ -122,7 +125,7 @@ class Soak:
             await asyncio.sleep(self.random.uniform(0.2, 4.0))
             process.tell(signal.SIGCONT)
         disturbance.ended = monotonic()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(AFTER)
         self.down.discard(name)
 
     async def reloading(self) -> None:
@@ -132,7 +135,7 @@ class Soak:
                 return
             wrong = turn % 5 == 0
             self.write((bad if wrong else good)(self.upstreams, self.gateway.at[1], turn, self.random))
-            self.written, self.refused = self.written + (not wrong), self.refused + wrong
+            self.versions[not wrong] += 1
             if turn % 3:
                 self.gateway.tell(signal.SIGHUP)
 
@@ -202,13 +205,41 @@ class Soak:
                 else:
                     ledger.seen.setdefault(number, []).append(name)
         told, wrong = grown(self.samples, BOUNDS)
-        report.told += told
-        report.wrong += ledger.violations() + wrong
-        report.wrong += [f"the gateway said: {line}" for line in self.gateway.said().splitlines() if complains(line)]
+        report.told += [*self.disturbances(), *told]
+        report.wrong += ledger.violations() + wrong + self.in_force()
+        report.wrong += [f"the gateway said: {each}" for each in complaints(self.gateway.said())]
+
+    def in_force(self) -> list[str]:
+        """Which versions have answered. One that the next has followed too soon may be passed over, but not most."""
+        there = {record.version for record in self.ledger.records} - {"", "bad"}
+        written, wrong = self.versions[True], self.versions[False]
+        self.report.told.append(f"versions: {len(there)} of {written} have answered; {wrong} bad ones were written")
+        bad = [each for each in self.ledger.records if each.version == "bad"]
+        found = [f"a bad version has answered, {len(bad)} times"] if bad else []
+        return found + ([f"of {written} versions only {len(there)} have answered"] if len(there) < written / 2 else [])
+
+    def disturbances(self) -> list[str]:
+        counts = Counter((each.server, each.what) for each in self.ledger.disturbances)
+        return [
+            f"{what}: " + ", ".join(f"{name} {counts[name, what]} times" for name in NAMES)
+            for what in ("killed", "frozen")
+        ]
 
 
-def complains(line: str) -> bool:
-    return any(word in line for word in COMPLAINTS)
+def complaints(said: str) -> list[str]:
+    """What a gateway says that it should not have to: but for an answer that an upstream has broken off, which the
+    server is told of by what is raised.
+    """
+    found = []
+    lines = iter(said.splitlines())
+    for line in lines:
+        if line.startswith("Traceback"):
+            last = next((each for each in lines if each and not each.startswith((" ", "+"))), "")
+            if not last.startswith(BROKEN):
+                found.append(last)
+        elif any(word in line for word in COMPLAINTS):
+            found.append(line)
+    return found
 
 
 async def soak(seconds: float, seed: int = 1, plants: Iterable[str] = ()) -> Report:
