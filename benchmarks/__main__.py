@@ -1,8 +1,8 @@
 """``python -m benchmarks [GROUP ...] [--only GROUP] [--quick] [--json FILE] [--markdown FILE] [--uvloop]``.
 
 Groups: floor, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi, observe, cluster,
-hashing, update, client, routing, reload, memory, import. All of them take about eight minutes, with ``--quick`` about
-two; most of it ``client``.
+hashing, update, client, routing, reload, gateway, memory, import. All of them take about twelve minutes, with
+``--quick`` about three; most of it ``client`` and ``gateway``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from . import (
     concurrency,
     floors,
     footprint,
+    gateway,
+    gateway_bodies,
+    gateway_scale,
+    gateway_sockets,
     hashing,
     hedge,
     limit,
@@ -46,6 +50,7 @@ ROOMS = (
     *(floors, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi),
     *(observe, cluster, hashing, update, client, routing, reload),
     *(wire, wire_bodies, wire_idle),
+    *(gateway, gateway_scale, gateway_bodies, gateway_sockets),
     footprint,
 )
 TABLE = tuple(row for room in ROOMS for row in room.ROWS)

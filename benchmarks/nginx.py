@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,6 +26,7 @@ __all__ = ["LARGE", "ORIGINS", "SMALL", "Nginx", "NoServer", "room_for_connectio
 
 SMALL, LARGE, ORIGINS = 200, 10_000_000, 1000
 """Bytes of the two files; addresses besides 127.0.0.1."""
+NONE: dict[str, int] = {}
 
 CONFIGURATION = """\
 daemon off;
@@ -39,7 +41,7 @@ http {{
     access_log off;
     sendfile on;
     tcp_nopush on;
-    open_file_cache max=10;
+    open_file_cache max=100;
     open_file_cache_valid 1h;
     keepalive_requests 100000000;
     keepalive_timeout 1h;
@@ -83,15 +85,16 @@ def free_ports(count: int) -> list[int]:
 class Nginx:
     """``with Nginx(core) as nginx``: ``nginx.endpoints`` are three URLs of it, ``nginx.origins`` as many as were asked.
 
-    The worker runs on ``core``, if one is given. Raises `NoServer`.
+    The worker runs on ``core``, if one is given; ``files`` are further ones, and how long they are. Raises `NoServer`.
     """
 
-    def __init__(self, core: int | None = None, origins: int = 0) -> None:
+    def __init__(self, core: int | None = None, origins: int = 0, files: Mapping[str, int] = NONE) -> None:
         path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin"  # not on everybody's PATH in Debian
         self.program = shutil.which("nginx", path=path)
         if self.program is None:
             raise NoServer("nginx is not installed")
         self.core = core
+        self.files = {"small": SMALL, "large": LARGE, **files}
         ports = free_ports(3)
         self.endpoints = [f"http://127.0.0.1:{port}" for port in ports]
         self.addresses = [f"127.0.{1 + n // 250}.{1 + n % 250}" for n in range(origins)]
@@ -118,11 +121,12 @@ class Nginx:
             raise NoServer(f"{files} files may be open at once (ulimit -n): too few for {len(self.addresses)} origins")
         self._folder = tempfile.TemporaryDirectory(prefix="nginx-")
         folder = Path(self._folder.name)
-        (folder / "www").mkdir()
-        (folder / "www" / "small").write_bytes(b"x" * SMALL)
-        (folder / "www" / "large").write_bytes(b"x" * LARGE)
+        for path, length in self.files.items():
+            file = folder / "www" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"x" * length)
         (folder / "nginx.conf").write_text(self.configuration(folder), "utf-8")
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [self.program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -138,7 +142,7 @@ class Nginx:
     def _await_start(self, log: Path) -> None:
         """Until it takes connections, or has ended."""
         give_up = time.monotonic() + 10
-        while self._process.poll() is None and time.monotonic() < give_up:
+        while self.process.poll() is None and time.monotonic() < give_up:
             try:
                 socket.create_connection(("127.0.0.1", self.ports[0]), timeout=1).close()
                 return
@@ -150,6 +154,6 @@ class Nginx:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.wait()
+        self.process.terminate()
+        self.process.wait()
         self._folder.cleanup()

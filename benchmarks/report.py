@@ -80,7 +80,8 @@ def text(line: Line) -> str:
     if line.ours is None:
         return f"{line.path}, in {line.unit} of {nanoseconds(line.figures['floor'])}: {everybody(line)}"
     row = "  ".join(cell.ljust(width) for cell, width in zip(cells(line), WIDTHS, strict=True)).rstrip()
-    return "\n".join([row, *(f"    {name}: {why}" for name, why in line.missing.items())])
+    told = [f"    {everybody(line)}"] if line.full and line.figures else []
+    return "\n".join([row, *told, *(f"    {name}: {why}" for name, why in line.missing.items())])
 
 
 def verdict(lines: Sequence[Line]) -> str:

@@ -38,7 +38,7 @@ class Line:
     """What came of a row: by subject its figure in ``unit`` or, where there is none, the reason.
 
     Less is better, unless ``more`` says otherwise. Those ``beside`` are shown, but are peers of nobody: what lies below
-    ours, or ours in another way.
+    ours, or ours in another way. ``full``: everybody's figures are told at once.
     """
 
     group: str
@@ -52,6 +52,7 @@ class Line:
     notes: tuple[str, ...] = ()
     more: bool = False
     beside: tuple[str, ...] = ()
+    full: bool = False
 
     @property
     def reached(self) -> bool | None:

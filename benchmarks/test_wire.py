@@ -209,7 +209,7 @@ def test_with_policies_one_of_the_endpoints_is_asked(nginx: Nginx) -> None:
 
 
 def test_plain_sockets_move_all_the_bytes(nginx: Nginx) -> None:
-    with wire_turns._module("sink") as sink:
+    with wire_turns.module("sink") as sink:
         assert sink.stdout is not None
         servers = served(nginx, f"http://127.0.0.1:{int(sink.stdout.readline())}/")
 

@@ -22,7 +22,7 @@ from .nginx import Nginx
 from .wire_child import Order, Took
 from .wire_through import Servers
 
-__all__ = ["LOOPS", "Child", "Round", "cores", "figures", "one_round", "rounds", "seconds", "serving"]
+__all__ = ["LOOPS", "Child", "Round", "cores", "figures", "module", "one_round", "rounds", "seconds", "serving"]
 
 LOOPS = ("uvloop", "asyncio")
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,7 @@ def cores() -> tuple[int | None, int | None]:
 
 
 @contextlib.contextmanager
-def _module(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def module(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A module of ours that runs until its standard input ends."""
     command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
     pipe = subprocess.PIPE
@@ -56,7 +56,7 @@ def _module(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 def serving(origins: int = 0) -> Iterator[Servers]:
     """The nginx and the sink. Raises `NoServer`."""
     core = cores()[0]
-    with Nginx(core, origins) as nginx, _module("sink", "" if core is None else str(core)) as sink:
+    with Nginx(core, origins) as nginx, module("sink", "" if core is None else str(core)) as sink:
         assert sink.stdout is not None
         yield Servers(nginx.endpoints, nginx.origins, f"http://127.0.0.1:{int(sink.stdout.readline())}/")
 
@@ -75,7 +75,7 @@ class Child:
     def of(cls, subject: str, loop: str, servers: Servers, name: str = "") -> Iterator[Child]:
         core = cores()[1]
         where = json.dumps(attrs.asdict(servers))
-        with _module("wire_child", subject, loop, "" if core is None else str(core), where) as process:
+        with module("wire_child", subject, loop, "" if core is None else str(core), where) as process:
             yield cls(name or subject, subject, process)
 
     def took(self, order: Order) -> Took | None:
