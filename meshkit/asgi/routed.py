@@ -15,7 +15,7 @@ from ..route.edit import NOTHING, Edit
 from ..route.hosts import bracketed
 from .bodies import FILES
 
-__all__ = ["edited", "head_of", "routed"]
+__all__ = ["edited", "head_of", "host_of", "path_of", "routed"]
 
 REMEMBERED = 4096
 LONGEST = 300
@@ -32,10 +32,10 @@ def head_of(scope: Any) -> tuple[str, str, str, int | None, str, str | None]:
             authority = b"%b, %b" % (authority, value) if authority else value
     host, port = host_of(authority.decode("latin-1"))
     query = scope.get("query_string", b"").decode("latin-1")
-    return scope.get("method", "GET"), scope.get("scheme", "http"), host, port, _path(scope) or "/", query or None
+    return scope.get("method", "GET"), scope.get("scheme", "http"), host, port, path_of(scope) or "/", query or None
 
 
-def _path(scope: Any) -> str:
+def path_of(scope: Any) -> str:
     """The path as sent. Where somebody in front has changed ``path`` alone, that one, encoded: the app obeys it."""
     raw, decoded = scope.get("raw_path"), scope["path"]
     if raw:

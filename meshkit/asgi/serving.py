@@ -41,7 +41,18 @@ NOT_ASKED = (b"", b"0", b"false", b"no")
 class Serving:
     """Serves the exchanges of one door. The options are those of `MeshMiddleware`, whose name ``policy`` is."""
 
-    __slots__ = ("_asks", "_deadlines", "_door", "_explain", "_invoke", "_most", "_pipeline", "_refusals", "_translate")
+    __slots__ = (
+        "_asks",
+        "_deadlines",
+        "_door",
+        "_explain",
+        "_invoke",
+        "_most",
+        "_pipeline",
+        "_refusals",
+        "_relays",
+        "_translate",
+    )
 
     def __init__(
         self,
@@ -55,7 +66,10 @@ class Serving:
         via: str | None = "meshkit",
         translate: bool = False,
         explain: str | None = "x-meshkit-explain",
+        relays: bool = False,
     ) -> None:
+        self._relays = relays
+        """Whether what comes out of the pipeline is an answer, which the exchange is to relay."""
         self._door = door
         self._pipeline = pipeline
         self._invoke = invoke
@@ -94,7 +108,9 @@ class Serving:
         if asked:
             asking = ASKED.set(asks := [True])
         try:
-            await self._invoke(exchange)
+            answer = await self._invoke(exchange)
+            if self._relays and answer is not None:
+                await exchange.relay(answer)
         except MeshError as error:
             theirs = error is exchange.error
             if exchange.started and not theirs and isinstance(error, TimedOut):

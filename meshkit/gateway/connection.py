@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..asgi import connection as asgi
+from ..asgi.routed import path_of
 from ..runtime.settle import settle
 
 __all__ = ["Connection"]
@@ -16,10 +17,19 @@ class Connection(asgi.Connection):
     apart = False
     body = None
     fields: Any = None
+    head: Any = None
     limits: Any = None
     """What is let through of it, as its route has it."""
     task: Any = None
     why: BaseException | None = None
+
+    def read(self) -> Any:
+        """As of an `Exchange`."""
+        scope = self.scope
+        self.fields, host, port, _, _ = self.door.fields.onward(scope)
+        query = scope["query_string"].decode("latin-1")
+        self.head = "GET", scope["scheme"], host, port, path_of(scope) or "/", query or None
+        return self.head
 
     async def relay(self, found: Any) -> None:
         """Relay what the upstream has granted, or tell the client what it has answered instead."""

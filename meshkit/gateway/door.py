@@ -26,28 +26,43 @@ from ..deadline import impatient
 from ..errors import Rejected, TimedOut, Unread
 from ..httpx.door import IDEMPOTENT, final, wait_of
 from ..httpx.notes import Statuses, notes_for
-from ..policy import Pairs
+from ..policy import Head, Pairs
 from ..runtime.settle import settle
 from ..runtime.telling import returned
 from ..upstream.errors import Misused, WireError
-from .body import Left
+from .body import Behind, Left
+from .fields import Fields
 
 __all__ = ["GatewayDoor"]
 
 SUCCESS, FAILURE, OVERLOADED, IGNORED = Verdict.SUCCESS, Verdict.FAILURE, Verdict.OVERLOADED, Verdict.IGNORED
 NONE: dict[str, Any] = {}
-THEIRS = (Misused, Left, Unread)
-"""What ends a call by the client's doing."""
+OURS = (WireError, TimedOut, Left, Unread, Behind)
+"""What comes of sending it on, and of nobody's app."""
+THEIRS = (Misused, Left, Unread, Behind)
+"""What ends a call by the client's doing; and what says nothing of an upstream."""
 
 
 class GatewayDoor(AsgiDoor):
     """One listener's translation."""
 
-    __slots__ = ("_fails", "_named", "_notes", "draining", "finishes", "prepare")
+    __slots__ = ("_fails", "_named", "_notes", "draining", "fields", "finishes", "prepare", "replay")
 
     enforces_deadline = True
 
-    def __init__(self, pipeline: Any, clients: Clients, profile: str | None, *, finishes: bool) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        clients: Clients,
+        profile: str | None,
+        fields: Fields,
+        *,
+        replay: int,
+        finishes: bool,
+    ) -> None:
+        self.fields = fields
+        self.replay = replay
+        """Bytes of a request's body that are kept."""
         self.finishes = finishes
         """Whether an upstream goes on when the client has gone."""
         self.draining = False
@@ -63,12 +78,17 @@ class GatewayDoor(AsgiDoor):
         self._named, self._fails = statuses.named, statuses.fails
         self._notes = notes_for(states)
 
+    def head(self, call: Call, /) -> Head:
+        exchange = call.request
+        exchange.facts = call.facts
+        return exchange.head or exchange.read()  # type: ignore[no-any-return]  # of either kind
+
     def address(self, call: Call, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
         super().address(call)
         return (call,), NONE
 
     def judge(self, call: Call, result: Any, error: BaseException | None, /) -> Verdict:
-        if result is None and not isinstance(error, WireError | TimedOut | Left | Unread):
+        if result is None and not isinstance(error, OURS):
             return super().judge(call, result, error)
         if call.events is not None:
             if error is None:

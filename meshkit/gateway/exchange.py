@@ -19,7 +19,7 @@ from ..asgi import exchange as asgi
 from ..asgi.bodies import planned
 from ..asgi.end import ended
 from ..asgi.outgoing import begins
-from ..asgi.routed import edited
+from ..asgi.routed import edited, path_of
 from ..call import Call, Failure, Verdict
 from ..deadline import impatient
 from ..errors import MeshError
@@ -29,13 +29,16 @@ from ..runtime.settle import settle
 from ..runtime.telling import answered, answering, deliver
 from ..upstream.errors import WireError
 from .body import Body
+from .fields import CHUNKED, ended_with
 from .fields import answered as backward
-from .fields import ended_with
 
 __all__ = ["Exchange"]
 
 FAILURE, IGNORED = Verdict.FAILURE, Verdict.IGNORED
 START, BODY, TRAILERS = "http.response.start", "http.response.body", "http.response.trailers"
+BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "DELETE", "TRACE"))
+FRAMED = frozenset(("1.0", "1.1"))
+"""Versions of HTTP in which a body that is not framed is none (RFC 9112, 6.3)."""
 CLOSES = (b"connection", b"close")
 
 
@@ -48,8 +51,12 @@ class Exchange(asgi.Exchange):
     """Whether somebody of this process answers, and reads the request itself."""
     body: Body | None = None
     """What the client sends, and ``None``: nothing."""
+    expects = False
+    """Whether the client sends its body when it is asked to."""
     fields: Any = None
     """What goes on to the upstream, whichever that is; see `meshkit.gateway.fields`."""
+    head: Any = None
+    """Its first line, as a door tells it; see `meshkit.policy.Door.head`."""
     length: int | None = None
     """How the body is framed: its length, -1 chunked."""
     moved = True
@@ -58,6 +65,21 @@ class Exchange(asgi.Exchange):
     task: Any = None
     why: BaseException | None = None
     """Why the task was interrupted by `Vigil`."""
+
+    def read(self) -> Any:
+        """Read the head of the request, and put together what goes on. Raises `Misused`."""
+        scope, door = self.scope, self.door
+        fields, host, port, length, self.expects = door.fields.onward(scope)
+        method = scope["method"]
+        if length is None and method not in BODILESS and scope["http_version"] not in FRAMED:
+            length = -1
+            fields.append(CHUNKED)
+        if length:
+            self.body = Body(self, door.replay)
+        self.fields, self.length = fields, length
+        query = scope["query_string"].decode("latin-1")
+        self.head = method, scope["scheme"], host, port, path_of(scope) or "/", query or None
+        return self.head
 
     async def relay(self, answer: Any) -> None:
         """Send an answer to the client. Raises what breaks it off."""

@@ -92,9 +92,9 @@ class Fields:
         if self._id is not None:
             self._kinds[self._id] = ID
 
-    def onward(self, scope: Any) -> tuple[Pairs, Any, bool]:
-        """The fields to send, the host first; how the body is framed (`None`: there is none, ``-1`` chunked, else its
-        length); and whether it waits to be asked for. Raises `Misused` for what cannot be sent on.
+    def onward(self, scope: Any) -> tuple[Pairs, str, int | None, int | None, bool]:
+        """The fields to send, the host first; that host and its port; how the body is framed (``None``: there is none,
+        -1 chunked, else its length); and whether it waits to be asked for. Raises `Misused` for what cannot be sent on.
         """
         kinds = self._kinds
         fields: Pairs = []
@@ -147,7 +147,7 @@ class Fields:
         if options is not None and options.lower() not in USUAL:
             named = {each for each in listed(options) - HELD if kinds.get(each) != TRUSTED}
             fields = [field for field in fields if field[0] not in named]
-        authority = host_in_form(host)
+        authority, name, port = host_in_form(host)
         fields.insert(0, (b"host", authority))
         self._tell(scope, fields, said, authority)
         if self._id is not None:
@@ -165,7 +165,7 @@ class Fields:
         expects = expects and bool(length)
         if expects:
             fields.append((b"expect", b"100-continue"))
-        return fields, length, expects
+        return fields, name, port, length, expects
 
     def _tell(self, scope: Any, fields: Pairs, said: Pairs, host: bytes) -> None:
         """Add who the client is, and how it came here."""
@@ -218,8 +218,10 @@ USUAL = frozenset((b"close", b"keep-alive", b"upgrade"))
 
 
 @lru_cache(4096)
-def host_in_form(raw: bytes) -> bytes:
-    """The host and port of a request in the form in which they are compared. Raises `Misused`."""
+def host_in_form(raw: bytes) -> tuple[bytes, str, int | None]:
+    """The host and port of a request in the form in which they are compared, and the two by themselves. Raises
+    `Misused`.
+    """
     name, port = host_of(raw.decode("latin-1"))
     try:
         name = bracketed(normal(name))
@@ -227,7 +229,7 @@ def host_in_form(raw: bytes) -> bytes:
         raise Misused(f"the host is refused: {error.reason}") from None
     if not name:
         raise Misused("the host is empty")
-    return (name if port is None else f"{name}:{port}").encode("ascii")
+    return (name if port is None else f"{name}:{port}").encode("ascii"), name, port
 
 
 @lru_cache(64)
@@ -251,10 +253,16 @@ def quoted(host: bytes) -> bytes:
     return b'"%b"' % host if b":" in host else host
 
 
-@lru_cache(MANY)
-def _known(name: bytes) -> tuple[bytes, bool]:
+_known: dict[bytes, bytes] = {}
+"""Names of fields of answers, in lower case; those that do not go on are empty."""
+
+
+def _name(name: bytes) -> bytes:
     lower = name.lower()
-    return lower, lower in GONE_BACK
+    kept = b"" if lower in GONE_BACK else lower
+    if len(_known) < MANY:
+        _known[name] = kept
+    return kept
 
 
 def answered(headers: Pairs) -> Pairs:
@@ -262,10 +270,12 @@ def answered(headers: Pairs) -> Pairs:
     fields: Pairs = []
     named: set[bytes] = NOBODY
     for name, value in headers:
-        lower, gone = _known(name)
-        if not gone:
-            fields.append((lower, value))
-        elif lower == b"connection" and value.lower() not in USUAL:
+        kept = _known.get(name)
+        if kept is None:
+            kept = _name(name)
+        if kept:
+            fields.append((kept, value))
+        elif value.lower() not in USUAL and name.lower() == b"connection":
             named = named | listed(value)
     if named:
         named -= HELD | USUAL

@@ -24,8 +24,6 @@ from ..upstream.answer import Answer
 from ..upstream.errors import WireError
 from ..upstream.origin import Origin
 from ..upstream.pool import Pool
-from .body import Body
-from .fields import Fields
 
 __all__ = ["Forward"]
 
@@ -42,17 +40,13 @@ ENDLESS = b"text/event-stream"
 class Forward:
     """Sends the attempts of one listener's calls."""
 
-    __slots__ = ("_clock", "_fields", "_origins", "_pipeline", "_pool", "_replay", "_times", "_whole", "copies")
+    __slots__ = ("_clock", "_origins", "_pipeline", "_pool", "_times", "_whole", "copies")
 
-    def __init__(
-        self, pipeline: Any, pool: Pool, fields: Fields, *, connect: float, idle: float, replay: int, whole: int
-    ) -> None:
+    def __init__(self, pipeline: Any, pool: Pool, *, connect: float, idle: float, whole: int) -> None:
         self._pipeline = pipeline
         self._clock = pipeline.clock
         self._pool = pool
-        self._fields = fields
         self._times: dict[str, float | None] = {"connect": connect, "read": idle, "write": idle, "pool": connect}
-        self._replay = replay
         self._whole = whole
         self._origins: dict[Any, Origin] = {}
         self.copies: Any = None
@@ -71,11 +65,14 @@ class Forward:
             decision = call.route = unrouted(call)
         plan = decision.plan
         if exchange.fields is None:
-            await self._prepare(exchange, plan)
-        scope = exchange.scope
+            exchange.read()
+        fields, body, scope = exchange.fields, exchange.body, exchange.scope
         if plan.mirrors and scope["type"] == "http":
             self.copies.begin(call, exchange)
-        fields = exchange.fields
+        if body is not None:
+            if 0 < exchange.length <= SMALL and not exchange.expects:
+                await body.fetch()
+            body = body.whole or body
         if plan.request is not NOTHING:
             fields = edited(fields, plan.request)
         if decision.host is not None:
@@ -98,15 +95,8 @@ class Forward:
                 answer = await self._open(call, origin, target, fields, times)
             else:
                 method = scope["method"]
-                body: Any = exchange.body
-                if body is None:
-                    body = b""
-                elif body.over:
-                    whole = body.whole
-                    body = body if whole is None else whole
-                answer = await self._pool.send(
-                    origin, METHODS.get(method) or method.encode("ascii"), target, fields, body, times=times
-                )
+                method = METHODS.get(method) or method.encode("ascii")
+                answer = await self._pool.send(origin, method, target, fields, body or b"", times=times)
                 if answer.connection is not None and self._whole and not answer.complete:
                     await self._take(answer)
         except WireError as error:
@@ -128,28 +118,6 @@ class Forward:
             return None
         protocols = exchange.scope.get("subprotocols") or []
         return await open_(self._pool, origin, target, fields, protocols, times=times, limits=limits)
-
-    async def _prepare(self, exchange: Any, plan: Any) -> None:
-        """Put together what goes on, and see whether there is a body."""
-        scope = exchange.scope
-        fields, length, expects = self._fields.onward(scope)
-        if scope["type"] != "http":
-            exchange.fields = fields
-            return
-        if length is None and scope.get("http_version", "1.1") > "1.1" and scope["method"] not in ("GET", "HEAD"):
-            length = -1  # HTTP/2 frames it itself
-            fields.append((b"transfer-encoding", b"chunked"))
-        exchange.length = length
-        if length:
-            if exchange.body is None:
-                exchange.body = Body(exchange, self._replay)
-            body = exchange.body
-            for mirror in plan.mirrors:
-                if length <= mirror.max_bytes:
-                    body.keep(length)
-            while not body.over and 0 < length <= SMALL and not expects:
-                await body.more()
-        exchange.fields = fields
 
     def _own(self, call: Call) -> list[tuple[bytes, bytes]]:
         """What this attempt has to say."""

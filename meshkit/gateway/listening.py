@@ -39,11 +39,11 @@ class Listening:
         profile("Gateway", options.rate_limit)
         clients = Clients(listener.trusted, listener.forwarded, "Listener")
         fields = Fields(clients, listener.identity, options.via, options.request_id)
-        steps = {name: getattr(options, name) for name in ("connect", "idle", "replay", "whole")}
+        steps = {name: getattr(options, name) for name in ("connect", "idle", "whole")}
 
         def way(pipeline: Any, pool: Pool, limits: str | None = None) -> Way:
             _check(pipeline)
-            door = GatewayDoor(pipeline, clients, limits, finishes=options.finish)
+            door = GatewayDoor(pipeline, clients, limits, fields, replay=options.replay, finishes=options.finish)
             check(door, pipeline.specs)
 
             def accepts(heir: Any) -> None:
@@ -52,7 +52,7 @@ class Listening:
                     announcing(heir.states, limits)
 
             door.accepts = accepts
-            forward = Forward(pipeline, pool, fields, **steps)
+            forward = Forward(pipeline, pool, **steps)
             forward.copies = copies = GatewayCopies(pipeline, pool, way)
             door.prepare = copies.prepare
             copies.prepare(pipeline.states)
@@ -61,20 +61,16 @@ class Listening:
         door, invoke, self.copies = way(pipeline, pool, options.rate_limit)
         self.door = door
 
-        async def through(exchange: Any) -> None:
-            answer = await invoke(exchange)
-            if answer is not None:
-                await exchange.relay(answer)
-
         self._serving = Serving(
             "Gateway",
             door,
             pipeline,
-            through,
+            invoke,
             deadline=options.deadline,
             most=options.most,
             via=options.via,
             explain=options.explain,
+            relays=True,
         )
 
     async def serve(self, vigil: Any, scope: Any, receive: Any, send: Any) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
-from ..asgi.routed import edited, host_of, routed
+from ..asgi.routed import edited, head_of, host_of, routed
 from ..call import Call
 from ..pipeline import Pipeline
 from ..route.edit import NOTHING, Edit
@@ -90,6 +90,7 @@ class GatewayCopies:
             if body.over:
                 self._copy(wanted, request, body.whole)
             else:
+                body.keep(length)
                 body.then = lambda whole: self._copy(wanted, request, whole)
 
     def _copy(self, mirrors: list[Any], request: Request | None, body: bytes | None) -> None:
@@ -162,8 +163,8 @@ class Copied(Exchange):
         self._whole: bytes | None = whole
         if whole:
             self.length = len(whole)
-            self.body = body = Body(self, len(whole))
-            body.kept, body.read, body.over = [whole], len(whole), True
+            self.body = Body(self, 0, whole)
+        self.head = head_of(scope)
 
     async def sent(self, invoke: Callable[[Any], Awaitable[Any]]) -> None:
         """Have it answered, and read that to its end."""

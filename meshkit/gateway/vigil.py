@@ -55,9 +55,6 @@ class Vigil:
         if task is not None:
             task.cancel()
 
-    def __len__(self) -> int:
-        return len(self._new) + len(self._old)
-
     def _tick(self) -> None:
         self._ticks += 1
         new, self._new = self._new, {}
