@@ -81,19 +81,19 @@ def _known(table: dict[str, T], names: Iterable[str]) -> Iterator[T]:
 class Paths:
     """The rules for one host pattern, by path."""
 
-    __slots__ = ("_exact", "_lengths", "_slash", "elements", "longest", "plain")
+    __slots__ = ("_lengths", "_slash", "elements", "exact", "longest", "plain")
 
     def __init__(self, rules: Iterable[Rule], rank: Rank, slash: int = 0) -> None:
         self._slash = slash
         """How much longer than its text a prefix counts."""
-        self._exact: dict[str, list[Rule]] = {}
+        self.exact: dict[str, list[Rule]] = {}
         self.elements: dict[str, list[Rule]] = {}
         """By prefix, without a slash at its end."""
         self._lengths: dict[int, dict[str, list[Rule]]] = {}
         """By the length of what a path must begin with, and by that."""
         for rule in sorted(rules, key=rank):
             if rule.kind == EXACT:
-                self._exact.setdefault(rule.text, []).append(rule)
+                self.exact.setdefault(rule.text, []).append(rule)
             elif rule.kind == ELEMENTS:
                 self.elements.setdefault(rule.text.rstrip("/"), []).append(rule)
             else:
@@ -101,12 +101,12 @@ class Paths:
                 self._lengths.setdefault(len(literal), {}).setdefault(literal, []).append(rule)
         self.longest = max(map(len, self.elements), default=0)
         """Characters of a prefix."""
-        self.plain = not (self._exact or self._lengths)
-        """Whether prefixes are all there is."""
+        self.plain = not self._lengths
+        """Whether whole paths, and prefixes by element, are all there is."""
 
     def find(self, call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
         """The exact one first, then the longest."""
-        return asked((self._exact.get(path, ()), *self._by_length(path)), call, head, path)
+        return asked((self.exact.get(path, ()), *self._by_length(path)), call, head, path)
 
     def _by_length(self, path: str) -> list[list[Rule]]:
         """Those whose path may be this one, but for the exact ones: the longest first."""
@@ -124,7 +124,7 @@ class Paths:
 
     def all(self, path: str) -> Iterator[Rule]:
         """Those whose path may be this one."""
-        yield from self._exact.get(path, ())
+        yield from self.exact.get(path, ())
         for rules in self._by_length(path):
             yield from rules
 
@@ -172,17 +172,27 @@ class GatewayApi:
 
 def _finder(hosts: Hosts[Paths]) -> Find:
     """What is asked for every call, in one function: the loop is that of `Paths.find`, for hosts that are known by
-    their names and have prefixes only.
+    their names, or for any, and have no patterns but whole paths and prefixes.
     """
-    plain = {host: paths.elements for host, paths in hosts.exact.items() if paths.plain}
-    longest = max((paths.longest for paths in hosts.exact.values() if paths.plain), default=0)
-    get, limit = plain.get, longest + 1
+    plain = {host: paths for host, paths in hosts.exact.items() if paths.plain}
+    rest = None if hosts.suffixes or hosts.prefixes or hosts.any is None or not hosts.any.plain else hosts.any
+    get, others = plain.get, hosts.exact
 
     def find(call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
-        elements = get(head[2])
-        if elements is None:
-            return among(hosts.of(normal(head[2])), call, head, path)
-        stem = path if len(path) <= longest else path[: path.rfind("/", 0, limit)]
+        host = head[2]
+        paths = get(host)
+        if paths is None:
+            host = normal(host)
+            if rest is None or host in others:
+                return among(hosts.of(host), call, head, path)
+            paths = rest
+        rules = paths.exact.get(path)
+        if rules is not None:
+            for rule in rules:
+                if rule.always or rule.holds(call, head):
+                    return rule
+        longest, elements = paths.longest, paths.elements
+        stem = path if len(path) <= longest else path[: path.rfind("/", 0, longest + 1)]
         while True:
             rules = elements.get(stem)
             if rules is not None:
@@ -190,7 +200,7 @@ def _finder(hosts: Hosts[Paths]) -> Find:
                     if rule.always or rule.holds(call, head):
                         return rule
             if not stem:
-                return among(hosts.wild(head[2]), call, head, path)
+                return None if paths is rest else among(hosts.wild(host), call, head, path)
             stem = stem[: stem.rfind("/")]
 
     def among(several: Iterable[Paths], call: Any, head: tuple[Any, ...], path: str) -> Rule | None:
