@@ -6,6 +6,7 @@
 ``explain FILE METHOD URL``     what becomes of a request, and why? (`explain`)
 ``schema``                      what may a mesh file say? For editors (`schema`)
 ``fmt FILE``                    in its one layout (`fmt`)
+``serve FILE``                  served: its listeners, until a signal ends it (`serve`)
 ==============================  ================================================================
 
 ``python -m meshkit`` is the same. Needs typer: ``pip install meshkit[cli]``.
@@ -24,6 +25,7 @@ from .check import check
 from .explain import explain
 from .fmt import fmt
 from .schema import schema
+from .serve import serve
 from .why import why
 
 __all__ = ["app"]
@@ -36,5 +38,5 @@ def meshkit() -> None:
     """The service mesh as a library: its mesh files, and what its pipelines have written down."""
 
 
-for command in (check, explain, schema, fmt, why):
+for command in (check, explain, schema, fmt, serve, why):
     app.command()(command)

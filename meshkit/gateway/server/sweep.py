@@ -23,25 +23,20 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ...errors import ConfigError
+from ...options import seconds
 
-__all__ = ["Limits", "Sweep", "Swept"]
-
-
-def _seconds(spec: Any, attribute: Any, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise ConfigError.of("serve", attribute.name, value, "give seconds, such as 10.0")
+__all__ = ["Limits", "Sweep", "Swept", "sweep_of"]
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
     """Seconds that a client may take, see the table. Raises `ConfigError`."""
 
-    head: float = attrs.field(default=10.0, validator=_seconds)
-    body: float = attrs.field(default=60.0, validator=_seconds)
-    idle: float = attrs.field(default=75.0, validator=_seconds)
-    linger: float = attrs.field(default=2.0, validator=_seconds)
-    stall: float = attrs.field(default=60.0, validator=_seconds)
+    head: float = attrs.field(default=10.0, validator=seconds())
+    body: float = attrs.field(default=60.0, validator=seconds())
+    idle: float = attrs.field(default=75.0, validator=seconds())
+    linger: float = attrs.field(default=2.0, validator=seconds())
+    stall: float = attrs.field(default=60.0, validator=seconds())
 
     @property
     def tick(self) -> float:

@@ -1,0 +1,138 @@
+"""How is a mesh file served? ``meshkit serve FILE``, until a signal ends it.
+
+======  ==============================================================================================
+status  for
+======  ==============================================================================================
+0       an end at which everything was finished that had been under way
+1       one at which something was cut off; a file with mistakes; an address that cannot be listened on
+2       what cannot be understood, or is not installed
+======  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..config.mistakes import FileErrors
+from ..errors import ConfigError
+from .terminal import counted, say, spoken, stop
+
+__all__ = ["serve"]
+
+
+class Server(StrEnum):
+    """Who takes the connections."""
+
+    granian = "granian"
+    uvicorn = "uvicorn"
+
+
+@spoken
+def serve(
+    file: Annotated[Path, typer.Argument(help="The mesh file.", show_default=False)],
+    *,
+    server: Annotated[Server, typer.Option(help="Who takes the connections.")] = Server.uvicorn,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes.")] = 1,
+    listener: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Serve this one only; several may be given.")
+    ] = None,
+    node: Annotated[str | None, typer.Option(metavar="NAME", help="As this node: its listeners.")] = None,
+    bind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="Listen there instead: 127.0.0.1:8080, unix:/run/shop.sock, public=...; several."
+        ),
+    ] = None,
+    status: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where the status page is; of each worker a port further.")
+    ] = "127.0.0.1:9901",
+    no_status: Annotated[bool, typer.Option("--no-status", help="Have no status page.")] = False,
+    certfile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The certificate of https listeners, and its chain, in PEM.")
+    ] = None,
+    keyfile: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, unless it is in there.")] = None,
+    keyfile_password: Annotated[
+        str | None, typer.Option(envvar="MESHKIT_KEYFILE_PASSWORD", metavar="TEXT", help="The key's.")
+    ] = None,
+    grace: Annotated[
+        str, typer.Option(metavar="DURATION", help="From the signal to end until no connections are taken.")
+    ] = "0s",
+    drain: Annotated[
+        str, typer.Option(metavar="DURATION", help="From then until what is not finished is cut off.")
+    ] = "30s",
+    no_follow: Annotated[
+        bool, typer.Option("--no-follow", help="Read the file again at SIGHUP only, not when it changes.")
+    ] = False,
+    head: Annotated[str, typer.Option(metavar="DURATION", help="For the head of a request.")] = "10s",
+    body: Annotated[str, typer.Option(metavar="DURATION", help="Without a byte of its body.")] = "60s",
+    keep_alive: Annotated[str, typer.Option(metavar="DURATION", help="Between two requests.")] = "75s",
+    backlog: Annotated[int, typer.Option(metavar="N", help="Connections that wait to be taken.")] = 2048,
+    ws_max_size: Annotated[str, typer.Option(metavar="SIZE", help="Of a WebSocket message.")] = "16MiB",
+    ws_ping: Annotated[str, typer.Option(metavar="DURATION", help="Between two pings; 0s: none.")] = "20s",
+) -> None:
+    """Serve a mesh file.
+
+    Its listeners are opened, and requests sent on as its routes say, until SIGTERM or SIGINT.
+    """
+    from ..gateway.server import Limits
+    from ..gateway.server import serve as served
+
+    options: dict[str, Any] = {
+        "server": server.value,
+        "workers": workers,
+        "listeners": listener or (),
+        "bind": bind or (),
+        "status": None if no_status else status,
+        "certfile": None if certfile is None else str(certfile),
+        "keyfile": None if keyfile is None else str(keyfile),
+        "keyfile_password": keyfile_password,
+        "grace": _seconds("--grace", grace),
+        "drain": _seconds("--drain", drain),
+        "follow": not no_follow,
+        "limits": Limits(
+            head=_seconds("--head", head), body=_seconds("--body", body), idle=_seconds("--keep-alive", keep_alive)
+        ),
+        "backlog": backlog,
+        "ws_max_size": _bytes("--ws-max-size", ws_max_size),
+        "ws_ping": _seconds("--ws-ping", ws_ping),
+    }
+    try:
+        cut = served(file, node=node, say=say, **options)
+    except FileErrors:
+        _mistakes(file)
+    except RuntimeError as error:
+        stop(f"meshkit: {error}")
+    if cut:
+        stop(f"{counted(cut, 'request was', 'requests were')} cut off")
+
+
+def _mistakes(file: Path) -> None:
+    """All of them, as ``meshkit check`` says them."""
+    from ..config.report import check as checked
+    from .check import as_text
+
+    for line in as_text(checked(file)):
+        say(line, err=True)
+    raise typer.Exit(1)
+
+
+def _seconds(option: str, text: str) -> float:
+    from ..config.units import duration
+
+    found = duration(text)
+    if found is None:
+        raise ConfigError(f"{option} {text!r}: write a duration, such as 30s or 500ms")
+    return found
+
+
+def _bytes(option: str, text: str) -> int:
+    from ..config.units import size
+
+    found = size(text)
+    if found is None:
+        raise ConfigError(f"{option} {text!r}: write a size, such as 16MiB")
+    return found
