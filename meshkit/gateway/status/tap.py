@@ -1,0 +1,221 @@
+"""How is every call seen, for a few microseconds? One small object goes along with each.
+
+::
+
+    follow ──► Trace ──► a call that went well is put in line, and counted by dozens: see `Traffic.settle`
+                    └──► what tells of a failure begins a record (`meshkit.observe.record`), if there is one to spare
+
+A failure that an event bears holds its traceback, with the frames of whoever made the call: it is put into words at
+once and not kept. How many records are begun is bounded, so that a mesh in which everything fails is no slower for
+being looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...call import Verdict
+from ...deadline import CURRENT
+from ...observe.events import AttemptBegan, AttemptEnded, CallEnded, Retried, Routed, StateChanged
+from ...observe.record.record import Record
+from .series import Series
+
+if TYPE_CHECKING:
+    from ...call import Call
+    from ...pipeline import Pipeline
+    from .traffic import Traffic
+
+__all__ = ["Tap", "Trace"]
+
+MANY = 64
+"""Calls that are counted in one go."""
+RECORDS = 100
+"""Records that may be begun in a second; the failures of other calls are counted only."""
+SUCCESS = Verdict.SUCCESS
+PLAIN = re.compile(r"[A-Za-z0-9.-]{1,100}")
+
+
+class Tap:
+    """A `Follows`: what one pipeline hands to the `Traffic`."""
+
+    __slots__ = ("clock", "label", "left", "live", "pending", "pipeline", "second", "seen", "traffic", "whole")
+
+    def __init__(self, traffic: Traffic, pipeline: Pipeline, gone: Callable[[Any], None]) -> None:
+        from weakref import ref
+
+        self.traffic = traffic
+        self.label = pipeline.name
+        self.clock = pipeline.clock
+        self.pipeline = ref(pipeline, gone)
+        self.live: dict[int, Trace] = {}
+        """The calls under way, by identity, the oldest first."""
+        self.pending: deque[tuple[CallEnded | None, AttemptEnded | None, str, int]] = deque()
+        """Calls that went well, with the last attempt, the cluster, and how many retries each had; or one of these."""
+        self.seen = False
+        """Whether any call came by."""
+        self.whole = Series(1.0, 60)
+        """All its calls, by the second."""
+        self.second = 0
+        self.left = RECORDS
+        """How many records may be begun in this second."""
+
+    def follow(self, pipeline: Pipeline, call: Call, /) -> Trace:
+        trace = Trace(self, call)
+        self.seen = True
+        self.live[id(trace)] = trace
+        return trace
+
+    def aside(self, pipeline: Pipeline, event: Any, /) -> None:
+        """What somebody has changed by hand."""
+        if event.__class__ is StateChanged:
+            self.traffic.changed(self.label, event, by_hand=True)
+
+    def spare(self, now: float) -> bool:
+        """Whether there is a record to spare."""
+        second = int(now)
+        if second != self.second:
+            self.second, self.left = second, RECORDS
+        self.left -= 1
+        return self.left >= 0
+
+
+class Trace:
+    """Goes along with one call. It does not hold the call, which would hold it."""
+
+    __slots__ = ("began", "began_at", "cluster", "door", "ended", "record", "request", "retries", "routed", "tap")
+
+    detailed = False
+    sending = answered = answering = left = returned = None
+
+    began: AttemptBegan | None
+    ended: AttemptEnded | None
+    """The last attempt, if it has not failed."""
+    routed: Any
+    """What was routed last, with what was before that."""
+    record: Callable[[Any], None] | None
+    """``None``: nothing has called for one; `unrecorded`: there was none to spare."""
+
+    def __init__(self, tap: Tap, call: Call) -> None:
+        self.tap = tap
+        self.door = call.door
+        self.request = call.request
+        self.began_at = call.began_at
+        self.cluster = ""
+        """Where it went last."""
+        self.retries = 0
+        self.record = self.routed = self.began = self.ended = None
+
+    def __call__(self, event: Any, /) -> None:
+        kind = event.__class__
+        if kind is AttemptBegan:
+            self.began = event
+        elif kind is AttemptEnded and event.failure is None:
+            if self.ended is not None:
+                self.tap.pending.append((None, self.ended, "", 0))
+            self.ended = event
+            self.cluster = event.cluster
+        elif kind is CallEnded:
+            tap = self.tap
+            tap.live.pop(id(self), None)
+            if event.verdict is not SUCCESS:
+                self._ended_ill(event)
+                event = None
+            pending = tap.pending
+            pending.append((event, self.ended, self.cluster, self.retries))
+            if len(pending) >= MANY:
+                tap.traffic.settle(tap)
+            self.door = self.request = self.record = self.routed = self.began = self.ended = None
+            return
+        elif kind is Routed:
+            self.routed = self.routed, event
+            self.cluster = "" if event.here else event.to
+        else:
+            self._rare(event)
+            return
+        if self.record is not None:
+            self.record(event)
+
+    def _rare(self, event: Any) -> None:
+        record = self.record or self._begin(event.at)
+        record(event)
+        kind = event.__class__
+        if kind is AttemptEnded:
+            self.cluster = event.cluster
+            self.tap.traffic.attempt(event)
+        elif kind is Retried:
+            self.retries += 1
+        elif kind is StateChanged:
+            self.tap.traffic.changed(self.tap.label, event)
+
+    def _begin(self, now: float) -> Callable[[Any], None]:
+        """Begin a record, if there is one to spare, with what was told so far."""
+        pipeline = self.tap.pipeline()
+        self.record = unrecorded
+        if pipeline is None or not self.tap.spare(now):
+            return unrecorded
+        token = CURRENT.set(None)  # by now the call's own stands there
+        try:
+            self.record = record = Belated(pipeline, self, now)
+        finally:
+            CURRENT.reset(token)
+        routed: Any = self.routed
+        ways = []
+        while routed is not None:
+            routed, event = routed
+            ways.append(event)
+        for event in (*reversed(ways), self.began):
+            record(event)
+        return record
+
+    def _ended_ill(self, event: CallEnded) -> None:
+        """It was no success. Keeps nothing of the event, which holds a traceback."""
+        record = self.record or self._begin(event.at)
+        record(event)
+        self.tap.traffic.failures.add(self.tap.label, event, record if isinstance(record, Record) else None)
+        self.tap.traffic.call(self.tap, event, self.cluster, self.retries)
+
+
+class Belated(Record):
+    """A record that is begun only when something has failed."""
+
+    __slots__ = ()
+
+    def __init__(self, pipeline: Pipeline, trace: Trace, now: float) -> None:
+        this: Any = Told(trace, pipeline)
+        super().__init__(pipeline, this, "error", detailed=False)
+        self._at -= max(0.0, now - trace.began_at)
+
+
+class Told:
+    """What a record asks of a call. Where requests are sent on, they are told as those of a client are: by attempts."""
+
+    __slots__ = ("_about", "began_at", "clock", "door", "lines", "request", "scope")
+
+    def __init__(self, trace: Trace, pipeline: Pipeline) -> None:
+        self.began_at = trace.began_at
+        self.request = trace.request
+        self.clock = pipeline.clock
+        self.lines = self.scope = None
+        self._about: dict[str, Any] = trace.door.about(trace)
+        self.door = trace.door
+        if self._about["kind"] == "server" and pipeline.choices:
+            for name in ("type", "status", "route"):
+                self._about.pop(name, None)
+            self._about |= {"kind": "client", "host": _host(trace.request.scope)}
+            self.door = self
+
+    def about(self, call: object) -> dict[str, Any]:
+        return self._about
+
+
+def _host(scope: Any) -> str:
+    found = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    host = found.decode("latin-1").partition(":")[0]
+    return host if PLAIN.fullmatch(host) else "*"
+
+
+def unrecorded(event: Any) -> None:
+    """What stands for a record where there is none to spare."""
