@@ -5,12 +5,11 @@
     data ──> frames ──> messages ──> relayed        a client's message ──> a frame ──> the connection
                └ pings, closes: answered             └ waits while the upstream takes nothing
 
-Beyond `HIGH` bytes of messages nothing more is read from the connection, until some were taken. An upstream that pings
-and takes no answer gets the last one in the end (RFC 6455, 5.5.3), and one that sends nothing but tiny frames lets
-others have their turn.
+Beyond `HIGH` bytes of messages nothing more is read until some were taken. An upstream that pings and takes no answer
+gets the last one in the end (RFC 6455, 5.5.3), and one that sends nothing but tiny frames lets others have their turn.
 
-The connection tells this protocol what comes, without a stream or a task between. One timer stands for all limits
-(`Patience`): it looks when it rings whether anything has happened since.
+The loop tells this protocol what comes, without a stream or a task between. One timer stands for all limits: it looks
+when it rings whether anything has happened since (`Patience`).
 """
 
 from __future__ import annotations
@@ -86,8 +85,7 @@ class Upstream(asyncio.Protocol):
     def attach(self, transport: Any, data: bytes, ended: bool) -> None:
         """The connection, what came on it before, and whether that was all."""
         self._transport = transport
-        if data:
-            self.data_received(data)
+        self.data_received(data)
         if ended:
             self.eof_received()
 
@@ -148,19 +146,23 @@ class Upstream(asyncio.Protocol):
             wake(self._waiter)
 
     def _pause(self) -> None:
-        if not self._paused:
+        if not (self._paused or self._transport.is_closing()):  # uvloop minds
             self._paused = True
             self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
 
     def _go_on(self) -> None:
         if self._leaving or self._size > HIGH:
             return
-        if self._rest:
-            rest, self._rest = self._rest, b""
-            self._parse(rest)
-        if self._paused and not self._rest and self._size <= HIGH:
-            self._paused = False
-            self._transport.resume_reading()
+        rest, self._rest = self._rest, b""
+        self._parse(rest)
+        if not self._rest and self._size <= HIGH:
+            self._resume()
 
     def _write(self) -> None:
         writes = self._frames.writes()
@@ -180,7 +182,7 @@ class Upstream(asyncio.Protocol):
             self._size -= self._taken
             self._taken = 0
         while True:
-            if self._paused:
+            if self._paused or self._rest:
                 self._go_on()
             if self._inbox:
                 taken, self._inbox = self._inbox, []
@@ -268,8 +270,7 @@ class Upstream(asyncio.Protocol):
             self._release()
             return
         self._inbox.clear()
-        if self._paused:
-            self._transport.resume_reading()
+        self._resume()
         self._timer = self._loop.call_later(LINGER, self._release)
 
     def close(self) -> None:

@@ -29,7 +29,8 @@ class Tunnel:
         loop = asyncio.get_running_loop()
         self._reader = asyncio.StreamReader(HIGH, loop)
         self._arriving = Arriving(self._reader, loop=loop)
-        transport.set_write_buffer_limits(0)  # what is kept here is lost when the connection is aborted
+        if transport.get_extra_info("sslcontext") is None:  # over TLS an empty buffer would count as full
+            transport.set_write_buffer_limits(0)  # what is kept here is lost when the connection is aborted
         transport.set_protocol(self._arriving)
         self._arriving.connection_made(transport)
         self._transport = transport
@@ -95,7 +96,8 @@ class Tunnel:
         self._closed = True
         transport = self._transport
         transport.set_protocol(protocol)
-        transport.set_write_buffer_limits()
+        if not transport.is_closing():  # uvloop minds
+            transport.set_write_buffer_limits()
         reader, ended = self._reader, self._arriving.ended
         reader.feed_eof()  # so that nothing is waited for
         try:

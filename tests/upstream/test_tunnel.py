@@ -81,6 +81,19 @@ async def test_both_ways_at_once() -> None:
         answer.close()
 
 
+async def test_over_tls() -> None:
+    """Whoever writes waits for the peer, and not for ever."""
+    async with pooled(echoes, tls=serving()) as (server, pool):
+        answer = await pool.send(here(server, tls=True), b"GET", b"/", UPGRADE)
+        tunnel = answer.stream.tunnel
+        assert tunnel is not None
+        for size in (1, 1, 200_000, 1):
+            writing = asyncio.create_task(tunnel.write(b"a" * size, 10.0))
+            assert await exactly(tunnel, size) == b"a" * size
+            await writing
+        answer.close()
+
+
 async def test_what_came_with_the_head() -> None:
     async def play(peer: Peer) -> None:
         await peer.request()
@@ -208,6 +221,90 @@ async def test_forgotten() -> None:
         del answer, tunnel
         await turns()
         assert pool.idle()
+
+
+# Handed over.
+
+
+class Hears(asyncio.Protocol):
+    """A protocol that takes a tunnel over."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.ended = self.lost = False
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def eof_received(self) -> None:
+        self.ended = True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost = True
+
+
+async def test_given_away() -> None:
+    """What has come before is told, what comes later heard, and nothing else is of use."""
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(SWITCH + b"first")
+        await peer.more()
+        await peer.send(b"second" + peer.rest)
+        await peer.finish()
+
+    async with pooled(play) as (server, pool):
+        answer, tunnel = await tunnelled(pool, server)
+        hears = Hears()
+        transport, data, ended = await tunnel.give(hears)
+        assert (data, ended) == (b"first", False)
+        for use in (tunnel.read(1), tunnel.give(hears)):
+            with pytest.raises(ReadFailed):
+                await use
+        with pytest.raises(WriteFailed):
+            await tunnel.write(b"a")
+        del tunnel
+        transport.write(b"third")
+        await until(lambda: hears.ended)
+        assert hears.data == b"secondthird"
+        answer.close()
+        await until(lambda: hears.lost)
+
+
+async def test_given_away_with_all_that_came() -> None:
+    """More than is read ahead."""
+    async with pooled(echoes) as (server, pool):
+        answer, tunnel = await tunnelled(pool, server)
+        tunnel._transport.write(b"a" * SIZE)
+        await until(lambda: len(tunnel._reader._buffer) > 100_000)  # type: ignore[attr-defined]
+        hears = Hears()
+        _, data, ended = await tunnel.give(hears)
+        assert not ended
+        await until(lambda: len(data) + len(hears.data) == SIZE)
+        answer.close()
+
+
+async def test_given_away_at_its_end() -> None:
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(SWITCH + b"bye")
+        await peer.finish()
+
+    async with pooled(play) as (server, pool):
+        answer, tunnel = await tunnelled(pool, server)
+        await until(lambda: tunnel._arriving.ended)
+        assert (await tunnel.give(Hears()))[1:] == (b"bye", True)
+        answer.close()
+
+
+async def test_given_away_when_it_is_broken() -> None:
+    async with pooled(switches) as (server, pool):
+        answer, tunnel = await tunnelled(pool, server)
+        server.peers[0].reset()
+        await until(lambda: tunnel._arriving.ended)
+        with pytest.raises(ReadFailed):
+            await tunnel.give(Hears())
+        answer.close()
 
 
 async def test_nobody_asked_for_it() -> None:
