@@ -19,7 +19,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from .gateway_plan import Plan, mesh
+from .gateway_plan import Plan
 from .nginx import SMALL
 
 __all__ = ["APPS", "PLAN"]
@@ -83,22 +83,6 @@ def pool(plan: Plan) -> Any:
         await send({"type": "http.response.body", "body": whole or b""})
 
     return app
-
-
-def gateway(plan: Plan) -> Any:
-    import tempfile
-    from pathlib import Path
-
-    from meshkit.config import Mesh
-    from meshkit.gateway import Gateway
-    from meshkit.observe import Metrics
-
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "mesh.json").write_text(json.dumps(mesh(plan, 8080)))
-        made = Mesh.from_file(Path(folder) / "mesh.json")
-    metrics = Metrics()
-    made.watch(metrics) if hasattr(made, "watch") else metrics.watch(made.serving("public"))
-    return Gateway(made)
 
 
 def httpx(plan: Plan) -> Any:
@@ -181,7 +165,6 @@ APPS: dict[str, Callable[[Plan], Any]] = {
     "aiohttp": aiohttp,
     "fastapi-proxy-lib": fastapi_proxy_lib,
     "echo": echo,
-    "gateway": gateway,
 }
 
 
@@ -203,12 +186,6 @@ def main(name: str, port: str) -> None:
         timeout_keep_alive=3600,
         timeout_graceful_shutdown=1,
     )
-
-
-def __getattr__(name: str) -> Any:
-    if name != "granian":
-        raise AttributeError(name)
-    return gateway(Plan(**json.loads(os.environ[PLAN])))
 
 
 if __name__ == "__main__":

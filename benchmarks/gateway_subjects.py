@@ -43,38 +43,18 @@ def _app(name: str) -> Callable[[Plan, Path], Started]:
 
 def _ours(*more: str) -> Callable[[Plan, Path], Started]:
     def make(plan: Plan, folder: Path) -> Started:
-        port = free_ports(1)[0]
+        port, told, _ = free_ports(3)
         written = folder / "mesh.json"
         written.write_text(json.dumps(mesh(plan, port)), "utf-8")
-        return Started([sys.executable, "-m", "meshkit", "serve", str(written), *more], port)
+        serve = [sys.executable, "-m", "meshkit", "serve", str(written), "--status", f"127.0.0.1:{told}"]
+        return Started([*serve, *more], port, told)
 
     return make
 
 
-def _granian(plan: Plan, folder: Path) -> Started:
-    port = free_ports(1)[0]
-    env = {PLAN: json.dumps(attrs.asdict(plan))}
-    return Started(
-        [
-            "granian",
-            "--interface",
-            "asgi",
-            "--loop",
-            "uvloop",
-            "--port",
-            str(port),
-            "--log-level",
-            "error",
-            "benchmarks.gateway_apps:granian",
-        ],
-        port,
-        env=env,
-    )
-
-
 MADE: dict[str, Callable[[Plan, Path], Started]] = {
-    OURS: _app("gateway"),
-    GRANIAN: _granian,
+    OURS: _ours(),
+    GRANIAN: _ours("--server", "granian"),
     POOL: _app("pool"),
     ALONE: _app("alone"),
     NGINX: _peer(gateway_peers.nginx, "nginx", "-p", "{folder}", "-c", "{written}", "-e", "{folder}/error.log"),
