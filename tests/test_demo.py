@@ -85,11 +85,12 @@ def test_it_ends_with_a_table_and_a_report(tmp_path: Path) -> None:
     assert {"served", "of the calls", "503 Service Unavai", "429 Too Many Reque"} <= set(rows)
     assert {"requests a second", "CPU per request", "saved per request"} <= set(rows)
     assert {"requests to versio", "of which it failed"} <= set(rows)
+    assert {"status page", "by version 2, of 1", "by version 2, of 5"} <= set(rows)
     assert report.as_uri() in said
     page = Page(report.read_text("utf-8"))
     assert page.open == page.links == []
-    assert page.found["table"] == 6
-    assert page.found["svg"] == 23
+    assert page.found["table"] == 7
+    assert page.found["svg"] == 25
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are of POSIX")

@@ -1,4 +1,4 @@
-"""Run the demo: ``python -m examples.demo [--seconds 16] [--rate 60] [--report build/demo/report.html]``."""
+"""Run the demo: ``python -m examples.demo [--seconds 10] [--rate 60] [--report build/demo/report.html]``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from rich.console import Console
 
 from .report import write
-from .scenes import SCENES, Scene
+from .scenes import SCENES, InFront, Scene
 from .table import played
 from .why import asked
 
@@ -20,7 +21,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m examples.demo", description="meshkit beside plain httpx, on loopback."
     )
-    parser.add_argument("--seconds", type=within(1, 600), default=16.0, help="how long the traffic lasts (%(default)g)")
+    parser.add_argument("--seconds", type=within(1, 600), default=10.0, help="how long the traffic lasts (%(default)g)")
     parser.add_argument("--rate", type=within(1, 200), default=60.0, help="calls per second, on each side (60)")
     parser.add_argument(
         "--report", type=Path, default=Path("build/demo/report.html"), help="where the page goes (%(default)s)"
@@ -39,9 +40,12 @@ def within(least: float, most: float) -> Callable[[str], float]:
 
 
 async def play(scenes: list[Scene], console: Console) -> None:
-    for scene in scenes:
-        await played(scene, console)
-    await asked(console)
+    async with AsyncExitStack() as stack:
+        for scene in scenes:
+            if isinstance(scene, InFront):
+                stack.push_async_callback(scene.aclose)  # its gateway stays, to be looked at
+            await played(scene, console)
+        await asked(console)
 
 
 def main() -> int:

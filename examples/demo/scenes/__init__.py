@@ -11,11 +11,12 @@ from ..plot import Figure
 from .at_the_door import AtTheDoor
 from .come_and_go import ComeAndGo
 from .four_upstreams import FourUpstreams
+from .in_front import InFront
 from .one_argument import OneArgument
 from .rate_limited import RateLimited
 from .taken_back import TakenBack
 
-__all__ = ["SCENES", "Scene"]
+__all__ = ["SCENES", "InFront", "Scene"]
 
 
 class Scene(Protocol):
@@ -49,4 +50,4 @@ class Scene(Protocol):
         """For the report."""
 
 
-SCENES: tuple[type[Scene], ...] = (FourUpstreams, ComeAndGo, TakenBack, RateLimited, AtTheDoor, OneArgument)
+SCENES: tuple[type[Scene], ...] = (InFront, FourUpstreams, ComeAndGo, TakenBack, RateLimited, AtTheDoor, OneArgument)

@@ -17,7 +17,7 @@ from ..plot import Figure, Series, lines, numbers, stack
 from ..shop import CAPACITY, EACH, door
 from ..upstreams import upstreams
 
-SECONDS = 8.0
+SECONDS = 6.0
 PATIENCE = 1.0
 """Seconds after which a client gives up."""
 IMPORTANT = {f"till-{number}": 5.0 for number in range(1, 5)}
