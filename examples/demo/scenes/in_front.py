@@ -155,9 +155,8 @@ class InFront:
         return [("the status page", "the canary's weight"), (self.page, f"{self.weight}%")]
 
     def pulse(self) -> str:
-        return "; ".join(
-            [*(f"{side.name} {told(side.success, '.1%')}" for side in self.sides), f"status page: {self.page}"]
-        )
+        sides = [f"{side.name} {told(side.success, '.1%')}" for side in self.sides]
+        return "; ".join([*sides, f"status page: {self.page}"]) if sides else "starting"
 
     def figures(self) -> list[Figure]:
         return [self._failures(), self._served()]
