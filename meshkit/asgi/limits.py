@@ -34,21 +34,29 @@ def announcing(states: Sequence[Any], profile: str) -> Announces | None:
 class ByRoute:
     """The same where there are routes: for each way that a call may take, as it is first taken."""
 
-    __slots__ = ("_known", "_profile", "_states")
+    __slots__ = ("_known", "_plain", "_profile", "_states")
 
     def __init__(self, states: Sequence[Any], profile: str) -> None:
         self._states = states
         self._profile = profile
         self._known: dict[tuple[int, ...], Announced] = {}
         """By the states of the routes and branches taken, which live as long as ``states``."""
+        self._plain: dict[int, Announced] = {}
+        """By the rule that was found, where that leads to no branches; a rule lives as long."""
 
     def fields(self, call: Call, now: float, now_wall: float = 0.0) -> list[tuple[bytes, bytes]]:
+        rule = getattr(call.route, "rule", None)
+        plain = self._plain.get(id(rule))
+        if plain is not None:
+            return plain.fields(call, now, now_wall)
         routes = [*taken(self._states, call)]
         key = tuple(map(id, routes))
         announced = self._known.get(key)
         if announced is None:
             states = [*self._states, *(state for route in routes for state in route)]
             announced = self._known[key] = Announced(states, self._profile)
+        if len(routes) == 1 and getattr(rule, "states", None) is routes[0] and not hasattr(routes[0][-1], "titles"):
+            self._plain[id(rule)] = announced
         return announced.fields(call, now, now_wall)
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..asgi import exchange as asgi
-from ..asgi.bodies import planned
 from ..asgi.end import ended
 from ..asgi.outgoing import begins
 from ..asgi.routed import edited, path_of
@@ -183,6 +182,7 @@ class Exchange(asgi.Exchange):
         self.task = self.body = self.fields = None
 
     @property
-    def plan(self) -> Any:
-        """What its route has for it, as far as one was found."""
-        return None if self.facts is None else planned(self.facts)
+    def route(self) -> str | None:
+        """The name of the route that was found."""
+        decision = None if self.call is None else self.call.route
+        return None if decision is None else decision.rule.title

@@ -9,6 +9,7 @@ then failed an attempt, which may be repeated, and not broken off an answer.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ..asgi.routed import edited, host_of
@@ -71,7 +72,7 @@ class Forward:
             self.copies.begin(call, exchange)
         if body is not None:
             if 0 < exchange.length <= SMALL and not exchange.expects:
-                await body.fetch()
+                await self._fetch(call, body)
             body = body.whole or body
         if plan.request is not NOTHING:
             fields = edited(fields, plan.request)
@@ -105,6 +106,18 @@ class Forward:
             raise
         call.answered_at = self._clock()
         return answer
+
+    async def _fetch(self, call: Call, body: Any) -> None:
+        """Have a short body before anything is sent, within the call's deadline."""
+        if body.over:
+            return
+        began = self._clock()
+        until = None if call.deadline is None else call.deadline - began
+        try:
+            async with asyncio.timeout(until):
+                await body.fetch()
+        except TimeoutError as error:
+            raise expired(call, began, self._clock()) from error
 
     async def _open(self, call: Call, origin: Origin, target: bytes, fields: Any, times: Any) -> Any:
         """Ask for a WebSocket, where the route has any; answers nothing where it has none, and the client was told."""

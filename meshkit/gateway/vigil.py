@@ -83,7 +83,8 @@ class Vigil:
 def asks(exchange: Any) -> bool:
     """Whether nobody else would be told that the client has gone."""
     body = exchange.body
-    return not exchange.apart and exchange.reading is None and (body is None or body.over)
+    read = exchange.fields is not None and (body is None or body.over)
+    return read and not exchange.apart and exchange.reading is None
 
 
 async def left(exchange: Any) -> None:

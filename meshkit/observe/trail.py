@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..pipeline import Pipeline
     from .events import Event
 
-__all__ = ["Fields", "Follower", "Follows", "Trail"]
+__all__ = ["ANSWERED", "ANSWERING", "RETURNED", "SENDING", "Fields", "Follower", "Follows", "Trail", "wanted"]
 
 Fields = Iterable[tuple[bytes, bytes]]
 """Header fields; names in lower case."""
@@ -73,11 +74,25 @@ class Follows(Protocol):
     # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand.
 
 
+SENDING, RETURNED, ANSWERED, ANSWERING = 1, 2, 4, 8
+HOOKS = {"sending": SENDING, "returned": RETURNED, "answered": ANSWERED, "answering": ANSWERING}
+
+
+@lru_cache(256)
+def wanted(kind: type) -> int:
+    """Which of `HOOKS` a follower of this class may have: all, but for those that are ``None`` for every one of it."""
+    if hasattr(kind, "__dictoffset__") and kind.__dictoffset__:  # any of them may have one of its own
+        return sum(HOOKS.values())
+    return sum(bit for name, bit in HOOKS.items() if getattr(kind, name, None) is not None)
+
+
 class Trail(list[Any]):
     """The events of one call that are not delivered yet; its forks write into the same one."""
 
     # Of the class, until it is otherwise: every call of a pipeline that somebody listens to has one.
     followers: Sequence[Follower] = ()
+    wants = 0
+    """What any of them wants to be asked or told on the way, see `wanted`."""
     detailed = False
     sent = 0
     """How many attempts have begun."""

@@ -14,7 +14,7 @@ from ..call import Call, Failure, Verdict
 from ..deadline import beyond, spend
 from ..errors import Rejected
 from ..observe.events import CallEnded
-from ..observe.trail import Trail
+from ..observe.trail import ANSWERED, ANSWERING, RETURNED, SENDING, Trail, wanted
 from ..section import Section
 
 __all__ = ["answered", "answering", "begun", "deliver", "left", "returned", "sending", "told"]
@@ -37,12 +37,13 @@ DEEPEST = 3
 
 def begun(tree: Any, call: Call) -> Section:
     """A call begins in a pipeline that somebody listens to. Answers the folding it is to walk."""
-    followers, detailed = [], False
+    followers, detailed, wants = [], False, 0
     for each in tree.follows:
         try:
             follower = each.follow(tree, call)
             if follower is not None:
                 detailed = bool(getattr(follower, "detailed", False)) or detailed
+                wants |= wanted(follower.__class__)
                 followers.append(follower)
         except Exception as error:
             tree.lost(error, each)
@@ -50,6 +51,7 @@ def begun(tree: Any, call: Call) -> Section:
         events = call.events = Trail()
         events.followers = followers
         events.detailed = detailed
+        events.wants = wants
         followed = getattr(call.door, "followed", None)
         if followed is not None:
             followed(call)
@@ -130,6 +132,8 @@ def sending(tree: Any, call: Call) -> Fields:
     a middleware or a race does in its place.
     """
     events, number = call.events, call.number
+    if not events.wants & SENDING:
+        return []
     if number in events.sending or not number:
         return []
     events.sending |= {number}
@@ -138,18 +142,24 @@ def sending(tree: Any, call: Call) -> Fields:
 
 def returned(tree: Any, call: Call) -> None:
     """What was sent has come back, or has failed."""
+    if not call.events.wants & RETURNED:
+        return
     for follower in call.events.followers:
         _ask(tree, follower, "returned", call, call.number)
 
 
 def answered(tree: Any, call: Call, result: Any) -> None:
     """The caller is about to be given an answer."""
+    if not call.events.wants & ANSWERED:
+        return
     for follower in call.events.followers:
         _ask(tree, follower, "answered", call, result)
 
 
 def answering(tree: Any, call: Call, status: int) -> Fields:
     """An answer of ours begins: what its followers want added to it."""
+    if not call.events.wants & ANSWERING:
+        return []
     return _fields(tree, call.events.followers, "answering", call, status)
 
 
@@ -182,7 +192,9 @@ def _fields(tree: Any, followers: Any, hook: str, *what: Any) -> Fields:
     fields: Fields = []
     for follower in followers:
         try:
-            fields += _sound(_ask(tree, follower, hook, *what))
+            said = _ask(tree, follower, hook, *what)
+            if said:
+                fields += _sound(said)
         except Exception as error:
             tree.lost(error, follower)
     return fields
