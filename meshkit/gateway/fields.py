@@ -77,7 +77,7 @@ GONE_BACK = frozenset((*CLOSED, b"proxy-authenticate"))
 class Fields:
     """What one listener's requests are sent on with. Raises `ConfigError`."""
 
-    __slots__ = ("_by", "_clients", "_id", "_identity", "_kinds", "_of_clients", "_prefixes", "_rfc", "_trusts")
+    __slots__ = ("_by", "_clients", "_id", "_identity", "_kinds", "_ours", "_prefixes", "_rfc", "_trusts")
 
     def __init__(self, clients: Clients, identity: tuple[str, ...], via: str | None, request_id: str | None) -> None:
         self._clients = clients
@@ -91,6 +91,7 @@ class Fields:
         self._kinds = {**KINDS, **dict.fromkeys((each.encode("ascii") for each in NAMES), GONE)}
         if self._id is not None:
             self._kinds[self._id] = ID
+        self._ours = HELD.union(self._kinds, self._identity)
 
     def onward(self, scope: Any) -> tuple[Pairs, str, int | None, int | None, bool]:
         """The fields to send, the host first; that host and its port; how the body is framed (``None``: there is none,
@@ -145,14 +146,17 @@ class Fields:
         if host is None:
             raise Misused("no Host field")
         if options is not None and options.lower() not in USUAL:
-            named = {each for each in listed(options) - HELD if kinds.get(each) != TRUSTED}
+            named = {each for each in listed(options) - HELD if (kinds.get(each) or self._kind(each)) != TRUSTED}
             fields = [field for field in fields if field[0] not in named]
         authority, name, port = host_in_form(host)
         fields.insert(0, (b"host", authority))
         self._tell(scope, fields, said, authority)
         if self._id is not None:
             fields.append((self._id, request_id or b"%032x" % getrandbits(128)))
-        if self._by is not None:
+        if self._by is None:
+            if via is not None:
+                fields.append((b"via", via))
+        else:
             own = b"%b %b" % (scope.get("http_version", "1.1").encode("ascii"), self._by)
             fields.append((b"via", own if via is None else via + b", " + own))
         if te:
@@ -201,7 +205,7 @@ class Fields:
 
     def _hides(self, name: bytes) -> bool:
         """Whether a name with underscores means another one to a server that takes them for hyphens (CGI, WSGI)."""
-        return name in self._kinds or name in HELD or name in self._identity or name.startswith(self._prefixes)
+        return name in self._ours or name.startswith(self._prefixes)
 
 
 NONE: dict[bytes, bytes] = {}
