@@ -19,7 +19,6 @@ what was answered was seen; a mirror sees no request twice, and none without a m
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
@@ -173,17 +172,18 @@ class Sample:
 
 
 def grown(samples: Sequence[Sample], bounds: Mapping[str, float]) -> tuple[list[str], list[str]]:
-    """What is told of each measure, and what has grown by more than its bound: the median of the last quarter is held
-    against that of the first one, which begins when a tenth has passed.
+    """What is told of each measure, and what has grown by more than its bound: the least of the last quarter is held
+    against that of the first one, which begins when a tenth has passed. What comes and goes (connections to an endpoint
+    that is frozen, say) does not count: what is left behind is there at all times.
     """
     told, found = [], []
     rest = samples[int(len(samples) * WARM) :]
     quarter = max(len(rest) // 4, 1)
     for name, bound in bounds.items():
-        early, late = (
-            statistics.median(getattr(each, name) for each in part) for part in (rest[:quarter], rest[-quarter:])
+        early, late = (min(getattr(each, name) for each in part) for part in (rest[:quarter], rest[-quarter:]))
+        told.append(
+            f"{name}: at least {early:,.0f} in the first quarter, {late:,.0f} in the last (may grow by {bound:,.0f})"
         )
-        told.append(f"{name}: {early:,.0f} in the first quarter, {late:,.0f} in the last (may grow by {bound:,.0f})")
         if late - early > bound:
             found.append(f"{name} grew by {late - early:,.0f}, from {early:,.0f}")
     return told, found

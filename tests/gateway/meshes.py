@@ -36,7 +36,7 @@ SHORT = """\
   policies: [short]
   actions:
   - response_headers: {{set: {{x-version: "{version}"}}}}
-  - mirror: {{to: shadow, share: {share}, methods: [GET, POST], limit: 20, timeout: 3s}}
+  - mirror: {{to: shadow, share: {share}, methods: [GET, POST], limit: 5, timeout: 3s}}
   to: shop
 """
 LONG = """\

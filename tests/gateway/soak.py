@@ -12,15 +12,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import json
+import os
 import signal
 import sys
 import tempfile
+import urllib.request
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
 from time import monotonic
+from typing import Any
 
 import attrs
 
@@ -46,6 +50,10 @@ BOUNDS = {"memory": 8e6, "descriptors": 24.0}
 in ten minutes; and that many descriptors is the number of clients.
 """
 COMPLAINTS = ("never retrieved", "never awaited", "was destroyed", "Unhandled")
+REST = 20.0
+"""Seconds in which all must have been given back: longer than any attempt, and any copy, may take."""
+HELD = ("in_flight", "queued", "under_way")
+"""What says how much is held, in the JSON of the status page."""
 BROKEN = "meshkit.upstream.errors."
 
 
@@ -82,7 +90,8 @@ class Soak:
         self.upstreams = Upstreams(NAMES, folder, self.random)
         [port] = ports("127.0.0.1", 1, self.random)
         self.mesh = folder / "mesh.yaml"
-        command = [sys.executable, "-m", "meshkit", "serve", str(self.mesh)]
+        self.status = f"127.0.0.1:{port + 1}"
+        command = [sys.executable, "-m", "meshkit", "serve", str(self.mesh), "--status", self.status]
         self.gateway = Process("gateway", command, ("127.0.0.1", port), folder / "gateway.log")
         self.ledger = Ledger()
         self.report = Report(self.ledger)
@@ -191,9 +200,22 @@ class Soak:
         report, gateway = self.report, self.gateway
         if gateway.ended() is not None:
             return
+        left = await asyncio.to_thread(self.left)
+        report.wrong += [f"left at rest: {each}" for each in left]
+        report.told.append(f"at rest: {gateway.descriptors()} descriptors, and {len(left) or 'nothing'} held")
         status = await asyncio.to_thread(gateway.stop)
         if status != 0:
             report.wrong.append(f"asked to end, the gateway did so with status {status}")
+
+    def left(self) -> list[str]:
+        """What is still held, when there was time enough to give it back."""
+        last = monotonic() + REST
+        while True:
+            with urllib.request.urlopen(f"http://{self.status}/status.json", timeout=REST) as answer:
+                found = [*held(json.load(answer))]
+            if not found or monotonic() > last:
+                return found
+            os.sched_yield()
 
     def add_up(self) -> None:
         """When all is over, and the upstreams have ended as well."""
@@ -224,6 +246,20 @@ class Soak:
             f"{what}: " + ", ".join(f"{name} {counts[name, what]} times" for name in NAMES)
             for what in ("killed", "frozen")
         ]
+
+
+def held(picture: Any, where: str = "") -> Iterator[str]:
+    """What a status page tells of that is taken and not given back."""
+    if isinstance(picture, dict):
+        name = picture.get("name")
+        where = f"{where}/{name}" if isinstance(name, str) else where
+        for key, value in picture.items():
+            if key in HELD and value:
+                yield f"{where}: {key} {value}"
+            yield from held(value, where)
+    elif isinstance(picture, list):
+        for each in picture:
+            yield from held(each, where)
 
 
 def complaints(said: str) -> list[str]:
