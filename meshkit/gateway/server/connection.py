@@ -44,8 +44,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "app", "app_state", "client", "config", "connections", "full", "last_words", "loop", "paused", "phase",
-        "queue", "scheme", "server", "server_state", "since", "sweep", "tasks", "transport", "turn",
+        "app", "app_state", "client", "config", "connections", "ending", "full", "last_words", "loop", "paused",
+        "phase", "queue", "scheme", "server", "server_state", "since", "sweep", "tasks", "transport", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,8 @@ class Connection(asyncio.Protocol):
         self.paused = False
         self.phase = FRESH
         self.since = 0.0
+        self.ending = False
+        """Whether the next answer is the last one."""
         self.turn: Turn | None = None
         """The one that is being answered."""
         self.queue: deque[Turn] = deque()
@@ -140,6 +142,8 @@ class Connection(asyncio.Protocol):
     def begin(self, turn: Turn) -> None:
         """Have it answered, in its turn. Raises `Refused`."""
         self.phase = BUSY
+        if self.ending:
+            turn.keep_alive = False
         if self.turn is None:
             self._start(turn)
             return
@@ -247,12 +251,13 @@ class Connection(asyncio.Protocol):
     # The server's side.
 
     def shutdown(self) -> None:
-        """End as soon as what is under way has been answered."""
+        """End as soon as what is under way has been answered; that is a request of which a byte has come."""
+        self.ending = True
         turn = self.turn
-        if turn is None:
-            self.transport.close()
-        else:
+        if turn is not None:
             turn.keep_alive = False
+        elif self.phase != HEAD:
+            self.transport.close()
 
     def look(self, now: float, limits: Limits) -> None:
         """See whether it is time to end, see `sweep`."""

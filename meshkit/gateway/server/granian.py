@@ -116,25 +116,30 @@ class GranianService:
         """Wait until it ends by itself."""
         await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
-    def stop(self) -> None:
-        """Take no more connections, and close those on which nothing is under way."""
+    async def stop(self) -> int:
+        """Take no more connections, and close those on which nothing is under way. From then on granian says nothing
+        to WebSockets either, so they are told before. Answers how many those were.
+        """
+        sockets = [*self._sockets]
+        for send in [*self._sockets.values()]:
+            with suppress(Exception):
+                await send({"type": "websocket.close", "code": GOING_AWAY})
+        if sockets:
+            await asyncio.wait(sockets, timeout=AFTER)
         for server in self._servers:
             server.close()
+        return len(sockets)
 
     async def finished(self) -> None:
         """Wait until all is said and done."""
         await asyncio.wait(self._running)
 
     async def cut(self) -> int:
-        """Break off what is left, WebSockets with a goodbye. Answers how much that was."""
-        sockets = [*self._sockets.values()]
-        for send in sockets:
-            with suppress(Exception):
-                await send({"type": "websocket.close", "code": GOING_AWAY})
+        """Break off what is left. Answers how much that was."""
         left = [task for task in asyncio.all_tasks() if WATCHER in getattr(task.get_coro(), "__qualname__", "")]
         for task in left:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=AFTER)
         await asyncio.wait(self._running, timeout=AFTER)
-        return max(len(left), len(sockets))
+        return len(left)

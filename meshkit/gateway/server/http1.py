@@ -240,7 +240,8 @@ class HttpConnection(Connection):
     def _upgrading(self, method: str, *, newer: bool) -> None:
         """Forget an upgrade that is not to WebSocket: the request is answered as it is (RFC 9110, 7.8)."""
         tokens = [each.strip() for each in self._tokens.split(b",")]
-        if self._upgrade != b"websocket" or b"upgrade" not in tokens or not newer or method != "GET":
+        known = self._upgrade == b"websocket" and self.config.ws_protocol_class is not None
+        if not (known and b"upgrade" in tokens and newer and method == "GET"):
             self._upgrade = b""
         elif self._length:
             raise Refused(400, "A handshake has no body.")

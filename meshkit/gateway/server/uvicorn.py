@@ -84,13 +84,14 @@ class UvicornService:
         """Wait until it ends by itself, which it does not."""
         await asyncio.Event().wait()
 
-    def stop(self) -> None:
-        """Take no more connections, and close those on which nothing is under way."""
+    async def stop(self) -> int:
+        """Take no more connections, and close those on which nothing is under way. Answers what that has cut off."""
         for server in self._servers:
             server.close()
         for connection in [*self._state.connections]:
             if isinstance(connection, Connection):
                 connection.shutdown()
+        return 0
 
     async def finished(self) -> None:
         """Wait until all is said and done."""

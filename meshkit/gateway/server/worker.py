@@ -32,7 +32,7 @@ class Service(Protocol):
 
     async def start(self) -> None: ...
     async def over(self) -> None: ...
-    def stop(self) -> None: ...
+    async def stop(self) -> int: ...
     async def finished(self) -> None: ...
     async def cut(self) -> int: ...
 
@@ -83,7 +83,7 @@ async def work(
     cut = await _ended(gateway, service, options, orders)
     if second is not None:
         page.close()
-        second.stop()
+        await second.stop()
         if await _within(second.finished(), 0.0 if orders.now.is_set() else LAST, orders) is False:
             await second.cut()
     for life in lives:
@@ -96,11 +96,11 @@ async def _ended(gateway: Any, service: Service, options: Serve, orders: Orders)
     gateway.drain()
     if options.grace:
         await _within(orders.now.wait(), options.grace, orders)
-    service.stop()
+    before = await service.stop()
     if await _within(service.finished(), options.drain, orders):
-        return 0
+        return before
     left = int(gateway.under_way)
-    return max(left, await service.cut())
+    return before + max(left, await service.cut())
 
 
 async def _within(what: Coroutine[Any, Any, Any], seconds: float, orders: Orders) -> bool:

@@ -1,0 +1,136 @@
+"""What does ``meshkit serve`` begin with? Addresses, workers, TLS, and whatever can be wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from .served import SECONDS, Behind, behind, client, mesh_of, served
+
+SERVERS = pytest.mark.parametrize("server", ["uvicorn", "granian"])
+
+
+@pytest.fixture(scope="module", name="upstream")
+def an_upstream() -> Iterator[Behind]:
+    with behind() as server:
+        yield server
+
+
+@SERVERS
+def test_two_listeners_one_of_them_with_tls_and_a_unix_socket(upstream: Behind, tmp_path: Path, server: str) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    path = tmp_path / "s.sock"
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as former:
+        former.bind(str(path))  # and left behind
+    listeners = "  public: {port: 0, scheme: https}\n  local: {port: 1, routes: [all]}\n"
+    file = mesh_of(tmp_path, upstream.port, listeners)
+    with served(
+        *(file, "--server", server, "--status", "127.0.0.1:0", "--bind", f"local=unix:{path}"),
+        *("--certfile", tmp_path / "cert.pem", "--keyfile", tmp_path / "key.pem"),
+    ) as gateway:
+        secure = gateway.url()
+        assert secure.startswith("https://127.0.0.1:")
+        found = gateway.line(r"serving local on http on (\S+) \(1 route, 1 cluster\), status on (\S+)$")
+        assert found[1] == f"unix:{path}"
+        tls = ssl.create_default_context()
+        authority.configure_trust(tls)
+        with client(secure, tls) as over_tls:
+            assert over_tls.get("/a") == (200, f"{os.getpid()} /a".encode())
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~_umask()
+        with client(str(path)) as local:
+            assert local.get("/b") == (200, f"{os.getpid()} /b".encode())
+            assert local.get("/readyz") == (200, b"ok\n")
+        with client(found[2]) as status:
+            assert status.get("/healthz") == (200, b"ok\n")
+        assert gateway.end(signal.SIGTERM) == 0
+        assert not path.exists()
+    assert len(gateway.said) == 2
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@SERVERS
+def test_several_workers(upstream: Behind, tmp_path: Path, server: str) -> None:
+    with served(mesh_of(tmp_path, upstream.port), "--server", server, "--workers", 2, "--no-status") as gateway:
+        found = gateway.line(r"serving public on (\S+) \(1 route, 1 cluster\), 2 workers$")
+        workers = _children(gateway.process.pid)
+        assert len(workers) == 2
+        os.kill(workers[0], signal.SIGKILL)
+        gateway.line(r"worker [12] ended by signal 9: it is started again in 0.1 s")
+        for _ in range(4):  # the connection goes to whichever takes it
+            with client(found[1]) as asking:
+                assert asking.get("/x")[0] == 200
+        gateway.process.send_signal(signal.SIGHUP)
+        os.killpg(gateway.process.pid, signal.SIGTERM)  # as systemd does
+        assert gateway.end() == 0, gateway.output
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_each_worker_has_a_page_that_links_to_the_others(upstream: Behind, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        first = _two_free(stack)
+    with served(mesh_of(tmp_path, upstream.port), "--workers", 2, "--status", f"127.0.0.1:{first}") as gateway:
+        gateway.url()
+        for port, other in ((first, first + 1), (first + 1, first)):
+            with client(f"http://127.0.0.1:{port}") as asking:
+                status, body = asking.get("/status.json")
+            assert status == 200
+            assert f"http://127.0.0.1:{other}" in body.decode()
+        assert gateway.end(signal.SIGINT) == 0
+
+
+def _two_free(stack: contextlib.ExitStack) -> int:
+    """A port that is free, as is the next one."""
+    while True:
+        one = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = int(one.getsockname()[1])
+        with contextlib.suppress(OSError, OverflowError):
+            stack.enter_context(socket.create_server(("127.0.0.1", port + 1)))
+            return port
+
+
+def test_an_address_that_is_taken_is_said_plainly(upstream: Behind, tmp_path: Path) -> None:
+    file = mesh_of(tmp_path, upstream.port)
+    with served(file, "--no-status", "--bind", f"127.0.0.1:{upstream.port}") as gateway:
+        assert gateway.end() == 1
+    assert gateway.output == f"meshkit: public: 127.0.0.1:{upstream.port}: another program listens there"
+
+
+def test_all_mistakes_of_a_file_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text("mesh: shop\nroutes:\n- {match: {prefix: /}, to: nobody}\n- {match: {prefx: /}, to: nobody}\n")
+    with served(file) as gateway:
+        assert gateway.end() == 1
+    assert "mesh.yaml:3:" in gateway.output
+    assert "did you mean prefix" in gateway.output
+    assert gateway.output.splitlines()[-1].endswith("mesh.yaml: 3 mistakes")
+
+
+@SERVERS
+def test_a_head_that_does_not_come_is_not_waited_for(upstream: Behind, tmp_path: Path, server: str) -> None:
+    file = mesh_of(tmp_path, upstream.port)
+    with served(file, "--server", server, "--no-status", "--head", "200ms") as gateway:
+        host, _, port = gateway.url().removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), SECONDS) as slow:
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
+            answer = slow.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 408 ") or (server == "granian" and answer == b"")
