@@ -23,6 +23,7 @@ from ..order import paths
 from ..route.compress import Compress
 from ..route.cors import Cors
 from ..route.local import App, Function
+from ..route.websocket import WebSocket
 from ..shared import bare
 from .findings import NOTE, below
 from .foreign import meant
@@ -146,9 +147,9 @@ def _for_servers(view: View) -> None:
         if not parts or not all(part.outgoing for part in parts):
             continue
         for place, action in enumerate(route.actions):
-            if isinstance(action, Cors | Compress):
+            if isinstance(action, Cors | Compress | WebSocket):
                 word = snake(type(action).__name__)
                 node = below(view.route(number), "actions", place)
-                text = f"{word} does nothing here: it is for the answers of a server, and only clients use this route"
+                text = f"{word} does nothing here: it is for what a server does, and only clients use this route"
                 fix = "leave it out, or let a listener serve its hosts"
                 view.findings.note("only-for-servers", node, text, fix)

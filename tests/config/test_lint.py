@@ -396,11 +396,11 @@ def test_a_listener_leads_to_clusters_or_to_an_app():
 
 
 def test_what_only_a_server_does():
-    actions = "actions: [cors: {origins: 'https://shop.example'}, compress]"
+    actions = "actions: [cors: {origins: 'https://shop.example'}, compress, websocket: {idle: 1h}]"
     route = f"\n- {{match: {{host: a}}, to: orders, {TIMED}, {actions}}}"
     ignored = ["unreachable-cluster"]
-    assert found(route) == [("only-for-servers", 2)] * 2
-    assert found(route, "nodes: {web: {calls: [a]}}", ignore=ignored) == [("only-for-servers", 2)] * 2
+    assert found(route) == [("only-for-servers", 2)] * 3
+    assert found(route, "nodes: {web: {calls: [a]}}", ignore=ignored) == [("only-for-servers", 2)] * 3
     assert found(route, "listeners: {public: {hosts: [a]}}", ignore=ignored) == []
 
 
