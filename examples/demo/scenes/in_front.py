@@ -31,6 +31,7 @@ BIN = 0.5
 """Seconds of a point in the figures."""
 
 MESH = """\
+mesh: demo
 clusters:
   orders:
     endpoints: [{healthy}, {failing}]
