@@ -31,6 +31,10 @@ class Connection(asgi.Connection):
         self.head = "GET", scope["scheme"], host, port, path_of(scope) or "/", query or None
         return self.head
 
+    async def depart(self) -> None:
+        """As of an `Exchange`."""
+        self.apart = True
+
     async def relay(self, found: Any) -> None:
         """Relay what the upstream has granted, or tell the client what it has answered instead."""
         from .socket import Refused, relay

@@ -170,11 +170,11 @@ class GatewayDoor(AsgiDoor):
         await super().respond(call, status, headers, body)
 
     async def hand(self, call: Call, fn: Any, /) -> None:
-        call.request.apart = True
+        await call.request.depart()
         await super().hand(call, fn)
 
     async def serve(self, call: Call, app: Any, /) -> None:
-        call.request.apart = True
+        await call.request.depart()
         await super().serve(call, app)
 
 

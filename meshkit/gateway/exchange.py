@@ -13,6 +13,7 @@ a short one: its end is not sent, and the server closes the connection.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ..asgi import exchange as asgi
@@ -48,6 +49,8 @@ class Exchange(asgi.Exchange):
     """What came from the upstream, while it is relayed."""
     apart = False
     """Whether somebody of this process answers, and reads the request itself."""
+    asking: asyncio.Task[None] | None = None
+    """What waits for the client to go, where `Vigil` has begun to."""
     body: Body | None = None
     """What the client sends, and ``None``: nothing."""
     expects = False
@@ -61,6 +64,8 @@ class Exchange(asgi.Exchange):
     moved = True
     """Whether something has moved between the client and here since `Vigil` has last looked."""
     quiet = 0
+    seen: Any = ()
+    """Messages that came while it was waited for the client to go."""
     task: Any = None
     why: BaseException | None = None
     """Why the task was interrupted by `Vigil`."""
@@ -79,6 +84,32 @@ class Exchange(asgi.Exchange):
         query = scope["query_string"].decode("latin-1")
         self.head = method, scope["scheme"], host, port, path_of(scope) or "/", query or None
         return self.head
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        self.moved = True
+        return message
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        self.moved = True
+
+    async def depart(self) -> None:
+        """Leave the request to somebody of this process, who reads it from its beginning."""
+        self.apart = True
+        asking, self.asking = self.asking, None
+        if asking is not None:
+            asking.cancel()
+            await asyncio.wait((asking,))
+        body, before = self.body, [*self.seen]
+        if self.gone or (body is not None and body.lost):  # no part is taken for the whole
+            before = [{"type": "http.disconnect"}]
+        elif body is not None and body.read:
+            before = [{"type": "http.request", "body": part, "more_body": True} for part in body.kept]
+            before[-1]["more_body"] = not body.over
+        if before:
+            self.source = after(before, self.source)
+            self.unread = True
 
     async def relay(self, answer: Any) -> None:
         """Send an answer to the client. Raises what breaks it off."""
@@ -179,10 +210,19 @@ class Exchange(asgi.Exchange):
 
     def close(self) -> None:
         super().close()
-        self.task = self.body = self.fields = None
+        self.task = self.asking = self.body = self.fields = None
 
     @property
     def route(self) -> str | None:
         """The name of the route that was found."""
         decision = None if self.call is None else self.call.route
         return None if decision is None else decision.rule.title
+
+
+def after(messages: list[Any], receive: asgi.Receive) -> asgi.Receive:
+    """Gives what was there before, and then what comes."""
+
+    async def given() -> Any:
+        return messages.pop(0) if messages else await receive()
+
+    return given

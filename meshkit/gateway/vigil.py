@@ -15,9 +15,11 @@ Where an upload is under way, or an app of this process answers, whoever reads t
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from ..errors import Unread
+from ..upstream.errors import Misused
 from .body import Left
 
 __all__ = ["Vigil"]
@@ -62,7 +64,7 @@ class Vigil:
             self._old[exchange] = None
         for exchange, task in self._old.items():
             if task is None and asks(exchange):
-                self._old[exchange] = self._loop.create_task(left(exchange))
+                exchange.asking = self._old[exchange] = self._loop.create_task(left(exchange))
         if self._ticks % LOOKS == 0:
             for exchange in [*self._old]:
                 self._look(exchange)
@@ -82,6 +84,9 @@ class Vigil:
 
 def asks(exchange: Any) -> bool:
     """Whether nobody else would be told that the client has gone."""
+    if exchange.fields is None and not exchange.over:  # it stands in front of the routes yet
+        with suppress(Misused):
+            exchange.read()
     body = exchange.body
     read = exchange.fields is not None and (body is None or body.over)
     return read and not exchange.apart and exchange.reading is None
@@ -93,6 +98,7 @@ async def left(exchange: Any) -> None:
         message = await exchange.source()
         if message["type"] == "http.disconnect":
             break
+        exchange.seen = (*exchange.seen, message)  # the end of a request without a body
     exchange.gone = True
     if not exchange.door.finishes:
         strike(exchange, Left(), gone=True)

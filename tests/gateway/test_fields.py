@@ -1,4 +1,4 @@
-"""Which fields go on, and which come back? As the upstream has them on its socket, and the client's server in its send."""
+"""Which fields go on, and which come back? As the upstream has them on its socket, and a client its answer."""
 
 from __future__ import annotations
 
