@@ -3,11 +3,12 @@
 #   make demo                 see it work                     make bench ONLY=client    measure, beside the peers
 #   make test                 the suite, on each CPython      make docs                 build the site into site/
 #   make lint                 ruff, mypy                      make names                pin the public names anew
-#   make soak                 200,000 requests, and all that can go wrong with them
+#   make soak                 ten minutes of all that can go wrong with requests through the gateway; ONLY=pool: with
+#                             200,000 requests through the pool
 #   make simulate             draw anew which balancer does what, on virtual time
 #
 # PYTHON=python3.12 chooses the interpreter of .venv, TESTS="tests/limit -x" what `make test` gives to pytest,
-# SOAK="--requests 20000 --seed 7" what `make soak` does.
+# SOAK="--seconds 60 --seed 7" what `make soak` does.
 
 PYTHON ?= python3
 OTHERS ?= 3.12 3.13
@@ -35,7 +36,7 @@ bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(ONLY)
 
 soak: .venv/.test
-	$(BIN)/python -m tests.upstream.soak $(SOAK)
+	$(BIN)/python -m tests.$(if $(filter pool,$(ONLY)),upstream,gateway).soak $(SOAK)
 
 simulate: .venv/.demo
 	$(BIN)/python -m examples.simulate
