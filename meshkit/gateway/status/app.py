@@ -139,7 +139,7 @@ class Status:
             both.start_soon(until_gone)
             with suppress(OSError, TimeoutError):  # the client has gone, or does not read
                 await answer.begin(200, b"text/event-stream", [(b"x-accel-buffering", b"no")])
-                async with aclosing(self._looks.follow()) as events:  # type: ignore[type-var]  # it is a generator
+                async with aclosing(self._looks.follow()) as events:
                     async for event in events:
                         with anyio.fail_after(PATIENCE):
                             await answer.more(event)

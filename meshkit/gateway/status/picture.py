@@ -128,7 +128,7 @@ class Picture:
             row = {
                 "pipeline": text(pipeline),
                 "name": text(route),
-                "to": standing.routes.get((pipeline, route), ""),
+                "to": standing.ends(pipeline, route),
                 **_numbers(total),
             }
             rows.append(row)

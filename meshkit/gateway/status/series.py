@@ -51,9 +51,11 @@ class Series:
         self.last = self.cells[0]
 
     def at(self, slot: int) -> Cell:
-        """The cell to count in, where `last` is not that of this slot. What is late by more than all slots is counted
-        as of now.
+        """The cell to count in, where `last` is not that of this slot. What is too late for all of them counts as of
+        the last one.
         """
+        if slot <= self.last.slot - len(self.cells):
+            return self.last
         place = slot % len(self.cells)
         cell = self.cells[place]
         if cell.slot < slot:

@@ -15,7 +15,6 @@ An endpoint is, the worst first: ``down`` (its checks say so, or the source), ``
 from __future__ import annotations
 
 import re
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -44,9 +43,28 @@ class Standing:
         """Of pipelines and routes."""
         self.routes: dict[tuple[str, str], str] = {}
         """Where each route leads, by pipeline and name."""
+        self._ways: dict[tuple[str, str], list[str]] = {}
+        """Where each split leads."""
+        self._names: dict[tuple[str, str], str] = {}
+        """Of clusters whose name something else has, too, and which are numbered in the snapshot."""
         for pipeline, picture in snapshot.items():
             for name, said in picture.items():
                 self._sort(text(pipeline), name, said, picture)
+
+    def ends(self, pipeline: str, route: str) -> list[str]:
+        """Where a route leads in the end: clusters, or what answers."""
+        found: list[str] = []
+        left = [self.routes.get((pipeline, route), "")]
+        for _ in range(MOST):
+            if not left:
+                break
+            name = left.pop(0)
+            ways = self._ways.get((pipeline, name))
+            if ways is not None:
+                left = [*ways, *left]
+            elif name and self._names.get((pipeline, name), name) not in found:
+                found.append(self._names.get((pipeline, name), name))
+        return found
 
     def _sort(self, pipeline: str, name: str, said: Mapping[str, Any], picture: Mapping[str, Any]) -> None:
         if name.endswith(WHOLE) and name.removesuffix(WHOLE) in picture:
@@ -54,7 +72,9 @@ class Standing:
         whole = picture.get(f"{name}{WHOLE}")
         if whole is not None or _all_have(said, "up", "picks"):
             plain = NUMBERED.sub("", name)
-            name = name if f"{plain}{WHOLE}" in picture else plain  # what else has that name is no cluster
+            if plain != name and f"{plain}{WHOLE}" not in picture:  # what else has that name is no cluster
+                self._names[pipeline, text(name)] = plain
+                name = plain
             if name not in self.clusters:
                 self.clusters[name] = _cluster(said, whole or {})
             return
@@ -77,9 +97,10 @@ class Standing:
     def _split(self, pipeline: str, name: str, said: Mapping[str, Any], ways: Mapping[str, Any]) -> None:
         if len(self.splits) >= MOST:
             return
+        self._ways[pipeline, text(name)] = ["" if way["to"] is None else text(way["to"]) for way in ways.values()]
         own = {text(each): scalar(value) for each, value in said.items() if each not in ways}
         branches = [
-            {"name": text(title), "to": way["to"], **{n: v for n, v in _plain(way)["numbers"].items() if n != "to"}}
+            {"name": text(title), **{n: v for n, v in _plain(way)["numbers"].items() if n != "to"}}
             for title, way in ways.items()
         ]
         kind = "rollout" if "state" in own else "split"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,7 +83,7 @@ class Looks:
                 self._due_at = max(began + EVERY, now + (now - began) / SHARE - (now - began)) - EVERY / 20
             return self._last
 
-    async def follow(self) -> AsyncIterator[bytes]:
+    async def follow(self) -> AsyncGenerator[bytes, None]:
         """Events as they are sent, until `close`: to be awaited one by one, in one's own time."""
         number, end = 0, anyio.Event()
         self._ends.add(end)

@@ -158,7 +158,7 @@ class Traffic:
         end = End(event.cluster, str(event.endpoint))
         most = self._most[1]
         if end not in self._ends and len(self._ends) >= most and not self._sweep(event.at, self._ends, most):
-            end = End(event.cluster, OTHER)
+            return self._ends.setdefault(End(event.cluster, OTHER), Series())  # it may be told apart some time later
         series = self._ends.setdefault(end, Series())
         if len(self._known) >= 2 * most:
             self._known.clear()

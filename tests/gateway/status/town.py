@@ -1,4 +1,4 @@
-"""What is there to be seen on a status page? A shop's mesh under way, with no wire: scripted servers, and who calls them.
+"""What is there to be seen on a status page? A shop's mesh under way, with no wire: scripted servers, and customers.
 
 One endpoint of the carts fails and is ejected, the payments' breaker is open, a rollout of the search is in its second
 step, the export is slow, and one client asks for more than its limit. The servers are functions of the request, so what
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from typing import Any
 
@@ -26,6 +26,7 @@ clusters:
   web: ["10.1.0.11:8080", "10.1.0.12:8080", "10.1.0.13:8080"]
   carts:
     endpoints: ["10.1.1.21:8080", "10.1.1.22:8080", "10.1.1.23:8080", "10.1.1.24:8080"]
+    balancer: round_robin
     outliers: {outlier_detection: {base_ejection_time: 300s}}
   search: ["10.1.2.31:9200", "10.1.2.32:9200"]
   search-v2: ["10.1.2.41:9200"]
@@ -41,7 +42,7 @@ routes:
   match: {prefix: /search}
   policies: [careful, rate_limit: {rate: 30/s, burst: 30}]
   to:
-    rollout: {name: better-search, main: search, canary: search-v2, steps: [2%, 10%, 50%, 100%], every: 3s, calls: 3,
+    rollout: {name: better-search, main: search, canary: search-v2, steps: [2%, 10%, 50%, 100%], every: 40s, calls: 3,
       max_error_rate: 20%}
 - name: pay
   match: {prefix: /pay}
@@ -104,10 +105,8 @@ async def busy(
     async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as client:
 
         async def ask(path: str) -> None:
-            try:
+            with suppress(httpx.HTTPError):
                 await client.get(path)
-            except httpx.HTTPError:
-                pass
 
         async def arrive() -> None:
             async with asyncio.TaskGroup() as customers:
