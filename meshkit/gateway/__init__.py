@@ -8,11 +8,13 @@ from ..lazy import lazily as _lazily
 
 if TYPE_CHECKING:
     from .app import Gateway
+    from .server.serving import serve
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "serve"]
 
 _HOMES = {
     ".app": ("Gateway",),
+    ".server.serving": ("serve",),
 }
 
 __getattr__, __dir__ = _lazily(__name__, _HOMES)

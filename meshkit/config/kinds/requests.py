@@ -47,6 +47,7 @@ SUCH = "such as orders, *.shop.example or [2001:db8::7]: without scheme, port an
 _parameter = re.compile(r"\{[^{}/]*\}|<[^<>/]*>")
 _expression = re.compile(r"[\\^$|()\[\]{}]|\.\*|\.\+")
 _label = re.compile(r"[a-z0-9][a-z0-9-]*")
+_socket = re.compile(r"unix:/[^\0\s]+")
 _ported = re.compile(r"([^:/\s]+):([0-9]+)")
 
 
@@ -208,15 +209,15 @@ class Values(Table):
 
 
 class Address(Text):
-    """Where a listener listens."""
+    """Where a listener listens: on an address, or ``unix:/run/shop.sock``."""
 
     expects = "an address such as 0.0.0.0"
     plain = False
 
     def read(self, node: Located, mistakes: Mistakes) -> Any:
         value = super().read(node, mistakes)
-        if value is WRONG:
-            return WRONG
+        if value is WRONG or _socket.fullmatch(value):
+            return value
         try:
             ip_address(value)
         except ValueError:

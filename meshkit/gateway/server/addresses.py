@@ -49,7 +49,7 @@ class Bound:
     tls: bool
     path: str | None = None
     """Of a Unix socket."""
-    _made: tuple[int, int] | None = None
+    _made: tuple[int, ...] | None = None
 
     @property
     def url(self) -> str:
@@ -73,8 +73,7 @@ class Bound:
         self.socket.close()
         if remove and self.path is not None and self._made is not None:
             with contextlib.suppress(OSError):
-                there = Path(self.path).lstat()
-                if (there.st_dev, there.st_ino) == self._made:
+                if _which(self.path) == self._made:
                     Path(self.path).unlink()
 
 
@@ -128,11 +127,11 @@ def _unix(listener: Listener, path: str, backlog: int, *, tls: bool) -> Bound:
         Path(path).chmod(0o666 & ~mask)
         sock.listen(backlog)
         sock.setblocking(False)
-        made = Path(path).lstat()
+        made = _which(path)
     except OSError as error:
         sock.close()
         raise OSError(f"{listener.name}: {UNIX}{path}: {_why(error)}") from None
-    return Bound(listener, sock, tls, path, (made.st_dev, made.st_ino))
+    return Bound(listener, sock, tls, path, made)
 
 
 def _cleared(path: str) -> None:
@@ -151,6 +150,12 @@ def _cleared(path: str) -> None:
             Path(path).unlink()
         else:
             raise OSError(errno.EADDRINUSE, "")
+
+
+def _which(path: str) -> tuple[int, ...]:
+    """Which file it is: the number of one that is gone may be given to the next, but not at the same time."""
+    there = Path(path).lstat()
+    return there.st_dev, there.st_ino, there.st_ctime_ns
 
 
 def _why(error: OSError) -> str:
