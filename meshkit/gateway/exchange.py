@@ -27,7 +27,7 @@ from ..fields.set_cookie import NAME, lines
 from ..route.edit import NOTHING
 from ..runtime.settle import settle
 from ..runtime.telling import answered, answering, deliver
-from ..upstream.errors import WireError
+from ..upstream.errors import Misused, WireError
 from .body import Body
 from .fields import CHUNKED, ended_with
 from .fields import answered as backward
@@ -71,18 +71,26 @@ class Exchange(asgi.Exchange):
     """Why the task was interrupted by `Vigil`."""
 
     def read(self) -> Any:
-        """Read the head of the request, and put together what goes on. Raises `Misused`."""
+        """Read the head of the request, and put together what goes on. Raises `Misused`.
+
+        Not every server refuses ``CONNECT``. Sent on, it would have all that follows go on unread, as of a tunnel.
+        """
         scope, door = self.scope, self.door
-        fields, host, port, length, self.expects = door.fields.onward(scope)
         method = scope["method"]
+        if method == "CONNECT":
+            raise Misused("a gateway makes no tunnels")
+        fields, host, port, length, self.expects = door.fields.onward(scope)
         if length is None and method not in BODILESS and scope["http_version"] not in FRAMED:
             length = -1
             fields.append(CHUNKED)
         if length:
             self.body = Body(self, door.replay)
         self.fields, self.length = fields, length
+        path = path_of(scope) or "/"
+        if path == "*" and method != "OPTIONS":
+            raise Misused("nothing but OPTIONS is asked of no resource (RFC 9112, 3.2.4)")
         query = scope["query_string"].decode("latin-1")
-        self.head = method, scope["scheme"], host, port, path_of(scope) or "/", query or None
+        self.head = method, scope["scheme"], host, port, path, query or None
         return self.head
 
     async def receive(self) -> Any:

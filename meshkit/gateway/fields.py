@@ -36,7 +36,10 @@ __all__ = ["Fields", "answered", "ended_with"]
 Pairs = list[tuple[bytes, bytes]]
 
 KEPT, GONE, NAMED, HOST, FORWARDED, TRUSTED, VIA, ID, LENGTH, CODING, EXPECTS, TE = range(12)
-HOP = (b"http2-settings", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"trailer")
+HOP = (
+    *(b"http2-settings", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"trailer"),
+    b"proxy",  # nobody's: to CGI it is HTTP_PROXY, by which clients choose theirs (httpoxy, CVE-2016-5385)
+)
 KINDS = {
     **dict.fromkeys((*HOP, b"upgrade"), GONE),
     **dict.fromkeys((b"forwarded", b"x-real-ip", b"x-forwarded"), FORWARDED),

@@ -22,13 +22,15 @@ from ..route.edit import NOTHING
 from ..route.hosts import bracketed
 from ..runtime.telling import sending
 from ..upstream.answer import Answer
-from ..upstream.errors import WireError
+from ..upstream.errors import Malformed, WireError
 from ..upstream.origin import Origin
 from ..upstream.pool import Pool
 
 __all__ = ["Forward"]
 
 DEADLINE, ATTEMPT = b"x-request-deadline-ms", b"x-envoy-attempt-count"
+LAST = 599
+"""Of the statuses (RFC 9110, 15); servers do not take another from an app."""
 EARLY = 0.002
 """Seconds by which a timer may be early."""
 MANY = 10_000
@@ -98,6 +100,9 @@ class Forward:
                 method = scope["method"]
                 method = METHODS.get(method) or method.encode("ascii")
                 answer = await self._pool.send(origin, method, target, fields, body or b"", times=times)
+                if answer.status > LAST:
+                    answer.close()
+                    raise Malformed(f"the answer has the status {answer.status}, which there is none of")
                 if answer.connection is not None and self._whole and not answer.complete:
                     await self._take(answer)
         except WireError as error:

@@ -89,17 +89,22 @@ class Listening:
             if why is None or task is None or task.uncancel() > 0:
                 raise
             if not (exchange.gone or exchange.started):
-                await self._serving.refuse(exchange, why)
+                await self._refuse(exchange, why, send)
         except Exception as error:
             if exchange.gone or isinstance(error, Left):
                 return  # nobody is there to be told
             if exchange.started:
                 raise  # the server breaks it off
             LOG.exception("gateway: %s %s", scope.get("method"), scope["path"])
-            await self._serving.refuse(exchange, error)
+            await self._refuse(exchange, error, send)
         finally:
             vigil.end(exchange)
             self.under_way -= 1
+
+    async def _refuse(self, exchange: Any, error: BaseException, send: Any) -> None:
+        """Answer what nobody has answered. The exchange is closed by now: it is opened for this once more."""
+        exchange._send = send
+        await self._serving.refuse(exchange, error)
 
 
 def _check(pipeline: Any) -> None:

@@ -29,8 +29,8 @@ class Step(enum.Enum):
 
 
 CLOSE, DEAF, FLOOD, HALF, RESET, STALL, WAIT = Step
-FLOODED = 32_000_000
-"""Bytes after which a flood ends by itself."""
+FLOODED, STEPS = 32_000_000, 2000
+"""Bytes, and steps, after which a flood ends by itself."""
 
 
 @attrs.frozen

@@ -17,7 +17,6 @@ __all__ = ["BOUND", "Talk", "talk"]
 
 BOUND = 8.0
 """Seconds that a case may take; each gateway is told to give up much earlier, by itself."""
-BUFFER = 4096
 
 
 @attrs.define
@@ -91,7 +90,7 @@ class Client:
         while not self.talk.ended and not true():
             try:
                 async with asyncio.timeout(0.01 if at_once else None):
-                    data = await self._reader.read(65536)
+                    data = await self._reader.read(1_048_576)
             except TimeoutError:
                 continue
             except ConnectionError:
@@ -104,9 +103,10 @@ class Client:
     def finals(self) -> list[Message]:
         """The final answers so far that are whole."""
         methods = [*self.case.methods[len(self._whole) :]]
-        for each in answers(bytes(self.talk.data), methods, closed=False, at=self._at):
+        began = self._at
+        for each in answers(bytes(self.talk.data[began:]), methods, closed=False):
             if each.whole:
-                self._at = each.end
+                self._at = began + each.end
                 if each.status >= 200:
                     self._whole.append(each)
             elif each.status == 101:
@@ -121,7 +121,8 @@ class Client:
 
 async def talk(case: Case, way: tuple[int, str], upstream: Upstream) -> Talk:
     """Play a case against the gateway at that port, from that address."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", way[0], limit=BUFFER, local_addr=(way[1], 0))
+    limit = 4096 if DEAF in case.sent else 1_048_576
+    reader, writer = await asyncio.open_connection("127.0.0.1", way[0], limit=limit, local_addr=(way[1], 0))
     client = Client(case, reader, writer)
     began = time.monotonic()
     try:

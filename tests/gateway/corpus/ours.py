@@ -163,10 +163,12 @@ def granian(left: Left) -> Front:
         settings = HTTP1Settings(header_read_timeout=2000, max_buffer_size=65536)
         server = Server(app, "127.0.0.1", port, interface="asgi", http="1", http1_settings=settings, log_enabled=False)
         serving = asyncio.ensure_future(server.serve())
-        async with watched([*gateways.values()], left):
-            await up(port, lambda: not serving.done())
-            yield [(port, address) for address in gateways]
-        server.stop()
-        await serving
+        await up(port, lambda: not serving.done())
+        try:
+            async with watched([*gateways.values()], left):
+                yield [(port, address) for address in gateways]
+        finally:
+            server.stop()
+            await serving
 
     return front

@@ -19,7 +19,7 @@ import re
 
 import attrs
 
-__all__ = ["Message", "answers", "requests"]
+__all__ = ["CHUNKED", "Message", "answers", "requests"]
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -84,13 +84,13 @@ def requests(data: bytes) -> list[Message]:
     return found
 
 
-def answers(data: bytes, methods: list[bytes], *, closed: bool, at: int = 0) -> list[Message]:
-    """Those that a client has received from there on, to requests with these methods; then to others but HEAD.
+def answers(data: bytes, methods: list[bytes], *, closed: bool) -> list[Message]:
+    """Those that a client has received, to requests with these methods; then to others but HEAD.
 
     ``closed``: the connection has ended, in order. Interim answers are among them.
     """
     found = []
-    final = 0
+    at = final = 0
     while at < len(data):
         message, at = _head(data, at, STATUS, "a status line")
         found.append(message)

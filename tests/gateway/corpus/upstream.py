@@ -13,8 +13,8 @@ import struct
 
 import attrs
 
-from .case import CLOSE, FLOOD, FLOODED, HALF, RESET, STALL, WAIT, Case, Drip
-from .reading import Message, requests
+from .case import CLOSE, FLOOD, FLOODED, HALF, RESET, STALL, STEPS, WAIT, Case, Drip
+from .reading import CHUNKED, Message, requests
 
 __all__ = ["Came", "Upstream", "dripped", "is_next", "reset"]
 
@@ -111,16 +111,21 @@ class Upstream:
 
     async def _converse(self, came: Came, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answered = 0
+        chunking = False
         if self.case.at == "connection":
             await self._answer(came, 0, reader, writer)
         while data := await reader.read(65536):
             came.data += data
+            if chunking and not came.data.endswith(b"\r\n\r\n"):
+                continue  # thousands of chunks are not read anew for each of them
+            chunking = False
             for message in requests(bytes(came.data))[answered:]:
                 if is_next(message):
                     writer.write(NEXT_ANSWER)
                 elif message.whole or (self.case.at == "head" and message.headed):
                     await self._answer(came, answered, reader, writer)
                 else:
+                    chunking = message.framed == CHUNKED
                     break
                 answered += 1
 
@@ -143,7 +148,7 @@ class Upstream:
                 while True:
                     await self._more(came, reader)
             elif step is FLOOD:
-                for _ in range(FLOODED // len(last)):
+                for _ in range(min(FLOODED // len(last), STEPS)):
                     writer.write(last)
                     await writer.drain()
             elif step is HALF:
