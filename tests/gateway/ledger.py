@@ -20,19 +20,17 @@ what was answered was seen; a mirror sees no request twice, and none without a m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 
 import attrs
 
-__all__ = ["KINDS", "PATIENCE", "Disturbance", "Kind", "Ledger", "Record", "Sample", "grown", "percentile"]
+__all__ = ["KINDS", "PATIENCE", "Disturbance", "Kind", "Ledger", "Record", "percentile"]
 
 PATIENCE = 30.0
 """Seconds after which a client says that a request hangs: twice what its route gives to all attempts together."""
 AFTER = 1.0
 """Seconds for which a disturbance is felt after it has ended."""
-WARM = 0.1
-"""The part of a run that comes before its first quarter is measured."""
 
 
 @attrs.frozen
@@ -160,30 +158,3 @@ def percentile(values: Iterable[float], part: float) -> float:
     """The nearest rank; 0 of none."""
     ordered = sorted(values)
     return ordered[min(int(part * len(ordered)), len(ordered) - 1)] if ordered else 0.0
-
-
-@attrs.frozen
-class Sample:
-    """What the gateway has at an instant: bytes of memory, and descriptors."""
-
-    at: float
-    memory: int
-    descriptors: int
-
-
-def grown(samples: Sequence[Sample], bounds: Mapping[str, float]) -> tuple[list[str], list[str]]:
-    """What is told of each measure, and what has grown by more than its bound: the least of the last quarter is held
-    against that of the first one, which begins when a tenth has passed. What comes and goes (connections to an endpoint
-    that is frozen, say) does not count: what is left behind is there at all times.
-    """
-    told, found = [], []
-    rest = samples[int(len(samples) * WARM) :]
-    quarter = max(len(rest) // 4, 1)
-    for name, bound in bounds.items():
-        early, late = (min(getattr(each, name) for each in part) for part in (rest[:quarter], rest[-quarter:]))
-        told.append(
-            f"{name}: at least {early:,.0f} in the first quarter, {late:,.0f} in the last (may grow by {bound:,.0f})"
-        )
-        if late - early > bound:
-            found.append(f"{name} grew by {late - early:,.0f}, from {early:,.0f}")
-    return told, found

@@ -56,10 +56,18 @@ class Process:
 
     def start(self) -> None:
         """And wait until it listens."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
+
+    def wait(self) -> None:
+        """Until it listens."""
+        assert self._process is not None
         last = time.monotonic() + SECONDS
         while not listens(self.at):
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -19,17 +19,17 @@ import sys
 import tempfile
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
 from time import monotonic
-from typing import Any
 
 import attrs
 
+from .behind import Sample, complaints, grown, held
 from .errand import PLANTS, Client
-from .ledger import AFTER, Disturbance, Ledger, Sample, grown
+from .ledger import AFTER, Disturbance, Ledger
 from .meshes import bad, good
 from .processes import Process, Upstreams, ports
 
@@ -49,12 +49,10 @@ BOUNDS = {"memory": 8e6, "descriptors": 24.0}
 """By how much the gateway may have grown. A tenth of the last quarter's calls that left 1 KB each behind would be more,
 in ten minutes; and that many descriptors is the number of clients.
 """
-COMPLAINTS = ("never retrieved", "never awaited", "was destroyed", "Unhandled")
+SETTLED = 30.0
+"""Seconds of a run before which nothing can be said of what grows."""
 REST = 20.0
 """Seconds in which all must have been given back: longer than any attempt, and any copy, may take."""
-HELD = ("in_flight", "queued", "under_way")
-"""What says how much is held, in the JSON of the status page."""
-BROKEN = "meshkit.upstream.errors."
 
 
 @attrs.define
@@ -111,6 +109,11 @@ class Soak:
             await self.pause(random.expovariate(1 / PAUSE))
         await client.close()
 
+    async def planting(self, plant: str) -> None:
+        client = Client(*self.gateway.at, lambda: next(self.numbers), f"{self.seed} {plant}")
+        await client.plant(self.ledger.records.append, plant)
+        await client.close()
+
     async def disturbing(self, group: asyncio.TaskGroup) -> None:
         while not await self.pause(self.random.expovariate(1 / CALM)):
             up = [name for name in NAMES if name not in self.down]
@@ -127,14 +130,14 @@ class Soak:
         self.ledger.disturbances.append(disturbance)
         if what == "killed":
             await asyncio.to_thread(process.kill)
-            await asyncio.sleep(self.random.uniform(0.1, 1.5))
+            await self.pause(self.random.uniform(0.1, 1.5))
             await asyncio.to_thread(process.start)
         else:
             process.tell(signal.SIGSTOP)
-            await asyncio.sleep(self.random.uniform(0.2, 4.0))
+            await self.pause(self.random.uniform(0.2, 4.0))
             process.tell(signal.SIGCONT)
         disturbance.ended = monotonic()
-        await asyncio.sleep(AFTER)
+        await self.pause(AFTER)
         self.down.discard(name)
 
     async def reloading(self) -> None:
@@ -176,9 +179,11 @@ class Soak:
 
     def start(self) -> None:
         self.write(good(self.upstreams, self.gateway.at[1], 1, self.random))
-        for upstream in self.upstreams.all.values():
-            upstream.start()
-        self.gateway.start()
+        processes = [*self.upstreams.all.values(), self.gateway]
+        for each in processes:
+            each.begin()
+        for each in processes:
+            each.wait()
 
     async def run(self) -> Report:
         began = monotonic()
@@ -190,8 +195,7 @@ class Soak:
             for client in clients:
                 group.create_task(self.asking(client))
             for plant in self.plants:
-                client = Client(host, port, lambda: next(self.numbers), f"{self.seed} {plant}")
-                group.create_task(client.plant(self.ledger.records.append, plant))
+                group.create_task(self.planting(plant))
         self.report.seconds = monotonic() - began
         return self.report
 
@@ -228,7 +232,7 @@ class Soak:
                     ledger.seen.setdefault(number, []).append(name)
         told, wrong = grown(self.samples, BOUNDS)
         report.told += [*self.disturbances(), *told]
-        report.wrong += ledger.violations() + wrong + self.in_force()
+        report.wrong += ledger.violations() + self.in_force() + (wrong if self.seconds >= SETTLED else [])
         report.wrong += [f"the gateway said: {each}" for each in complaints(self.gateway.said())]
 
     def in_force(self) -> list[str]:
@@ -246,36 +250,6 @@ class Soak:
             f"{what}: " + ", ".join(f"{name} {counts[name, what]} times" for name in NAMES)
             for what in ("killed", "frozen")
         ]
-
-
-def held(picture: Any, where: str = "") -> Iterator[str]:
-    """What a status page tells of that is taken and not given back."""
-    if isinstance(picture, dict):
-        name = picture.get("name")
-        where = f"{where}/{name}" if isinstance(name, str) else where
-        for key, value in picture.items():
-            if key in HELD and value:
-                yield f"{where}: {key} {value}"
-            yield from held(value, where)
-    elif isinstance(picture, list):
-        for each in picture:
-            yield from held(each, where)
-
-
-def complaints(said: str) -> list[str]:
-    """What a gateway says that it should not have to: but for an answer that an upstream has broken off, which the
-    server is told of by what is raised.
-    """
-    found = []
-    lines = iter(said.splitlines())
-    for line in lines:
-        if line.startswith("Traceback"):
-            last = next((each for each in lines if each and not each.startswith((" ", "+"))), "")
-            if not last.startswith(BROKEN):
-                found.append(last)
-        elif any(word in line for word in COMPLAINTS):
-            found.append(line)
-    return found
 
 
 async def soak(seconds: float, seed: int = 1, plants: Iterable[str] = ()) -> Report:

@@ -1,14 +1,22 @@
-"""Does the soak find what must not be? Violations on paper, and some that are planted among real requests."""
+"""Does the soak find what must not be? Violations on paper, and some that are planted among real requests.
+
+Those are real processes, and few of them: `make soak` runs ten minutes.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from math import inf
 
 import pytest
 
-from .ledger import AFTER, KINDS, Disturbance, Ledger, Record, Sample, grown, percentile
+from .behind import Sample, complaints, grown, held
+from .errand import PLANTS
+from .ledger import AFTER, KINDS, Disturbance, Ledger, Record, percentile
+from .soak import soak
 
 KIND = {kind.name: kind for kind in KINDS}
+SECONDS = 2.0
 BOUNDS = {"memory": 100.0, "descriptors": 2.0}
 
 
@@ -109,3 +117,26 @@ def test_what_has_grown() -> None:
     told, found = grown(rising, BOUNDS)
     assert [line.partition(" ")[0] for line in found] == ["memory", "descriptors"]
     assert told[0] == "memory: at least 1,020 in the first quarter, 1,155 in the last (may grow by 100)"
+
+
+def test_what_a_status_page_tells_of_what_is_held() -> None:
+    endpoint = {"name": "10.0.0.7:80", "in_flight": 1, "picks": 7}
+    picture = {"live": {"under_way": 0}, "clusters": [{"name": "shop", "in_flight": 0, "endpoints": [endpoint]}]}
+    assert [*held(picture)] == ["/shop/10.0.0.7:80: in_flight 1"]
+    endpoint["in_flight"] = 0
+    assert [*held(picture)] == []
+
+
+def test_which_complaints_of_a_gateway_count() -> None:
+    trace = 'Traceback (most recent call last):\n  File "x.py", line 1, in x\n    x()\n'
+    broken = f"{trace}meshkit.upstream.errors.Malformed: the end\n"
+    assert complaints(f"serving\n{broken}mesh soak stays at version 3: a mistake\n") == []
+    assert complaints(f"{broken}{trace}KeyError: 7\nserving\n") == ["KeyError: 7"]
+    assert complaints("Task exception was never retrieved\n") == ["Task exception was never retrieved"]
+
+
+def test_what_is_planted_is_found_and_nothing_else() -> None:
+    report = asyncio.run(soak(SECONDS, 1, PLANTS))
+    found = [each.partition("/")[0] + each.partition(":")[2] for each in report.wrong]
+    assert len(report.ledger.records) > 50, report
+    assert [each.split()[:2] for each in found] == [["put", "lost:"], ["post", "duplicated:"], ["get", "wrong"]], report
