@@ -87,7 +87,8 @@ def test_the_table_of_the_file() -> None:
         GET http://shop.example/quinces/ripe?count=3            -> 308       http://shop.example/cherries/ripe?count=3
         GET http://shop.example/search?q=pears                  -> search    orders
         POST http://shop.example/pay                            -> pay       payments
-        GET http://shop.example/chat                            -> live      orders
+        GET http://shop.example/chat                            -> chat      orders
+        GET http://shop.example/events                          -> live      orders
         PUT http://shop.example/uploads/film                    -> live      orders
         GET http://shop.example/                                -> rest      orders
         """
