@@ -25,6 +25,8 @@ __all__ = ["Child", "Started", "on_core", "started"]
 
 PATIENCE = 20.0
 """Seconds for a subject to come up, and to answer once."""
+TRIALS = 3
+"""Starts of one subject."""
 ROOT = Path(__file__).parent.parent
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"])
 
@@ -116,45 +118,56 @@ def started(
 ) -> Iterator[Child]:
     """Run it until the end of the block. ``ready`` raises until it answers as it should.
 
-    Raises `NoServer`: it is not installed, or does not answer well.
+    Raises `NoServer`: it is not installed, or does not answer well. Where somebody else was quicker to take its port it
+    ends at once, and is started anew.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as named:
-        folder = Path(named)
-        how = make(folder)
-        log = folder / "output"
-        env = {**os.environ, "PATH": PATH, **how.env}
-        with log.open("wb") as output, on_core(core):
+        for left in reversed(range(TRIALS)):
+            child = _run(name, make(Path(named)), Path(named), core)
             try:
-                process = subprocess.Popen(
-                    list(how.command), cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-                )
-            except FileNotFoundError as error:
-                raise NoServer(f"{how.command[0]} is not installed") from error
-        child = Child(name, process, how.port, how.told)
+                if _awaited(child, ready, Path(named) / "output", last=not left):
+                    child.pids = tree(child.process.pid)
+                    yield child
+                    return
+            finally:
+                _end(child.process)
+
+
+def _run(name: str, how: Started, folder: Path, core: int | None) -> Child:
+    env = {**os.environ, "PATH": PATH, **how.env}
+    with (folder / "output").open("wb") as output, on_core(core):
         try:
-            _await(child, ready, log)
-            child.pids = tree(process.pid)
-            yield child
-        finally:
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                for pid in reversed(tree(process.pid)):
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, 9)
-                process.wait()
+            process = subprocess.Popen(
+                list(how.command), cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        except FileNotFoundError as error:
+            raise NoServer(f"{how.command[0]} is not installed") from error
+    return Child(name, process, how.port, how.told)
 
 
-def _await(child: Child, ready: Callable[[Child], object], log: Path) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        for pid in reversed(tree(process.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        process.wait()
+
+
+def _awaited(child: Child, ready: Callable[[Child], object], log: Path, *, last: bool) -> bool:
+    """Whether it answers, or has ended and may be tried again."""
     give_up = time.monotonic() + PATIENCE
     why: BaseException | None = None
     while child.process.poll() is None and time.monotonic() < give_up:
         try:
             ready(child)
-            return
+            return True
         except (OSError, http.client.HTTPException) as error:
             why = error
             time.sleep(0.01)
     said = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
+    if child.process.poll() is not None and not last:
+        return False
     raise NoServer(f"{child.name} does not answer as it should: {why or 'it ended'}; {''.join(said) or 'said nothing'}")
