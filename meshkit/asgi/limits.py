@@ -55,7 +55,8 @@ class ByRoute:
         if announced is None:
             states = [*self._states, *(state for route in routes for state in route)]
             announced = self._known[key] = Announced(states, self._profile)
-        if len(routes) == 1 and getattr(rule, "states", None) is routes[0] and not hasattr(routes[0][-1], "titles"):
+        alone = len(routes) == 1 and getattr(rule, "states", None) is routes[0]
+        if alone and not any(hasattr(last, "titles") for last in routes[0][-1:]):  # a route may have no state at all
             self._plain[id(rule)] = announced
         return announced.fields(call, now, now_wall)
 

@@ -74,6 +74,13 @@ async def test_where_there_is_no_route_there_are_the_limits_in_front():
     assert fields(refused) == ('"all";q=100;w=3600', '"all";r=99;t=36')
 
 
+async def test_on_a_route_with_nothing_of_its_own_there_are_the_limits_in_front():
+    routes = [Route(Match(prefix="/plain")), Route(Match(prefix="/ask"), policies=[limit("5/min", "ask")])]
+    app = MeshMiddleware(answering(), Pipeline(limit("100/hour", "all"), Router(routes), clock=Clock()))
+    for left in ("99", "98"):  # the second time it is known
+        assert fields(await ask(app, http("/plain"))) == ('"all";q=100;w=3600', f'"all";r={left};t=36')
+
+
 async def test_a_branch_of_a_split_is_on_the_way():
     branches = [Branch(Pipeline(limit("10/hour", name)), weight, name=name) for name, weight in (("a", 0), ("b", 1))]
     pipeline = Pipeline(Router([Route(Match(prefix="/"), Split(*branches), name="all")]), clock=Clock())
