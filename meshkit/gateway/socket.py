@@ -86,6 +86,7 @@ async def open_(
         if answer.status != 101:
             return Refused(answer.status, *await refusal(answer, told))
         frames.check(answer.headers)
+        told = [field for field in told if field[0] != b"date"]  # the server says its own, and chokes on a second one
         upstream = Upstream(frames, answer, told)
         connection: Any = answer.stream
         upstream.attach(*await connection.tunnel.give(upstream))

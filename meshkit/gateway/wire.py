@@ -203,8 +203,7 @@ class Upstream(asyncio.Protocol):
         that is ends it all.
         """
         frames = self._frames
-        length = len(message)
-        if length > frames.most or (not isinstance(message, bytes) and len(message.encode()) > frames.most):
+        if len(message) > frames.most or (not isinstance(message, bytes) and len(message.encode()) > frames.most):
             self.over = self.over or (TOO_BIG, "the message is too big")
             return False
         while self._full and not self._ended:
@@ -233,9 +232,9 @@ class Upstream(asyncio.Protocol):
 
     def interrupt(self, *_: Any) -> None:
         """Nobody is to wait any more, whatever he waits for."""
-        interrupt, self._interrupt = self._interrupt, None
-        if interrupt is not None:
-            interrupt()
+        if self._interrupt is not None:
+            self._interrupt()
+            self._interrupt = None
 
     def _moved(self) -> None:
         if self._patience is not None:
@@ -284,8 +283,7 @@ class Upstream(asyncio.Protocol):
         self.unwatch()
         frames = self._frames
         if frames.open and not (self._ended or self._transport.is_closing()):
-            code, reason = self.left or (GOING_AWAY, self.over[1] if self.over else "")
-            frames.leave(code, reason)
+            frames.leave(*(self.left or (GOING_AWAY, self.over[1] if self.over else "")))
             self._transport.write(b"".join(frames.writes()))
 
     def _release(self) -> None:

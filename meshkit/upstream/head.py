@@ -37,7 +37,9 @@ INSIDE = bytes({*range(0x20, 0x7F), *range(0x80, 0x100), 0x09})
 """What may stand in a line."""
 DIGITS = re.compile(rb"[0-9]{1,18}")
 SECRET = frozenset({b"authorization", b"cookie", b"proxy-authorization"})
-SPECIAL = SECRET | {b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"}
+UNLIKE = SECRET | {b"sec-websocket-key", b"traceparent", b"x-request-id"}
+"""Fields that are not remembered: secrets, and what is another each time."""
+SPECIAL = UNLIKE | {b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"}
 
 _methods: dict[bytes, bytes] = {}
 _names: dict[bytes, bytes] = {}
@@ -102,7 +104,7 @@ def _field(name: bytes, value: bytes) -> tuple[bytes, int]:
     if value != value.strip(b" \t"):
         raise Misused(f"the value of the field {name[:100]!r} begins or ends with white space")
     known = b"%b: %b\r\n" % (name, value), _facts(special, value.lower()) if special else 0
-    if special not in SECRET and len(known[0]) <= LONG and not value.isdigit():  # a number is mostly another each time
+    if special not in UNLIKE and len(known[0]) <= LONG and not value.isdigit():  # a number is mostly another each time
         if len(_fields) >= MANY:
             _fields.clear()
         _fields[name, value] = known

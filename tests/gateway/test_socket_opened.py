@@ -71,8 +71,8 @@ async def test_what_is_asked() -> None:
 async def test_what_the_client_hears_of_it() -> None:
     async def play(peer: Peer) -> None:
         far = Far(peer, await peer.head())
-        more = b"Sec-WebSocket-Protocol: soap\r\nSet-Cookie: a=b\r\nset-cookie: c=d\r\nX-Hop: 1\r\nConnection: x-hop"
-        await peer.send(far.consent[:-2] + more + b"\r\n\r\n")
+        more = [b"Sec-WebSocket-Protocol: soap", b"Set-Cookie: a=b", b"set-cookie: c=d", b"X-Hop: 1", b"Date: now"]
+        await peer.send(far.consent[:-2] + b"\r\n".join([*more, b"Connection: x-hop", b"", b""]))
         await far.goodbye()
 
     async with pooled(play) as (server, pool):

@@ -171,8 +171,10 @@ def test_strangers_do_not_fill_the_memory() -> None:
 
 
 @pytest.mark.usefixtures("fresh")
-@pytest.mark.parametrize("name", [b"Authorization", b"COOKIE", b"proxy-authorization"])
-def test_secrets_are_not_remembered(name: bytes) -> None:
+@pytest.mark.parametrize(
+    "name", [b"Authorization", b"COOKIE", b"proxy-authorization", b"Sec-WebSocket-Key", b"traceparent", b"X-Request-Id"]
+)
+def test_secrets_and_what_is_unlike_are_not_remembered(name: bytes) -> None:
     head(b"GET", b"/", [HOST, (name, b"secret")])
     assert not any(b"secret" in value for _, value in room._fields)
 
