@@ -16,17 +16,21 @@ What is answered within this process means what it means behind `MeshMiddleware`
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..asgi.client import Clients
 from ..asgi.door import AsgiDoor
 from ..call import Call, Failure, Verdict
 from ..deadline import impatient
+from ..engine import expired
 from ..errors import Rejected, TimedOut, Unread
 from ..httpx.door import IDEMPOTENT, final, wait_of
 from ..httpx.notes import Statuses, notes_for
 from ..policy import Head, Pairs
+from ..runtime.alarm import arm
 from ..runtime.settle import settle
 from ..runtime.telling import returned
 from ..upstream.errors import Misused, WireError
@@ -170,12 +174,28 @@ class GatewayDoor(AsgiDoor):
         await super().respond(call, status, headers, body)
 
     async def hand(self, call: Call, fn: Any, /) -> None:
-        await call.request.depart()
-        await super().hand(call, fn)
+        await self._here(call, partial(super().hand, call, fn))
 
     async def serve(self, call: Call, app: Any, /) -> None:
+        await self._here(call, partial(super().serve, call, app))
+
+    async def _here(self, call: Call, ask: Callable[..., Any]) -> None:
+        """Have somebody of this process answer, who knows of no deadline: it strikes as behind `MeshMiddleware`."""
         await call.request.depart()
-        await super().serve(call, app)
+        began, alarms = self.clock(), None
+        send = ask
+        if call.deadline is not None:
+            send, alarms = arm(ask, call, ask, began, self.clock)
+        try:
+            await send()
+        except CancelledError:
+            if alarms is None or not alarms.expired(ask):
+                raise
+            alarms = None
+            raise expired(call, began, self.clock()) from None
+        finally:
+            if alarms is not None:
+                alarms.drop(ask)
 
 
 class Seen:

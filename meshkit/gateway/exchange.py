@@ -38,7 +38,7 @@ FAILURE, IGNORED = Verdict.FAILURE, Verdict.IGNORED
 START, BODY, TRAILERS = "http.response.start", "http.response.body", "http.response.trailers"
 BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "DELETE", "TRACE"))
 FRAMED = frozenset(("1.0", "1.1"))
-"""Versions of HTTP in which a body that is not framed is none (RFC 9112, 6.3)."""
+"""Versions of HTTP in which a body that is not framed is none (RFC 9112, 6.3), and connections are told to close."""
 CLOSES = (b"connection", b"close")
 
 
@@ -124,20 +124,28 @@ class Exchange(asgi.Exchange):
         call: Any = self.call
         self.answer = answer
         status = self.status = answer.status
-        headers = self.headers = self._dressed(call, answer, status)
         send = self._send
         try:
+            headers = self.headers = self._dressed(call, answer, status)
+            if self.door.finishes:
+                send = self._send = anyhow(self, send)
             if call.route is not None and call.route.plan.outgoing:
                 self.status = None  # it has not begun yet
                 headers, send = begins(self, call.route.plan, status, headers, send)
                 self._send, self.status = send, status
-            await send({"type": START, "status": status, "headers": headers})
+            start = {"type": START, "status": status, "headers": headers}
+            trails = "http.response.trailers" in (self.scope.get("extensions") or ()) and trailing(answer)
+            if trails:
+                start["trailers"] = True
+            await send(start)
             whole = answer.whole
-            if whole is not None and not answer.trailers:
+            if whole is not None and not trails:
                 self.size = len(whole)
                 await send({"type": BODY, "body": whole})
             else:
                 await self._stream(answer, send)
+                if trails:  # the server waits for them
+                    await send({"type": TRAILERS, "headers": ended_with(answer.trailers), "more_trailers": False})
         except OSError as error:
             if isinstance(error, MeshError):
                 self._broken(call, error)
@@ -176,13 +184,12 @@ class Exchange(asgi.Exchange):
                 headers += answering(door.pipeline, call, status)
             if answer.connection is not None:
                 deliver(door.pipeline, call)
-        if door.draining:
+        if door.draining and self.scope["http_version"] in FRAMED:
             headers.append(CLOSES)
         return headers
 
     async def _stream(self, answer: Any, send: Any) -> None:
-        """Part by part, and what comes after the last one."""
-        trails = "http.response.trailers" in (self.scope.get("extensions") or ())
+        """Part by part."""
         async for part in answer:
             self.size += len(part)  # type: ignore[operator]  # it is a number here
             self.writing = True
@@ -192,8 +199,6 @@ class Exchange(asgi.Exchange):
             if self.gone and not self.door.finishes:
                 raise OSError("the client has gone")
         await send({"type": BODY, "body": b"", "more_body": False})
-        if trails and answer.trailers:
-            await send({"type": TRAILERS, "headers": ended_with(answer.trailers), "more_trailers": False})
 
     def _broken(self, call: Call, error: Exception) -> None:
         """The answer breaks off, and it is not the client's doing."""
@@ -212,7 +217,7 @@ class Exchange(asgi.Exchange):
         call.failure = None  # no cycle of call, error and traceback
 
     async def refuse(self, status: int, headers: Any, body: bytes) -> None:
-        if self.door.draining:
+        if self.door.draining and self.scope["http_version"] in FRAMED:
             headers = [*headers, CLOSES]
         await super().refuse(status, headers, body)
 
@@ -234,3 +239,24 @@ def after(messages: list[Any], receive: asgi.Receive) -> asgi.Receive:
         return messages.pop(0) if messages else await receive()
 
     return given
+
+
+def anyhow(exchange: Exchange, send: asgi.Send) -> asgi.Send:
+    """Sends to a client for as long as it is there, and after that to nobody."""
+
+    async def sent(message: Any) -> None:
+        if exchange.gone:
+            return
+        try:
+            await send(message)
+        except OSError:  # ASGI 2.4: the client has gone
+            exchange.gone = True
+
+    return sent
+
+
+def trailing(answer: Any) -> bool:
+    """Whether an answer has fields after its body, or says so (RFC 9110, 6.6.2)."""
+    return bool(answer.whole is not None and answer.trailers) or any(
+        name.lower() == b"trailer" for name, _ in answer.headers
+    )
