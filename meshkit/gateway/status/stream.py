@@ -29,7 +29,9 @@ __all__ = ["Looks"]
 EVERY = 1.0
 """Seconds from one look to the next."""
 SHARE = 0.02
-"""Of the time, that looking may take."""
+"""Of a processor, that looking may take."""
+SELDOM = 30.0
+"""Seconds after which it is looked in any case."""
 
 
 class Look:
@@ -56,9 +58,16 @@ class Look:
 class Looks:
     """Looks taken with ``take``, which answers sections by name; shared by all who follow."""
 
-    def __init__(self, take: Callable[[], dict[str, Any]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        take: Callable[[], dict[str, Any]],
+        clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._take = take
         self._clock = clock
+        self._spent = spent
+        """Seconds of a processor that this thread has had."""
         self._last: Look | None = None
         self._due_at = 0.0
         """When the next one may be taken."""
@@ -76,12 +85,14 @@ class Looks:
         if self._turn is None:
             self._turn = anyio.Lock()
         async with self._turn:
-            if self._last is None or self._clock() >= self._due_at:
-                began = self._clock()
-                self._last = await anyio.to_thread.run_sync(self._taken, self._last)
-                now = self._clock()
-                self._due_at = max(began + EVERY, now + (now - began) / SHARE - (now - began)) - EVERY / 20
-            return self._last
+            last = self._last
+            if last is not None and self._clock() < self._due_at:
+                return last
+            began = self._clock()
+            look, took = await anyio.to_thread.run_sync(self._taken, last)
+            self._last = look
+            self._due_at = began + max(EVERY, min(took / SHARE, SELDOM)) - EVERY / 20
+            return look
 
     async def follow(self) -> AsyncGenerator[bytes, None]:
         """Events as they are sent, until `close`: to be awaited one by one, in one's own time."""
@@ -104,7 +115,9 @@ class Looks:
         for end in self._ends:
             end.set()
 
-    def _taken(self, last: Look | None) -> Look:
+    def _taken(self, last: Look | None) -> tuple[Look, float]:
+        """A new one, and what it took."""
+        began = self._spent()
         number = 1 if last is None else last.number + 1
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         sections = {}
@@ -112,4 +125,4 @@ class Looks:
             written = json.dumps(data, separators=(",", ":"), allow_nan=False).encode("ascii")
             before = None if last is None else last.sections.get(name)
             sections[name] = before if before is not None and before[1] == written else (number, written)
-        return Look(number, at, sections)
+        return Look(number, at, sections), self._spent() - began

@@ -279,7 +279,7 @@ async def test_looks_are_shared_and_taken_less_often_where_they_take_long() -> N
         now += 0.1
         return {"same": 1, "other": taken}
 
-    looks = Looks(take, clock=lambda: now)
+    looks = Looks(take, clock=lambda: now, spent=lambda: now)
     first = await looks.look()
     assert await looks.look() is first
     now += 2.0  # a tenth of a second was taken: the next comes when fifty times that is over

@@ -135,4 +135,5 @@ def large(endpoints: int = 500) -> Mesh:
 
 
 def around(*names: str) -> Iterator[str]:
+    """Paths, one after the other, again and again."""
     return itertools.cycle(f"/{name}/1" for name in names)
