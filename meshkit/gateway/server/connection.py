@@ -28,14 +28,15 @@ __all__ = ["BUSY", "DEAF", "FRESH", "HEAD", "IDLE", "QUEUE", "Connection"]
 FRESH, HEAD, BUSY, IDLE, DEAF = range(5)
 QUEUE: Final = 100
 """Requests that may come before the first one is answered."""
+UNREAD: Final = 262_144
+"""Bytes of a body that nobody wants, which are read so that the next request can be: it costs less than a connection.
+"""
 LIMITS: Final = Limits()
 LOG: Final = logging.getLogger("meshkit.gateway")
 
+OVERLONG: Final = Refused(413, "The body of the request is longer than anybody reads.")
 SLOW_HEAD: Final = Refused(408, "The head of the request did not come in time.")
 SLOW_BODY: Final = Refused(408, "The body of the request did not come in time.")
-
-ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
-EXTENSIONS: Final[dict[str, Any]] = {"http.response.early_hint": {}, "http.response.trailers": {}}
 
 
 class Connection(asyncio.Protocol):
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "app", "app_state", "client", "config", "connections", "ending", "full", "last_words", "loop", "paused",
         "phase", "queue", "scheme", "server", "server_state", "since", "sweep", "tasks", "transport", "turn",
+        "unread",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +83,7 @@ class Connection(asyncio.Protocol):
         """The one that is being answered."""
         self.queue: deque[Turn] = deque()
         self.last_words: bytes | None = None
+        self.unread = 0
 
     # asyncio's side.
 
@@ -105,6 +108,7 @@ class Connection(asyncio.Protocol):
         turn = self.turn
         if turn is not None:
             turn.left()
+            self.turn = None
         self.queue.clear()
         full = self.full
         if full is not None:
@@ -125,19 +129,6 @@ class Connection(asyncio.Protocol):
             full.set()
 
     # The requests' side.
-
-    def scope(self) -> dict[str, Any]:
-        """What is the same for all requests of the connection."""
-        return {
-            "type": "http",
-            "asgi": ASGI,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,
-            "root_path": "",
-            "state": self.app_state.copy(),
-            "extensions": EXTENSIONS,
-        }
 
     def begin(self, turn: Turn) -> None:
         """Have it answered, in its turn. Raises `Refused`."""
@@ -161,9 +152,16 @@ class Connection(asyncio.Protocol):
     def turned(self, turn: Turn) -> None:
         """A turn has been answered."""
         self.server_state.total_requests += 1
-        self.turn = None
         self.since = self.sweep.now
-        if not turn.keep_alive or turn.more or self.transport.is_closing():
+        if turn.more and turn.keep_alive:
+            self.unread = 0  # the next request comes behind the rest of this one
+            self.resume()
+        else:
+            self._next(turn)
+
+    def _next(self, turn: Turn) -> None:
+        self.turn = None
+        if not turn.keep_alive or self.transport.is_closing():
             self.queue.clear()
             self.last_words = None
             if turn.more:
@@ -228,18 +226,27 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on, unless there is enough to do."""
+        """Read on, unless there is enough to do. Somebody waits for it from now on."""
+        self.since = self.sweep.now
         if self.paused and not self.queue and not self.transport.is_closing():
             self.paused = False
             self.transport.resume_reading()
 
     def body(self, part: bytes) -> None:
-        """A part of the body of the newest request."""
+        """A part of the body of the newest request. Raises `Refused`."""
         turn = self.queue[-1] if self.queue else self.turn
-        if turn is not None:
-            turn.came(part)
-            if turn.size > MOST:
-                self.pause()
+        if turn is None:
+            return
+        if turn.complete:
+            self.unread += len(part)
+            if self.unread > UNREAD:
+                self.turn = None
+                self.linger()
+                raise OVERLONG
+            return
+        turn.came(part)
+        if turn.size > MOST:
+            self.pause()
 
     def bodied(self) -> None:
         """All of it is there."""
@@ -247,6 +254,8 @@ class Connection(asyncio.Protocol):
         if turn is not None:
             turn.more = False
             turn.wake()
+            if turn.complete:
+                self._next(turn)
 
     # The server's side.
 
@@ -268,7 +277,13 @@ class Connection(asyncio.Protocol):
                 self.transport.abort()
         elif phase == BUSY:
             turn = self.turn
-            if turn is not None and turn.waits and not self.paused and took > limits.body:
+            if turn is None or self.paused:
+                return
+            if turn.complete:
+                if took > limits.linger:
+                    self.turn = None
+                    self.linger()
+            elif turn.waits and took > limits.body:
                 self.refuse(SLOW_BODY)
         elif phase == DEAF:
             if self.turn is None and took > limits.linger:
@@ -281,17 +296,3 @@ class Connection(asyncio.Protocol):
                 self.refuse(SLOW_HEAD)
             else:
                 self.transport.close()
-
-    # Another protocol.
-
-    def switch(self, head: bytes) -> None:
-        """Hand the connection over to what speaks WebSocket, which is told the head of the handshake."""
-        self.connections.discard(self)
-        self.sweep.discard(self)
-        socket = self.config.ws_protocol_class(
-            config=self.config, server_state=self.server_state, app_state=self.app_state
-        )
-        socket.connection_made(self.transport)
-        socket.server = self.server
-        socket.data_received(head)
-        self.transport.set_protocol(socket)

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from .connection import BUSY, DEAF, HEAD, Connection
 from .heads import FIELDS, LINE, SIZE, TARGET, Refused, absolute, is_host, odd, size
 from .parser import BROKEN, CALLED, METHOD, QUICK, SWITCHED
+from .scope import scope_of
 from .turn import Turn
 
 __all__ = ["HttpConnection"]
@@ -227,7 +228,7 @@ class HttpConnection(Connection):
                 self._headers = headers
                 return
             self._behind = bool(self._length) and parser.should_upgrade()
-        scope = self.scope()
+        scope = scope_of(self)
         scope["http_version"] = version
         scope["method"] = method
         scope["path"] = unquote(path) if "%" in path else path
@@ -267,11 +268,20 @@ class HttpConnection(Connection):
         return self._feed
 
     def _switch(self, rest: bytes) -> None:
+        """Hand the connection over to what speaks WebSocket, which is told the head of the handshake."""
         if rest:
             raise Refused(400, "Bytes came before the handshake was answered.")
         lines = [b"GET %b HTTP/1.1" % self._url, *(b"%b: %b" % each for each in self._headers), b"", b""]
-        self.switch(b"\r\n".join(lines))
         self._close()
+        self.connections.discard(self)
+        self.sweep.discard(self)
+        socket = self.config.ws_protocol_class(
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        socket.connection_made(self.transport)
+        socket.server = self.server
+        socket.data_received(b"\r\n".join(lines))
+        self.transport.set_protocol(socket)
 
     def _close(self) -> None:
         self._parser = None  # it holds this object

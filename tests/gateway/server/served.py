@@ -109,11 +109,12 @@ def mesh_of(folder: Path, port: int, listeners: str = "") -> Path:
 
 
 class Served:
-    """A process, and what it says."""
+    """A process, and what it says. ``without``: modules that are not installed there."""
 
-    def __init__(self, *arguments: object, env: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-W", "error", "-m", "meshkit", "serve", *map(str, arguments)]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+    def __init__(self, *arguments: object, without: tuple[str, ...] = ()) -> None:
+        program = f"import sys; sys.modules |= dict.fromkeys({without!r}); from meshkit.__main__ import main; main()"
+        command = [sys.executable, "-W", "error", "-c", program, "serve", *map(str, arguments)]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )

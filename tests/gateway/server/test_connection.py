@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from meshkit.gateway.server import Limits
-from meshkit.gateway.server.connection import QUEUE
+from meshkit.gateway.server.connection import QUEUE, UNREAD
 
 from .spoken import PARSERS, Wire, connected, echo, settled, spoken, status_of
 
@@ -94,14 +94,36 @@ def test_a_client_is_asked_for_the_body_only_when_it_is_wanted() -> None:
     assert wire.ended
 
 
-def test_an_answer_before_the_end_of_the_body_is_the_last_one() -> None:
+def test_after_the_last_answer_a_body_is_not_read() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send(start(413, (b"content-length", b"0")))
+        await send(start(413, (b"content-length", b"0"), (b"connection", b"close")))
         await send(body(b""))
 
     wire = spoken(POST + b"\r\n01234", b"56789" + GET % 2, app=app)
     assert wire.written.count(b"HTTP/1.1 ") == 1
     assert (wire.ended, wire.closed) == (True, False)
+
+
+@BOTH
+def test_a_body_that_nobody_wanted_is_read_before_the_next_request(parse: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start(404, (b"content-length", b"0")))
+        await send(body(b""))
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    wire = spoken(head % 10, b"0123456789" + GET % 2, GET % 3, app=app, parse=parse)
+    assert wire.written == b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n" * 3
+    assert not wire.ended
+    wire = spoken(head % (UNREAD + 1), b"x" * UNREAD, b"x" + GET % 2, app=app, parse=parse)
+    assert wire.written.count(b"HTTP/1.1 ") == 1
+    assert wire.ended
+
+    def later(connection: Any, wire: Wire) -> None:
+        connection.look(connection.since + 1000, Limits())
+
+    wire = spoken(head % 10, b"012", app=app, parse=parse, then=later)
+    assert wire.written.count(b"HTTP/1.1 ") == 1
+    assert wire.ended
 
 
 def test_how_an_answer_is_framed() -> None:

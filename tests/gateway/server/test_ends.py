@@ -116,12 +116,9 @@ def test_there_is_a_bound_to_it(upstream: Behind, tmp_path: Path, server: str) -
     assert gateway.said[1:] == ["2 requests were cut off"]
 
 
-@SERVERS
-def test_new_connections_are_refused_and_the_second_signal_ends_it(
-    upstream: Behind, tmp_path: Path, server: str
-) -> None:
+def test_new_connections_are_refused_and_the_second_signal_ends_it(upstream: Behind, tmp_path: Path) -> None:
     file = mesh_of(tmp_path, upstream.port)
-    with served(file, "--server", server, "--no-status") as gateway:
+    with served(file, "--no-status") as gateway:
         url = gateway.url()
         slow = asked(url, "/slow")
         assert upstream.asked.get(timeout=SECONDS) == "/slow"
@@ -133,7 +130,7 @@ def test_new_connections_are_refused_and_the_second_signal_ends_it(
             socket.create_connection((host, int(port)), SECONDS)
         assert gateway.process.poll() is None
         assert gateway.end(INT) == 1
-        assert cut(slow, server)
+        assert cut(slow)
     assert gateway.said[1:] == ["1 request was cut off"]
 
 
