@@ -17,23 +17,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-__all__ = ["Process", "Upstreams", "ports"]
+__all__ = ["ROW", "Process", "Upstreams", "ports"]
 
 HERE = Path(__file__).parent
 SECONDS = 30.0
 """For a process to come up, or to end."""
 TAKES = 0.02
 """Seconds between two looks."""
+ROW = 8
 LEAST, MOST = 20_000, 30_000
 """Ports below those that the system gives out."""
 
 
 def ports(host: str, number: int, random: Random) -> Iterator[int]:
-    """Such that this one and the next are free."""
+    """Such that each of them and the `ROW` behind it are free."""
     while number:
-        port = random.randrange(LEAST, MOST, 2)
+        port = random.randrange(LEAST, MOST, ROW)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for each in (port, port + 1):
+            for each in range(port, port + ROW):
                 stack.enter_context(socket.create_server((host, each)))
             number -= 1
             yield port
@@ -103,14 +104,15 @@ class Process:
             self.kill()
             return None
 
-    # What the system knows of it.
+    # What the system knows of it, and of the workers that it has.
 
     def memory(self) -> int:
         """Bytes."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        pages = (Path(f"/proc/{pid}/statm").read_text("ascii").split()[1] for pid in family(self.pid))
+        return sum(map(int, pages)) * os.sysconf("SC_PAGE_SIZE")
 
     def descriptors(self) -> int:
-        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+        return sum(1 for pid in family(self.pid) for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 class Upstreams:
@@ -141,6 +143,14 @@ class Upstreams:
         with contextlib.suppress(FileNotFoundError), (self._folder / f"{name}.seen").open("rb") as log:
             for line in log:
                 yield int(line.split()[0])
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process, and those that came of it."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for each in children.read_text("ascii").split():
+            yield from family(int(each))
 
 
 def listens(at: tuple[str, int]) -> bool:

@@ -31,7 +31,7 @@ from .behind import Sample, complaints, grown, held
 from .errand import PLANTS, Client
 from .ledger import AFTER, Disturbance, Ledger
 from .meshes import bad, good
-from .processes import Process, Upstreams, ports
+from .processes import ROW, Process, Upstreams, ports
 
 __all__ = ["BOUNDS", "Report", "soak"]
 
@@ -46,7 +46,7 @@ CALM = 0.6
 VERSION = 1.0
 """Seconds from one version of the file to the next."""
 BOUNDS = {"memory": 8e6, "descriptors": 24.0}
-"""By how much the gateway may have grown. A tenth of the last quarter's calls that left 1 KB each behind would be more,
+"""By how much each worker may have grown. A tenth of the last quarter's calls that left 1 KB each behind would be more,
 in ten minutes; and that many descriptors is the number of clients.
 """
 SETTLED = 30.0
@@ -79,7 +79,9 @@ class Report:
 class Soak:
     """One run."""
 
-    def __init__(self, folder: Path, seconds: float, seed: int, plants: Iterable[str]) -> None:
+    def __init__(
+        self, folder: Path, seconds: float, seed: int, *, plants: Iterable[str], server: str, workers: int
+    ) -> None:
         self.random = Random(seed)
         self.seed = seed
         self.seconds = seconds
@@ -88,8 +90,9 @@ class Soak:
         self.upstreams = Upstreams(NAMES, folder, self.random)
         [port] = ports("127.0.0.1", 1, self.random)
         self.mesh = folder / "mesh.yaml"
-        self.status = f"127.0.0.1:{port + 1}"
-        command = [sys.executable, "-m", "meshkit", "serve", str(self.mesh), "--status", self.status]
+        self.statuses = [f"127.0.0.1:{port + each + 1}" for each in range(workers)]
+        command = [sys.executable, "-m", "meshkit", "serve", str(self.mesh), "--status", self.statuses[0]]
+        command += ["--server", server, "--workers", str(workers)]
         self.gateway = Process("gateway", command, ("127.0.0.1", port), folder / "gateway.log")
         self.ledger = Ledger()
         self.report = Report(self.ledger)
@@ -214,12 +217,16 @@ class Soak:
     def left(self) -> list[str]:
         """What is still held, when there was time enough to give it back."""
         last = monotonic() + REST
-        while True:
-            with urllib.request.urlopen(f"http://{self.status}/status.json", timeout=REST) as answer:
-                found = [*held(json.load(answer))]
-            if not found or monotonic() > last:
-                return found
-            os.sched_yield()
+        found: list[str] = []
+        for each in self.statuses:
+            while True:
+                with urllib.request.urlopen(f"http://{each}/status.json", timeout=REST) as answer:
+                    here = [*held(json.load(answer))]
+                if not here or monotonic() > last:
+                    break
+                os.sched_yield()
+            found += here
+        return found
 
     def add_up(self) -> None:
         """When all is over, and the upstreams have ended as well."""
@@ -230,7 +237,7 @@ class Soak:
                     ledger.copied[number] += 1
                 else:
                     ledger.seen.setdefault(number, []).append(name)
-        told, wrong = grown(self.samples, BOUNDS)
+        told, wrong = grown(self.samples, {name: bound * len(self.statuses) for name, bound in BOUNDS.items()})
         report.told += [*self.disturbances(), *told]
         report.wrong += ledger.violations() + self.in_force() + (wrong if self.seconds >= SETTLED else [])
         report.wrong += [f"the gateway said: {each}" for each in complaints(self.gateway.said())]
@@ -252,10 +259,14 @@ class Soak:
         ]
 
 
-async def soak(seconds: float, seed: int = 1, plants: Iterable[str] = ()) -> Report:
-    """Run it. ``plants``: what is done that must be found (`errand.PLANTS`)."""
+async def soak(
+    seconds: float, seed: int = 1, *, plants: Iterable[str] = (), server: str = "uvicorn", workers: int = 1
+) -> Report:
+    """Run it. ``plants``: what is done that must be found (`errand.PLANTS`); ``server`` and ``workers`` are options of
+    ``meshkit serve``.
+    """
     with tempfile.TemporaryDirectory(prefix="meshkit-soak-") as name:
-        run = Soak(Path(name), seconds, seed, plants)
+        run = Soak(Path(name), seconds, seed, plants=plants, server=server, workers=workers)
         processes = [*run.upstreams.all.values(), run.gateway]
         try:
             await asyncio.to_thread(run.start)
@@ -273,9 +284,13 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=600.0)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--plant", action="append", default=[], choices=PLANTS, help="do what must be found")
+    options.add_argument("--server", default="uvicorn", choices=["uvicorn", "granian"])
+    options.add_argument("--workers", type=int, default=1, choices=range(1, ROW))
     given = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C does: the processes are stopped on the way out
-    report = asyncio.run(soak(given.seconds, given.seed, given.plant))
+    report = asyncio.run(
+        soak(given.seconds, given.seed, plants=given.plant, server=given.server, workers=given.workers)
+    )
     print(report)  # noqa: T201
     sys.exit(bool(report.wrong))
 
