@@ -39,6 +39,8 @@ START, BODY, TRAILERS = "http.response.start", "http.response.body", "http.respo
 BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "DELETE", "TRACE"))
 FRAMED = frozenset(("1.0", "1.1"))
 """Versions of HTTP in which a body that is not framed is none (RFC 9112, 6.3), and connections are told to close."""
+EMPTY = frozenset((204, 304))
+"""Statuses of answers without a body."""
 CLOSES = (b"connection", b"close")
 
 
@@ -170,6 +172,8 @@ class Exchange(asgi.Exchange):
         """The fields of the answer: the upstream's, as the route has them, and ours."""
         door = self.door
         headers = backward(answer.headers)
+        if status in EMPTY:  # a length is of a body that is elsewhere: servers hold one to it
+            headers = [field for field in headers if field[0] != b"content-length"]
         route = call.route
         if route is not None and route.plan.answer is not NOTHING:
             headers = edited(headers, route.plan.answer)

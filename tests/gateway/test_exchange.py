@@ -54,6 +54,13 @@ async def test_one_that_ends_with_its_connection() -> None:
         assert (await visit(gateway)).body == b"abcd"
 
 
+@pytest.mark.parametrize("head", [b"304 Not Modified\r\nETag: x", b"204 No Content\r\nETag: x"])
+async def test_what_has_no_body_has_no_length(head: bytes) -> None:
+    """Some servers take it for a body that is too short."""
+    async with gate(answers(b"HTTP/1.1 " + head + b"\r\nContent-Length: 9\r\n\r\n")) as (gateway, _):
+        assert (await visit(gateway)).fields == [(b"etag", b"x")]
+
+
 async def test_the_length_of_what_head_would_have_had() -> None:
     async with gate(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n", answer())) as (gateway, server):
         visitor = await visit(gateway, method="HEAD")

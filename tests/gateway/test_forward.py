@@ -1,4 +1,4 @@
-"""What is sent to an endpoint, how does it answer, and what comes next? The way there, and each way in which it fails."""
+"""What is sent to an endpoint, how does it answer, and what comes next? The way there, and how it fails."""
 
 from __future__ import annotations
 
