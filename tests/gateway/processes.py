@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
+from random import SystemRandom
 
 __all__ = ["ROW", "Process", "Upstreams", "ports"]
 
@@ -24,15 +24,17 @@ SECONDS = 30.0
 """For a process to come up, or to end."""
 TAKES = 0.02
 """Seconds between two looks."""
+CHANCE = SystemRandom()
+"""Not the seed's: another soak may run at the same time."""
 ROW = 8
 LEAST, MOST = 20_000, 30_000
 """Ports below those that the system gives out."""
 
 
-def ports(host: str, number: int, random: Random) -> Iterator[int]:
+def ports(host: str, number: int) -> Iterator[int]:
     """Such that each of them and the `ROW` behind it are free."""
     while number:
-        port = random.randrange(LEAST, MOST, ROW)
+        port = CHANCE.randrange(LEAST, MOST, ROW)
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for each in range(port, port + ROW):
                 stack.enter_context(socket.create_server((host, each)))
@@ -118,11 +120,11 @@ class Process:
 class Upstreams:
     """Endpoints by name, each with a log of what it has seen: ``a``, ``b`` and so on, and a ``mirror``."""
 
-    def __init__(self, names: list[str], folder: Path, random: Random) -> None:
-        self.host = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(2, 255)}"
+    def __init__(self, names: list[str], folder: Path) -> None:
+        self.host = ".".join(["127", *(str(CHANCE.randrange(2, 255)) for _ in range(3))])
         self._folder = folder
         self.all: dict[str, Process] = {}
-        for name, port in zip(names, ports(self.host, len(names), random), strict=True):
+        for name, port in zip(names, ports(self.host, len(names)), strict=True):
             command = [
                 sys.executable,
                 str(HERE / "soaked.py"),

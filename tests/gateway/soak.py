@@ -87,8 +87,8 @@ class Soak:
         self.seconds = seconds
         self.plants = [*plants]
         self.folder = folder
-        self.upstreams = Upstreams(NAMES, folder, self.random)
-        [port] = ports("127.0.0.1", 1, self.random)
+        self.upstreams = Upstreams(NAMES, folder)
+        [port] = ports("127.0.0.1", 1)
         self.mesh = folder / "mesh.yaml"
         self.statuses = [f"127.0.0.1:{port + each + 1}" for each in range(workers)]
         command = [sys.executable, "-m", "meshkit", "serve", str(self.mesh), "--status", self.statuses[0]]
@@ -105,17 +105,20 @@ class Soak:
 
     # What goes on at the same time.
 
-    async def asking(self, client: Client) -> None:
-        random = Random(f"{self.seed} {id(client)}")
+    async def asking(self, name: str) -> None:
+        client, random = self.client(name), Random(f"{self.seed} {name} pauses")
         while not self.over.is_set():
             await client.one(self.ledger.records.append)
             await self.pause(random.expovariate(1 / PAUSE))
         await client.close()
 
     async def planting(self, plant: str) -> None:
-        client = Client(*self.gateway.at, lambda: next(self.numbers), f"{self.seed} {plant}")
+        client = self.client(plant)
         await client.plant(self.ledger.records.append, plant)
         await client.close()
+
+    def client(self, name: str) -> Client:
+        return Client(*self.gateway.at, lambda: next(self.numbers), f"{self.seed} {name}")
 
     async def disturbing(self, group: asyncio.TaskGroup) -> None:
         while not await self.pause(self.random.expovariate(1 / CALM)):
@@ -190,13 +193,11 @@ class Soak:
 
     async def run(self) -> Report:
         began = monotonic()
-        host, port = self.gateway.at
-        clients = [Client(host, port, lambda: next(self.numbers), f"{self.seed} {k}") for k in range(CLIENTS)]
         async with asyncio.TaskGroup() as group:
-            for each in (self.timing(), self.sampling(), self.reloading(), self.disturbing(group)):
-                group.create_task(each)
-            for client in clients:
-                group.create_task(self.asking(client))
+            for task in (self.timing(), self.sampling(), self.reloading(), self.disturbing(group)):
+                group.create_task(task)
+            for number in range(CLIENTS):
+                group.create_task(self.asking(str(number)))
             for plant in self.plants:
                 group.create_task(self.planting(plant))
         self.report.seconds = monotonic() - began

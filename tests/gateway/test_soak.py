@@ -138,5 +138,7 @@ def test_which_complaints_of_a_gateway_count() -> None:
 def test_what_is_planted_is_found_and_nothing_else() -> None:
     report = asyncio.run(soak(SECONDS, plants=PLANTS))
     found = [each.partition("/")[0] + each.partition(":")[2] for each in report.wrong]
-    assert len(report.ledger.records) > 50, report
-    assert [each.split()[:2] for each in found] == [["put", "lost:"], ["post", "duplicated:"], ["get", "wrong"]], report
+    assert len(report.ledger.records) > 50, str(report)
+    assert [each.split()[:2] for each in found] == [["put", "lost:"], ["post", "duplicated:"], ["get", "wrong"]], str(
+        report
+    )
