@@ -31,22 +31,8 @@ class HttpConnection(Connection):
     """One connection; see `Connection`."""
 
     __slots__ = (
-        "_behind",
-        "_came",
-        "_expects",
-        "_fed",
-        "_feed",
-        "_headers",
-        "_host",
-        "_idle_bytes",
-        "_inside",
-        "_length",
-        "_moved",
-        "_parser",
-        "_tokens",
-        "_trailers",
-        "_upgrade",
-        "_url",
+        "_behind", "_came", "_expects", "_fed", "_feed", "_headers", "_host", "_idle_bytes", "_inside",
+        "_length", "_moved", "_parser", "_tokens", "_told", "_trailers", "_upgrade", "_url",
     )  # fmt: skip
 
     def __init__(self, *given: Any, parse: Any = QUICK, **more: Any) -> None:
@@ -77,6 +63,10 @@ class HttpConnection(Connection):
     def upgrades(self) -> bool:
         """Whether the head that was read is that of a handshake."""
         return bool(self._upgrade)
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._told = scope_of(self)
 
     def in_head(self) -> bool:
         return self._inside
@@ -228,7 +218,8 @@ class HttpConnection(Connection):
                 self._headers = headers
                 return
             self._behind = bool(self._length) and parser.should_upgrade()
-        scope = scope_of(self)
+        scope = self._told.copy()
+        scope["state"] = self.app_state.copy()
         scope["http_version"] = version
         scope["method"] = method
         scope["path"] = unquote(path) if "%" in path else path

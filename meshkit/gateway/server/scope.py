@@ -11,7 +11,7 @@ EXTENSIONS: Final[dict[str, Any]] = {"http.response.early_hint": {}, "http.respo
 
 
 def scope_of(connection: Any) -> dict[str, Any]:
-    """The part of a scope that is not of the request."""
+    """The part of a scope that is not of the request; each request gets a copy, and of the state one of its own."""
     return {
         "type": "http",
         "asgi": ASGI,
@@ -19,6 +19,5 @@ def scope_of(connection: Any) -> dict[str, Any]:
         "client": connection.client,
         "scheme": connection.scheme,
         "root_path": "",
-        "state": connection.app_state.copy(),
         "extensions": EXTENSIONS,
     }

@@ -67,29 +67,31 @@ async def work(
     make = _service(options)
     tls = context(options) if any(each.tls for each in bound) else None
     lives = [Lifespan(gateway), *([] if page is None else [Lifespan(page)])]
-    for life in lives:
-        await life.begin()
-    service = make(gateway, bound, options, tls, lives[0].state)
-    await service.start()
-    second = None
-    if page is not None and status is not None:
-        second = make(page, [status], options, None, lives[1].state)
-        await second.start()
-    gc.collect()
-    gc.freeze()
-    ready()
-    if not await _either(orders.drain.wait(), service.over()):
-        raise RuntimeError(f"{options.server} has ended by itself")
-    cut = await _ended(gateway, service, options, orders)
-    if second is not None:
-        page.close()
-        await second.stop()
-        if await _within(second.finished(), 0.0 if orders.now.is_set() else LAST, orders) is False:
-            await second.cut()
-    for life in lives:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(life.end(), LAST)
-    return cut
+    try:
+        for life in lives:
+            await life.begin()
+        service = make(gateway, bound, options, tls, lives[0].state)
+        await service.start()
+        second = None
+        if page is not None and status is not None:
+            second = make(page, [status], options, None, lives[1].state)
+            await second.start()
+        gc.collect()
+        gc.freeze()  # what is there now stays, and need not be searched for garbage
+        ready()
+        if not await _either(orders.drain.wait(), service.over()):
+            raise RuntimeError(f"{options.server} has ended by itself")
+        cut = await _ended(gateway, service, options, orders)
+        if second is not None:
+            page.close()
+            await second.stop()
+            if not await _within(second.finished(), LAST, orders):
+                await second.cut()
+        return cut
+    finally:
+        for life in lives:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(life.end(), LAST)
 
 
 async def _ended(gateway: Any, service: Service, options: Serve, orders: Orders) -> int:
