@@ -80,13 +80,14 @@ GONE_BACK = frozenset((*CLOSED, b"proxy-authenticate"))
 class Fields:
     """What one listener's requests are sent on with. Raises `ConfigError`."""
 
-    __slots__ = ("_by", "_clients", "_id", "_identity", "_kinds", "_ours", "_prefixes", "_rfc", "_trusts")
+    __slots__ = ("_by", "_clients", "_id", "_identity", "_kinds", "_ours", "_prefixes", "_rfc", "_trusts", "_usual")
 
     def __init__(self, clients: Clients, identity: tuple[str, ...], via: str | None, request_id: str | None) -> None:
         self._clients = clients
         self._trusts = clients.trusts
         self._rfc = clients.by == b"forwarded"
         self._by = None if via is None else via.encode("ascii")
+        self._usual = b"1.1 %b" % (self._by or b"")
         self._id = None if request_id is None else request_id.lower().encode("ascii")
         names = [each.lower().encode("ascii") for each in identity]
         self._identity = frozenset(name for name in names if not name.endswith(b"*"))
@@ -160,7 +161,9 @@ class Fields:
             if via is not None:
                 fields.append((b"via", via))
         else:
-            own = b"%b %b" % (scope.get("http_version", "1.1").encode("ascii"), self._by)
+            own = self._usual
+            if scope["http_version"] != "1.1":
+                own = b"%b %b" % (scope["http_version"].encode("ascii"), self._by)
             fields.append((b"via", own if via is None else via + b", " + own))
         if te:
             fields += ((b"te", b"trailers"), (b"connection", b"te"))
@@ -178,6 +181,9 @@ class Fields:
         """Add who the client is, and how it came here."""
         client = scope.get("client")
         peer = client[0] if client else ""
+        if not (said or self._rfc):
+            fields += _told(peer, scope["scheme"], host)
+            return
         scheme = _scheme(scope["scheme"])
         before = b""
         if said:
@@ -192,7 +198,7 @@ class Fields:
             fields.append((b"x-forwarded-for", before + b", " + own if before else own))
         elif before:
             fields.append((b"x-forwarded-for", before))
-        known = dict(said) if said else NONE
+        known = dict(said)
         fields.append((b"x-forwarded-proto", known.get(b"x-forwarded-proto", scheme)))
         fields.append((b"x-forwarded-host", known.get(b"x-forwarded-host", host)))
 
@@ -209,10 +215,6 @@ class Fields:
     def _hides(self, name: bytes) -> bool:
         """Whether a name with underscores means another one to a server that takes them for hyphens (CGI, WSGI)."""
         return name in self._ours or name.startswith(self._prefixes)
-
-
-NONE: dict[bytes, bytes] = {}
-NOBODY: set[bytes] = set()
 
 
 def listed(options: bytes) -> set[bytes]:
@@ -245,6 +247,13 @@ def _scheme(scheme: str) -> bytes:
 
 
 @lru_cache(4096)
+def _told(peer: str, scheme: str, host: bytes) -> Pairs:
+    """Who the client is, where nobody in front of us has said anything. Not to be changed."""
+    fields = [(b"x-forwarded-for", address(peer))] if peer else []
+    return [*fields, (b"x-forwarded-proto", _scheme(scheme)), (b"x-forwarded-host", host)]
+
+
+@lru_cache(4096)
 def address(peer: str) -> bytes:
     return (canonical(peer) or "unknown").encode("ascii")
 
@@ -260,33 +269,29 @@ def quoted(host: bytes) -> bytes:
     return b'"%b"' % host if b":" in host else host
 
 
-_known: dict[bytes, bytes] = {}
-"""Names of fields of answers, in lower case; those that do not go on are empty."""
+class Names(dict[bytes, bytes]):
+    """Names of fields of answers, in lower case; those that do not go on are empty."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        lower = name.lower()
+        kept = b"" if lower in GONE_BACK else lower
+        if len(self) < MANY:
+            self[name] = kept
+        return kept
 
 
-def _name(name: bytes) -> bytes:
-    lower = name.lower()
-    kept = b"" if lower in GONE_BACK else lower
-    if len(_known) < MANY:
-        _known[name] = kept
-    return kept
+NAMES_BACK = Names()
 
 
 def answered(headers: Pairs) -> Pairs:
     """The fields of an upstream's answer, as they go to the client: names in lower case."""
-    fields: Pairs = []
-    named: set[bytes] = NOBODY
-    for name, value in headers:
-        kept = _known.get(name)
-        if kept is None:
-            kept = _name(name)
-        if kept:
-            fields.append((kept, value))
-        elif value.lower() not in USUAL and name.lower() == b"connection":
-            named = named | listed(value)
-    if named:
-        named -= HELD | USUAL
-        fields = [field for field in fields if field[0] not in named]
+    known = NAMES_BACK
+    fields = [(kept, value) for name, value in headers if (kept := known[name])]
+    if len(fields) != len(headers):
+        for name, value in headers:
+            if len(name) == 10 and value.lower() not in USUAL and name.lower() == b"connection":
+                named = listed(value) - HELD - USUAL
+                fields = [field for field in fields if field[0] not in named]
     return fields
 
 

@@ -17,6 +17,7 @@ from ..call import Call
 from ..engine import expired
 from ..errors import NoRoute
 from ..fields.deadline import format_ms
+from ..observe.trail import SENDING
 from ..route.branch import unrouted
 from ..route.edit import NOTHING
 from ..route.hosts import bracketed
@@ -33,6 +34,7 @@ LAST = 599
 """Of the statuses (RFC 9110, 15); servers do not take another from an app."""
 EARLY = 0.002
 """Seconds by which a timer may be early."""
+LONG = 1e6
 MANY = 10_000
 SMALL = 16_384
 """Bytes of a request's body that are read before it is sent: head and body then go out as one."""
@@ -51,7 +53,7 @@ class Forward:
         self._pool = pool
         self._times: dict[str, float | None] = {"connect": connect, "read": idle, "write": idle, "pool": connect}
         self._whole = whole
-        self._origins: dict[Any, Origin] = {}
+        self._origins: dict[str, Origin] = {}
         self.copies: Any = None
         """What sends the copies of requests; see `mirrored`."""
 
@@ -80,19 +82,24 @@ class Forward:
             fields = edited(fields, plan.request)
         if decision.host is not None:
             fields = [(b"host", bracketed(decision.host).encode("ascii")), *fields[1:]]
-        own = self._own(call)
-        if own:
-            names = {name for name, _ in own}
-            fields = [*(each for each in fields if each[0] not in names), *own]
+        times = self._times
+        began = self._clock()
+        deadline = call.deadline
+        if deadline is not None:
+            left = deadline - began
+            times = {**times, "total": left}
+            fields = [*fields, (DEADLINE, b"%d" % (left * 1e3) if 0 < left < LONG else said(left))]
+        if call.attempt > 1:
+            fields = [*fields, (ATTEMPT, b"%d" % call.attempt)]
+        if call.events is not None and call.events.wants & SENDING:
+            theirs = sending(self._pipeline, call)
+            names = {name for name, _ in theirs}
+            fields = [*(each for each in fields if each[0] not in names), *theirs]
         query = scope["query_string"]
         target = decision.path.encode("ascii")
         if query:
             target = b"%b?%b" % (target, query)
-        times = self._times
-        began = self._clock()
-        if call.deadline is not None:
-            times = {**times, "total": call.deadline - began}
-        origin = self._origins.get(endpoint) or self._origin(endpoint, fields[0][1])
+        origin = self._origins.get(endpoint.url) or self._origin(endpoint, fields[0][1])
         try:
             if scope["type"] == "websocket":
                 answer = await self._open(call, origin, target, fields, times)
@@ -106,8 +113,8 @@ class Forward:
                 if answer.connection is not None and self._whole and not answer.complete:
                     await self._take(answer)
         except WireError as error:
-            if call.deadline is not None and self._clock() >= call.deadline - EARLY:
-                raise expired(call, began, max(self._clock(), call.deadline)) from error
+            if deadline is not None and self._clock() >= deadline - EARLY:
+                raise expired(call, began, max(self._clock(), deadline)) from error
             raise
         call.answered_at = self._clock()
         return answer
@@ -137,18 +144,6 @@ class Forward:
         protocols = exchange.scope.get("subprotocols") or []
         return await open_(self._pool, origin, target, fields, protocols, times=times, limits=limits)
 
-    def _own(self, call: Call) -> list[tuple[bytes, bytes]]:
-        """What this attempt has to say."""
-        fields = []
-        if call.deadline is not None:
-            left = call.deadline - self._clock()
-            fields.append((DEADLINE, format_ms(left if left > 0 else 0.0).encode("ascii")))
-        if call.attempt > 1:
-            fields.append((ATTEMPT, b"%d" % call.attempt))
-        if call.events is not None and call.events.followers:
-            fields += sending(self._pipeline, call)
-        return fields
-
     async def _take(self, answer: Answer) -> None:
         """Wait for a body that is short and has a known length."""
         length = None
@@ -168,8 +163,13 @@ class Forward:
             return Origin(endpoint.host, endpoint.port, tls, name)
         if len(self._origins) >= MANY:
             self._origins.clear()
-        origin = self._origins[endpoint] = Origin(endpoint.host, endpoint.port, tls)
+        origin = self._origins[endpoint.url] = Origin(endpoint.host, endpoint.port, tls)
         return origin
+
+
+def said(left: float) -> bytes:
+    """What is left of a deadline, in whole milliseconds."""
+    return format_ms(max(0.0, left)).encode("ascii")
 
 
 def numeric(host: str) -> bool:
