@@ -8,6 +8,8 @@ import signal
 import socket
 import ssl
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,3 +151,19 @@ def test_a_head_that_does_not_come_is_not_waited_for(upstream: Behind, tmp_path:
             slow.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
             answer = slow.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_workers_that_do_not_start_end_the_server(upstream: Behind, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from meshkit.gateway import serve\n"
+        "from meshkit.gateway.server import workers\n"
+        "def fails(*given, **more): raise RuntimeError('no way')\n"
+        "workers.run = fails\n"
+        "try: serve(sys.argv[1], workers=2, status=None, bind='127.0.0.1:0')\n"
+        "except RuntimeError as error: print(error)\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", program, str(mesh_of(tmp_path, upstream.port))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert done.stdout in {f"worker {number} does not start: it ended with status 1\n" for number in (1, 2)}
+    assert "RuntimeError: no way" in done.stderr
