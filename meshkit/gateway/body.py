@@ -96,7 +96,7 @@ class Body:
         async with self._turn:
             if place < self._parts or self.over:
                 return None
-            message = await self._exchange.receive()
+            message = await self._exchange.more()
             if message["type"] == "http.disconnect":
                 raise Left
             part: bytes = message.get("body", b"")

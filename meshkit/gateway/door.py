@@ -199,13 +199,15 @@ class GatewayDoor(AsgiDoor):
 
 
 class Seen:
-    """An upstream's answer, as those who read its fields by name want it."""
+    """An upstream's answer, as those want it who know httpx."""
 
-    __slots__ = ("headers", "status_code")
+    __slots__ = ("extensions", "headers", "http_version", "status_code")
 
     def __init__(self, answer: Any) -> None:
         self.status_code = answer.status
         self.headers = Named(answer.headers)
+        self.extensions = {"http_version": answer.version}
+        self.http_version = answer.version.decode("latin-1")
 
 
 class Named(dict[str, str]):

@@ -29,6 +29,7 @@ from ..runtime.settle import settle
 from ..runtime.telling import answered, answering, deliver
 from ..upstream.errors import Misused, WireError
 from .body import Body
+from .door import Seen
 from .fields import CHUNKED, ended_with
 from .fields import answered as backward
 
@@ -95,10 +96,17 @@ class Exchange(asgi.Exchange):
         self.head = method, scope["scheme"], host, port, path, query or None
         return self.head
 
-    async def receive(self) -> Any:
+    async def more(self) -> Any:
+        """What comes from the client, for its `Body`."""
         message = await super().receive()
         self.moved = True
         return message
+
+    async def receive(self) -> Any:
+        """The same for whoever else reads the request, from its beginning: what has come is given again."""
+        if self.asking is not None or self.seen or (self.body is not None and self.body.read and not self.apart):
+            await self._recall()
+        return await self.more()
 
     async def send(self, message: Any) -> None:
         await super().send(message)
@@ -107,11 +115,15 @@ class Exchange(asgi.Exchange):
     async def depart(self) -> None:
         """Leave the request to somebody of this process, who reads it from its beginning."""
         self.apart = True
+        await self._recall()
+
+    async def _recall(self) -> None:
+        """Have all that has come before what is still to come."""
         asking, self.asking = self.asking, None
         if asking is not None:
             asking.cancel()
             await asyncio.wait((asking,))
-        body, before = self.body, [*self.seen]
+        body, before, self.seen = self.body, [*self.seen], ()
         if self.gone or (body is not None and body.lost):  # no part is taken for the whole
             before = [{"type": "http.disconnect"}]
         elif body is not None and body.read:
@@ -120,6 +132,9 @@ class Exchange(asgi.Exchange):
         if before:
             self.source = after(before, self.source)
             self.unread = True
+            if body is not None:
+                self.body = Body(self, 0)
+                self.body.lost = True  # no attempt could send all of it any more
 
     async def relay(self, answer: Any) -> None:
         """Send an answer to the client. Raises what breaks it off."""
@@ -184,7 +199,7 @@ class Exchange(asgi.Exchange):
         events = call.events
         if events is not None:
             if events.followers:
-                answered(door.pipeline, call, answer)
+                answered(door.pipeline, call, Seen(answer))
                 headers += answering(door.pipeline, call, status)
             if answer.connection is not None:
                 deliver(door.pipeline, call)

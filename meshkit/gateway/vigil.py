@@ -63,7 +63,7 @@ class Vigil:
         for exchange in new:
             self._old[exchange] = None
         for exchange, task in self._old.items():
-            if task is None and asks(exchange):
+            if (task is None or task.done()) and asks(exchange):
                 exchange.asking = self._old[exchange] = self._loop.create_task(left(exchange))
         if self._ticks % LOOKS == 0:
             for exchange in [*self._old]:
@@ -89,7 +89,7 @@ def asks(exchange: Any) -> bool:
             exchange.read()
     body = exchange.body
     read = exchange.fields is not None and (body is None or body.over)
-    return read and not exchange.apart and exchange.reading is None
+    return read and not (exchange.apart or exchange.gone) and exchange.reading is None
 
 
 async def left(exchange: Any) -> None:
