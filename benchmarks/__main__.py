@@ -24,6 +24,7 @@ from . import (
     footprint,
     gateway,
     gateway_bodies,
+    gateway_parts,
     gateway_scale,
     gateway_sockets,
     hashing,
@@ -50,7 +51,7 @@ ROOMS = (
     *(floors, limit, adaptive, window, shed, breaker, retry, hedge, share, concurrency, stack, asgi),
     *(observe, cluster, hashing, update, client, routing, reload),
     *(wire, wire_bodies, wire_idle),
-    *(gateway, gateway_scale, gateway_bodies, gateway_sockets),
+    *(gateway, gateway_parts, gateway_scale, gateway_bodies, gateway_sockets),
     footprint,
 )
 TABLE = tuple(row for room in ROOMS for row in room.ROWS)

@@ -58,6 +58,14 @@ def with_metrics(pipeline: Any) -> None:
     Metrics().watch(pipeline, "shop")
 
 
+def with_status(pipeline: Any) -> None:
+    """Beside that, what the status page counts."""
+    from meshkit.gateway.status.traffic import Traffic
+
+    with_metrics(pipeline)
+    Traffic().watch(pipeline)
+
+
 def with_records(**options: Any) -> Callable[[Any], None]:
     def attach(pipeline: Any) -> None:
         from meshkit.observe import Recorder
@@ -89,30 +97,39 @@ MADE: dict[str, Callable[[Callable[[Any], object]], Callable[[], Any]]] = {
 }
 
 
-def on_top(path: str, attach: Callable[[Any], object], target: float | None, where: str) -> OnTop:
+def on_top(
+    path: str,
+    attach: Callable[[Any], object],
+    target: float | None,
+    where: str,
+    below: tuple[str, Callable[[Any], object]] = (UNWATCHED, nobody),
+) -> OnTop:
     make = MADE[where]
     row = Row(
         group="observe",
         path=f"{path}, {where}",
         unit=AWAITS,
         ours=Subject("meshkit", partial(make, attach)),
-        peers=(Subject(UNWATCHED, partial(make, nobody)),),
+        peers=(Subject(below[0], partial(make, below[1])),),
     )
-    return OnTop(row=row, below=UNWATCHED, word="on top", unit=MICROSECONDS, target=target)
+    return OnTop(row=row, below=below[0], word="on top", unit=MICROSECONDS, target=target)
 
 
 SAMPLED = with_records(sample=0.01, errors=False, asked=False, seed=1)
 ERRORS = with_records()
 ALWAYS = with_records(always=True)
 
-ROWS = tuple(
-    on_top(path, attach, target, where)
-    for path, attach, target in (
-        ("Prometheus", with_metrics, 5.0),
-        ("records of 1 % of the calls", SAMPLED, 1.0),
-        ("records of failures", ERRORS, None),
-        ("records of all calls", ALWAYS, 25.0),
-        ("a tracer that does nothing", with_spans, 3.0),
-    )
-    for where in MADE
+ROWS = (
+    *(
+        on_top(path, attach, target, where)
+        for path, attach, target in (
+            ("Prometheus", with_metrics, 5.0),
+            ("records of 1 % of the calls", SAMPLED, 1.0),
+            ("records of failures", ERRORS, None),
+            ("records of all calls", ALWAYS, 25.0),
+            ("a tracer that does nothing", with_spans, 3.0),
+        )
+        for where in MADE
+    ),
+    *(on_top("the status page", with_status, 6.0, where, ("Prometheus", with_metrics)) for where in MADE),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import shutil
@@ -10,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gateway, gateway_bodies, gateway_scale, gateway_sockets
+from benchmarks import gateway, gateway_bodies, gateway_parts, gateway_scale, gateway_sockets
 from benchmarks.gateway_child import PATH, Child, tree
 from benchmarks.gateway_paced import paced
 from benchmarks.gateway_plan import CHAT_HOST, SINK_HOST, Plan, mesh
 from benchmarks.gateway_subjects import ECHO, ENVOY, GRANIAN, HAPROXY, HTTPX, NGINX, OURS, POOL, running
 from benchmarks.gateway_wrk import Turn, Wrk
-from benchmarks.measure import QUICK
+from benchmarks.measure import QUICK, Figure
 from benchmarks.nginx import Nginx, NoServer, free_ports
 from benchmarks.wire_child import Took
 from meshkit.config import loads
@@ -198,3 +199,17 @@ def test_sockets_are_told_beyond_the_servers_own() -> None:
     assert (beyond.figures[OURS].ratio, beyond.reached) == (21, False)
     _, beyond = gateway_sockets.summary("path", {OURS: 40.0}, {})
     assert beyond.reached is None
+
+
+def test_the_gateways_own_code_answers_as_it_would_behind_a_server() -> None:
+    async def each() -> None:
+        for make in (gateway_parts.made, *gateway_parts.PARTS.values()):
+            await gateway_parts.asking(make())()  # raises unless it is answered with 200
+
+    asyncio.run(each())
+
+
+def test_a_part_is_what_is_less_without_it() -> None:
+    whole, less, pool = Figure(1, 0.1, 60_000), Figure(1, 0.1, 45_000), Figure(1, 0.1, 2000)
+    found = gateway_parts.parts({gateway_parts.WHOLE: whole, gateway_parts.BARE: pool, "timeout": less})
+    assert {name: figure.ratio for name, figure in found.items()} == {gateway_parts.WHOLE: 58, "timeout": 15}
