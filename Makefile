@@ -6,6 +6,7 @@
 #   make soak                 ten minutes of all that can go wrong with requests through the gateway; ONLY=pool: with
 #                             200,000 requests through the pool
 #   make simulate             draw anew which balancer does what, on virtual time
+#   make screenshots          take the pictures of the status page anew; needs chromium
 #
 # PYTHON=python3.12 chooses the interpreter of .venv, TESTS="tests/limit -x" what `make test` gives to pytest,
 # SOAK="--seconds 60 --seed 7" what `make soak` does.
@@ -18,7 +19,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench soak simulate docs names clean
+.PHONY: demo test lint bench soak simulate screenshots docs names clean
 
 demo: .venv/.demo
 	$(BIN)/python -m examples.demo
@@ -40,6 +41,9 @@ soak: .venv/.test
 
 simulate: .venv/.demo
 	$(BIN)/python -m examples.simulate
+
+screenshots: .venv/.test
+	$(BIN)/python -m tests.gateway.status.screenshots
 
 # Not --quiet: mkdocs would then not count the warnings that make it fail.
 docs: .venv/.docs

@@ -57,10 +57,10 @@ _LINK = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+/?")
 class Status:
     """The status page of a mesh: an ASGI app that reads and changes nothing. Raises `ConfigError`.
 
-    It listens to the mesh from now on until `close`, for some 5 µs a call, and remembers ``failures`` kinds of failures
-    (0 to 1000). ``gateway`` is the `Gateway` that serves the mesh, if one does. ``siblings``: addresses of the status
-    pages of the other workers, such as ``"http://127.0.0.1:9902"``, which the page links to. ``hosts``: names under
-    which it may be asked, besides IP addresses and ``localhost``. To be served by one event loop.
+    It listens to the mesh from now on until `close`, for a few microseconds a call, and remembers ``failures`` kinds of
+    failures (0 to 1000). ``gateway`` is the `Gateway` that serves the mesh, if one does. ``siblings``: addresses of the
+    status pages of the other workers, such as ``"http://127.0.0.1:9902"``, which the page links to. ``hosts``: names
+    under which it may be asked, besides IP addresses and ``localhost``. To be served by one event loop.
     """
 
     def __init__(

@@ -117,6 +117,7 @@ class Picture:
             "failed": traffic.failures.total,
             "history": whole.history,
             "longest": traffic.longest(),
+            **({} if gateway is None else {"connections": _connections(gateway)}),
         }
 
     def _routes(self, sums: dict[Any, Sum], standing: Standing) -> Row:
@@ -209,6 +210,12 @@ def _worst(row: Row) -> tuple[Any, ...]:
         -row["error_share"],
         -(row["p99"] or 0),
     )
+
+
+def _connections(gateway: Any) -> Row:
+    """To endpoints."""
+    shown = gateway.pool.snapshot()
+    return {"busy": shown["busy"], "idle": shown["idle"]}
 
 
 def _told(trouble: Exception) -> list[str]:

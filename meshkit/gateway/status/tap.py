@@ -85,17 +85,19 @@ class Tap:
 class Trace:
     """Goes along with one call. It does not hold the call, which would hold it."""
 
-    __slots__ = ("began", "began_at", "cluster", "door", "ended", "record", "request", "retries", "routed", "tap")
-
+    # What most calls never need is of the class, until it is otherwise.
     detailed = False
     sending = answered = answering = left = returned = None
 
-    began: AttemptBegan | None
-    ended: AttemptEnded | None
+    began: AttemptBegan | None = None
+    ended: AttemptEnded | None = None
     """The last attempt, if it has not failed."""
-    routed: Any
+    cluster = ""
+    """Where it went last."""
+    retries = 0
+    routed: Any = None
     """What was routed last, with what was before that."""
-    record: Callable[[Any], None] | None
+    record: Callable[[Any], None] | None = None
     """``None``: nothing has called for one; `unrecorded`: there was none to spare."""
 
     def __init__(self, tap: Tap, call: Call) -> None:
@@ -103,10 +105,6 @@ class Trace:
         self.door = call.door
         self.request = call.request
         self.began_at = call.began_at
-        self.cluster = ""
-        """Where it went last."""
-        self.retries = 0
-        self.record = self.routed = self.began = self.ended = None
 
     def __call__(self, event: Any, /) -> None:
         kind = event.__class__
@@ -127,7 +125,7 @@ class Trace:
             pending.append((event, self.ended, self.cluster, self.retries))
             if len(pending) >= MANY:
                 tap.traffic.settle(tap)
-            self.door = self.request = self.record = self.routed = self.began = self.ended = None
+            self.door = self.request = None  # a call may be held for longer than it takes
             return
         elif kind is Routed:
             self.routed = self.routed, event

@@ -64,7 +64,7 @@ class Traffic:
     ``failures``: kinds of failures that are remembered. Raises `ConfigError`.
     """
 
-    def __init__(self, failures: int = 50, *, ways: int = 2000, ends: int = 5000) -> None:
+    def __init__(self, failures: int = 50, *, ways: int = 1000, ends: int = 3000) -> None:
         self.failures = Failures(failures)
         self.changes: deque[dict[str, Any]] = deque(maxlen=CHANGES)
         """Breakers and endpoints that went from one state to another, as plain data, the newest last."""

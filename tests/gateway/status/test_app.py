@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -201,11 +203,13 @@ async def test_ready_until_the_gateway_drains() -> None:
     class Draining:
         draining = False
         under_way = 3
+        pool = SimpleNamespace(snapshot=lambda: {"busy": 2, "idle": 1, "origins": {}})
 
     gateway = Draining()
     app = status(gateway=gateway)
     assert (await ask(app, "/readyz")).code == 200
-    assert json.loads((await ask(app, "/status.json")).body)["live"]["under_way"] == 3
+    live = json.loads((await ask(app, "/status.json")).body)["live"]
+    assert (live["under_way"], live["connections"]) == (3, {"busy": 2, "idle": 1})
     gateway.draining = True
     assert [(await ask(app, path)).code for path in ("/readyz", "/healthz")] == [503, 200]
 
@@ -323,6 +327,14 @@ async def test_what_is_wrong_with_the_file_is_told_without_its_lines(tmp_path: A
     assert any("egress" in line for line in told["trouble"])
     assert "0123456789abcdef" not in json.dumps(told)
     app.close()
+
+
+@pytest.mark.parametrize("name", ["light", "dark", "narrow"])
+def test_its_pictures_are_there_and_small(name: str) -> None:
+    picture = (Path(__file__).parents[3] / "docs" / "reference" / f"status-page-{name}.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(picture) < 200_000
+    assert int.from_bytes(picture[16:20]) == (585 if name == "narrow" else 1360)
 
 
 @pytest.mark.parametrize(
