@@ -24,6 +24,7 @@ from ..call import Call, Failure, Verdict
 from ..deadline import impatient
 from ..errors import MeshError
 from ..fields.set_cookie import NAME, lines
+from ..observe.trail import ANSWERED, ANSWERING
 from ..route.edit import NOTHING
 from ..runtime.settle import settle
 from ..runtime.telling import answered, answering, deliver
@@ -151,7 +152,7 @@ class Exchange(asgi.Exchange):
                 headers, send = begins(self, call.route.plan, status, headers, send)
                 self._send, self.status = send, status
             start = {"type": START, "status": status, "headers": headers}
-            trails = "http.response.trailers" in (self.scope.get("extensions") or ()) and trailing(answer)
+            trails = trailing(answer) and TRAILERS in (self.scope.get("extensions") or ())
             if trails:
                 start["trailers"] = True
             await send(start)
@@ -198,8 +199,9 @@ class Exchange(asgi.Exchange):
             headers += door.announces(call, door.clock(), door.wall())
         events = call.events
         if events is not None:
-            if events.followers:
+            if events.wants & ANSWERED:
                 answered(door.pipeline, call, Seen(answer))
+            if events.wants & ANSWERING:
                 headers += answering(door.pipeline, call, status)
             if answer.connection is not None:
                 deliver(door.pipeline, call)
@@ -276,6 +278,6 @@ def anyhow(exchange: Exchange, send: asgi.Send) -> asgi.Send:
 
 def trailing(answer: Any) -> bool:
     """Whether an answer has fields after its body, or says so (RFC 9110, 6.6.2)."""
-    return bool(answer.whole is not None and answer.trailers) or any(
-        name.lower() == b"trailer" for name, _ in answer.headers
-    )
+    if answer.complete:
+        return bool(answer.trailers)
+    return any(len(name) == 7 and name.lower() == b"trailer" for name, _ in answer.headers)

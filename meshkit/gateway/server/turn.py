@@ -43,6 +43,13 @@ def _phrase(status: int) -> bytes:
 
 LINES: Final = {status: b"HTTP/1.1 %d %b\r\n" % (status, _phrase(status)) for status in range(100, 600)}
 
+SECRET: Final = frozenset({b"authorization", b"set-cookie", b"www-authenticate"})
+MANY: Final = 1000
+LONG: Final = 100
+_known: dict[Any, bytes] = {}
+"""Lines of fields that came before: so many are remembered, none that is longer, and no secrets. Whether they have line
+ends in them is looked at in each answer."""
+
 ERROR: Final = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21"), (b"connection", b"close")]
 
 
@@ -199,8 +206,13 @@ class Turn:
         lines = [LINES[status]]
         length: int | None = None
         chunked = closes = False
-        for name, value in message.get("headers", ()):
-            name = name.lower()  # noqa: PLW2901  # most are already
+        for field in message.get("headers", ()):
+            line = _known.get(field) if field.__class__ is tuple else None
+            if line is not None:
+                lines.append(line)
+                continue
+            name, value = field
+            name = name.lower()
             if name in FRAMING:
                 if name == b"connection":
                     if b"close" not in value.lower():
@@ -211,7 +223,12 @@ class Turn:
                     length = int(value)
                 else:
                     continue
-            lines.append(b"%b: %b\r\n" % (name, value))
+            line = b"%b: %b\r\n" % (name, value)
+            lines.append(line)
+            if name not in SECRET and name not in FRAMING and len(line) <= LONG and field.__class__ is tuple:
+                if len(_known) >= MANY:
+                    _known.clear()
+                _known[field] = line
         if self.expects and self.more:
             self.keep_alive = False  # nobody knows whether the body comes
         if self._mute or status in BODILESS:
