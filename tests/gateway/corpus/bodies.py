@@ -71,6 +71,7 @@ EXPECT = (
         at="head",
         answer=b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         methods=(b"POST",),
+        partial=True,
     ),
     Case(
         "100-continue, answered at once",

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 __all__ = ["CLOSE", "DEAF", "FLOOD", "HALF", "NEXT", "OK", "RESET", "STALL", "WAIT", "Case", "Drip", "Must", "Step"]
-__all__ += ["broken", "closed", "passed", "refused", "upstream"]
+__all__ += ["broken", "closed", "passed", "refused", "unread", "upstream"]
 
 
 class Step(enum.Enum):
@@ -29,7 +29,7 @@ class Step(enum.Enum):
 
 
 CLOSE, DEAF, FLOOD, HALF, RESET, STALL, WAIT = Step
-FLOODED, STEPS = 32_000_000, 2000
+FLOODED, STEPS = 32_000_000, 400
 """Bytes, and steps, after which a flood ends by itself."""
 
 
@@ -116,6 +116,8 @@ class Case:
     """What the upstream does with each request that is not `NEXT`."""
     at: str = attrs.field(default="body", kw_only=True)
     """When: as soon as it has a ``"connection"``, a ``"head"``, or all of the ``"body"``."""
+    partial: bool = attrs.field(default=False, kw_only=True)
+    """Whether the client keeps a part of its request for itself, so that nothing can follow."""
     asks: int = attrs.field(default=1, kw_only=True)
     """Requests that are in it; more of them at the upstream are smuggled."""
     methods: tuple[bytes, ...] = attrs.field(default=(), kw_only=True)
@@ -125,11 +127,23 @@ class Case:
     the path from what it has captured, or ``redirects`` to it; ``nobody`` listens at its upstream."""
     shows: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """What the table tells of the request that the upstream saw: ``target``, ``method``, or names of fields."""
+    varies: bool = attrs.field(default=False, kw_only=True)
+    """Whether which of the statuses it is depends on who is quicker."""
     granian: Must | None = attrs.field(default=None, kw_only=True)
-    """Under granian, whose parser is hyper's, where that differs. A request that hyper itself refuses, or takes in a
-    way that is sound, is not the gateway's to judge."""
+    """Under granian, whose parser is hyper's, where that differs: what hyper refuses in its own way, or takes in a way
+    that is sound, is not the gateway's to judge."""
 
     @property
     def goes_on(self) -> bool:
         """Whether `NEXT` can be sent, and somebody answers it."""
-        return self.site != "nobody" and self.at != "connection" and HALF not in self.sent
+        return not self.partial and self.site != "nobody" and self.at != "connection" and HALF not in self.sent
+
+
+def unread(case: Case) -> Case:
+    """A body that is malformed, or does not come. Of this hyper tells as if the client had left; granian then answers
+    500 by itself.
+    """
+    if case.granian is not None:
+        return case
+    must = case.must
+    return attrs.evolve(case, granian=attrs.evolve(must, statuses=(*must.statuses, 408, 500), ends=None))

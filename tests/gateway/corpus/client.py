@@ -15,8 +15,10 @@ from .upstream import Upstream, dripped, reset
 
 __all__ = ["BOUND", "Talk", "talk"]
 
-BOUND = 8.0
+BOUND = 10.0
 """Seconds that a case may take; each gateway is told to give up much earlier, by itself."""
+CLOSES = 4.0
+"""Seconds in which a gateway closes that has said so."""
 
 
 @attrs.define
@@ -30,6 +32,11 @@ class Talk:
     """Whether `NEXT` was sent."""
     hung: bool = False
     seconds: float = 0.0
+
+    @property
+    def http2(self) -> bool:
+        """Whether it is spoken to us: the first frame is ``SETTINGS`` (RFC 9113, 3.4)."""
+        return self.data[:1] == b"\0" and self.data[3:4] == b"\4"
 
 
 class Client:
@@ -48,7 +55,7 @@ class Client:
                 if self.talk.ended:
                     break
                 await self._step(step, upstream)
-        if self.talk.ended == "left":
+        if self.talk.ended == "left" or self.talk.http2:
             return
         await self._until(lambda: len(self.finals()) >= self.case.asks)
         if not self.talk.ended and not self._closes() and self.case.goes_on:
@@ -58,7 +65,9 @@ class Client:
                 await self._writer.drain()
             await self._until(lambda: len(self.finals()) > self.case.asks or self.talk.data.endswith(b"next"))
         if self._closes():
-            await self._until(lambda: False)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSES):
+                    await self._until(lambda: False)
 
     async def _step(self, step: object, upstream: Upstream) -> None:
         writer = self._writer
@@ -87,7 +96,7 @@ class Client:
 
     async def _until(self, true: Callable[[], bool], *, at_once: bool = False) -> None:
         """Read until that is so, or the connection has ended. ``at_once``: look every few milliseconds as well."""
-        while not self.talk.ended and not true():
+        while not (self.talk.ended or self.talk.http2 or true()):
             try:
                 async with asyncio.timeout(0.01 if at_once else None):
                     data = await self._reader.read(1_048_576)
@@ -107,10 +116,8 @@ class Client:
         for each in answers(bytes(self.talk.data[began:]), methods, closed=False):
             if each.whole:
                 self._at = began + each.end
-                if each.status >= 200:
+                if not 100 <= each.status < 200 or each.status == 101:
                     self._whole.append(each)
-            elif each.status == 101:
-                return [*self._whole, each]
         return self._whole
 
     def _closes(self) -> bool:
@@ -119,10 +126,10 @@ class Client:
         return bool(finals) and any(b"close" in each.lower() for each in finals[-1].all("connection"))
 
 
-async def talk(case: Case, way: tuple[int, str], upstream: Upstream) -> Talk:
+async def talk(case: Case, host: str, way: tuple[int, str], upstream: Upstream) -> Talk:
     """Play a case against the gateway at that port, from that address."""
     limit = 4096 if DEAF in case.sent else 1_048_576
-    reader, writer = await asyncio.open_connection("127.0.0.1", way[0], limit=limit, local_addr=(way[1], 0))
+    reader, writer = await asyncio.open_connection(host, way[0], limit=limit, local_addr=(way[1], 0))
     client = Client(case, reader, writer)
     began = time.monotonic()
     try:

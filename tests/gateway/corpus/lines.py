@@ -75,29 +75,47 @@ LINES = (
     Case(
         "OPTIONS *", line(b"OPTIONS * HTTP/1.1"), Must(statuses=(200, 400, 404)), "RFC 9112, 3.2.4", shows=("target",)
     ),
-    Case("GET *", line(b"GET * HTTP/1.1"), refused(400, 404), "RFC 9112, 3.2.4", shows=("target",)),
-    Case("CONNECT", line(b"CONNECT a.example:443 HTTP/1.1"), refused(400, 403, 404, 405, 501), "RFC 9110, 9.3.6"),
-    Case("CONNECT with a path", line(b"CONNECT /a HTTP/1.1"), refused(400, 403, 404, 405, 501), "RFC 9112, 3.2.3"),
+    Case("GET *", line(b"GET * HTTP/1.1"), refused(400, 404, ends=None), "RFC 9112, 3.2.4", shows=("target",)),
+    Case(
+        "CONNECT",
+        line(b"CONNECT a.example:443 HTTP/1.1"),
+        refused(400, 403, 404, 405, 501, ends=None),
+        "RFC 9110, 9.3.6",
+    ),
+    Case(
+        "CONNECT with a path",
+        line(b"CONNECT /a HTTP/1.1"),
+        refused(400, 403, 404, 405, 501, ends=None),
+        "RFC 9112, 3.2.3",
+    ),
     Case(
         "a request behind CONNECT",
         line(b"CONNECT a.example:443 HTTP/1.1") + HIDDEN,
-        refused(400, 403, 404, 405, 501),
+        Must(statuses=(400, 403, 404, 405, 501)),
         "RFC 9110, 9.3.6",
+        asks=2,
     ),
     Case(
         "a body of CONNECT",
         b"CONNECT a.example:443 HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n%b" % (len(HIDDEN), HIDDEN),
-        refused(400, 403, 404, 405, 501),
+        refused(400, 403, 404, 405, 501, ends=None),
         "RFC 9110, 9.3.6",
     ),
-    Case("GET of an authority", line(b"GET a.example:80 HTTP/1.1"), refused(), "RFC 9112, 3.2.3", shows=("target",)),
-    Case("a target without a slash", line(b"GET a HTTP/1.1"), refused(), TARGET, shows=("target",)),
+    Case(
+        "GET of an authority",
+        line(b"GET a.example:80 HTTP/1.1"),
+        refused(),
+        "RFC 9112, 3.2.3",
+        granian=passed(),
+        shows=("target",),
+    ),
+    Case("a target without a slash", line(b"GET a HTTP/1.1"), refused(), TARGET, granian=passed(), shows=("target",)),
     Case("a target that is a query", line(b"GET ?a HTTP/1.1"), refused(), TARGET, shows=("target",)),
 )
 
 PIPELINED = (
     Case("two requests", GET + GET, Must(statuses=(200,), saw=2), "RFC 9112, 9.3.2", asks=2),
-    Case("50 requests", GET * 50, Must(statuses=(200,), saw=50), "RFC 9112, 9.3.2", asks=50),
+    Case("20 requests", GET * 20, Must(statuses=(200,), saw=20), "RFC 9112, 9.3.2", asks=20),
     Case(
         "a request behind a body",
         b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\nab" + GET,

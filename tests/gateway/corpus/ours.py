@@ -1,15 +1,20 @@
-"""How does meshkit's own gateway stand in front of the upstreams? One for each case, in the test's own loop.
+"""How does meshkit's own gateway stand in front of the upstreams? One for each case; each is asked what it holds.
 
-So it can be asked afterwards what it still holds: `Left`. Served by uvicorn's machinery with meshkit's own HTTP/1.1,
-once with llhttp and once without; and by granian.
+In the test's own loop under meshkit's HTTP/1.1 for uvicorn, once with llhttp and once without; and under granian, in a
+process of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
+import subprocess
+import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -18,30 +23,30 @@ from uvicorn.server import ServerState
 from meshkit import Cluster
 from meshkit.config import Listener, Mesh
 from meshkit.gateway import Gateway
-from meshkit.gateway.server import HttpConnection, Limits
+from meshkit.gateway.server import HttpConnection, Limits, Socket
 from meshkit.gateway.server.plain import PlainParser
 from meshkit.route import Buffer, Match, Redirect, Rewrite, Route
 
-from .case import Case
-from .playing import Front, Lane, Way, free, up
+from .playing import CLIENT, HOST, Front, Lane, Way, free, up
 
 __all__ = ["Left", "Watch", "granian", "llhttp", "plain"]
 
-LIMITS = Limits(head=2.0, body=2.0, idle=10.0, linger=1.0, stall=2.0)
+ROOT = Path(__file__).parents[3]
+LIMITS = Limits(head=2.0, body=2.0, idle=4.0, linger=1.0, stall=2.0)
 CAPTURED = "/r/(.*)"
 
 
-def gateway(case: Case, behind: int) -> Gateway:
-    """The one for a case, before its upstream."""
-    up = Cluster("up", [f"127.0.0.1:{behind}"])
+def gateway(site: str, behind: int, host: str = HOST) -> Gateway:
+    """The one of a site, before its upstream."""
+    up = Cluster("up", [f"{host}:{behind}"])
     routes = [Route(Match(prefix="/"), up)]
-    if case.site == "limits":
+    if site == "limits":
         routes = [Route(Match(prefix="/"), up, actions=[Buffer(max_request=1000)])]
-    elif case.site == "rewrites":
+    elif site == "rewrites":
         routes.insert(0, Route(Match(regex=CAPTURED), up, actions=[Rewrite(to="/to/$1")]))
-    elif case.site == "redirects":
+    elif site == "redirects":
         routes.insert(0, Route(Match(regex=CAPTURED), Redirect(to="/to/$1")))
-    trusted = ["127.0.0.0/8"] if case.site == "trusts" else []
+    trusted = ["127.0.0.0/8"] if site == "trusts" else []
     listener = Listener("in", port=0, trusted=trusted)
     return Gateway(Mesh(clusters=[up], routes=routes, listeners=[listener]), connect=2.0, idle=2.0)
 
@@ -106,16 +111,16 @@ def on_uvicorn(parse: Any, left: Left) -> Front:
     @contextlib.asynccontextmanager
     async def front(lanes: Sequence[Lane]) -> AsyncIterator[list[Way]]:
         loop = asyncio.get_running_loop()
-        gateways = [gateway(*lane) for lane in lanes]
+        gateways = [gateway(case.site, behind) for case, behind in lanes]
         state = ServerState()
         async with watched(gateways, left):
             servers = []
             for each in gateways:
-                config = uvicorn.Config(each, log_config=None, lifespan="off", ws="none", proxy_headers=False)
+                config = uvicorn.Config(each, log_config=None, lifespan="off", ws=Socket, proxy_headers=False)
                 config.load()
-                servers.append(await loop.create_server(connecting(config, state, parse), "127.0.0.1", 0))
+                servers.append(await loop.create_server(connecting(config, state, parse), HOST, 0))
             try:
-                yield [(server.sockets[0].getsockname()[1], "127.0.0.1") for server in servers]
+                yield [(server.sockets[0].getsockname()[1], CLIENT) for server in servers]
             finally:
                 for server in servers:
                     server.close()
@@ -142,33 +147,43 @@ def plain(left: Left) -> Front:
 
 
 def granian(left: Left) -> Front:
-    """On one port for all of them: to which case a request belongs is said by the address it comes from, of 127/8."""
+    """In a process of its own, see `on_granian`."""
 
     @contextlib.asynccontextmanager
     async def front(lanes: Sequence[Lane]) -> AsyncIterator[list[Way]]:
-        from granian.http import HTTP1Settings
-        from granian.server.embed import Server
-
-        gateways = {
-            f"127.0.{1 + number // 250}.{1 + number % 250}": gateway(*lane) for number, lane in enumerate(lanes)
-        }
-
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "lifespan":
-                client, port = scope["client"]
-                scope["client"] = ("127.0.0.1", port)
-                await gateways[client](scope, receive, send)
+        from .on_granian import own
 
         (port,) = free(1)
-        settings = HTTP1Settings(header_read_timeout=2000, max_buffer_size=65536)
-        server = Server(app, "127.0.0.1", port, interface="asgi", http="1", http1_settings=settings, log_enabled=False)
-        serving = asyncio.ensure_future(server.serve())
-        await up(port, lambda: not serving.done())
-        try:
-            async with watched([*gateways.values()], left):
-                yield [(port, address) for address in gateways]
-        finally:
-            server.stop()
-            await serving
+        given = json.dumps([(case.site, behind) for case, behind in lanes]).encode()
+        command = [sys.executable, "-m", "tests.gateway.corpus.on_granian", HOST, str(port)]
+        with tempfile.TemporaryFile() as output:
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=output
+            )
+            try:
+                assert process.stdin is not None
+                process.stdin.write(given)
+                process.stdin.close()
+                await up(port, lambda: process.returncode is None)
+                yield [(port, own(number)) for number in range(len(lanes))]
+                left.found += await asked(port)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
 
     return front
+
+
+async def asked(port: int, seconds: float = 5.0) -> list[str]:
+    """What the gateways under granian hold, when they have had a while to let go of it."""
+    last = asyncio.get_running_loop().time() + seconds
+    while True:
+        reader, writer = await asyncio.open_connection(HOST, port, local_addr=(CLIENT, 0))
+        writer.write(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+        said = await reader.read()
+        writer.close()
+        found: list[str] = json.loads(said.partition(b"\r\n\r\n")[2])
+        if not found or asyncio.get_running_loop().time() > last:
+            return found
+        await asyncio.sleep(0.1)

@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .playing import Lane, Way, free, up
+from .playing import CLIENT, HOST, Lane, Way, free, up
 
 __all__ = ["PEERS", "envoy", "haproxy", "missing", "nginx", "version"]
 
@@ -46,7 +46,7 @@ http {{
     client_header_timeout 2s;
     client_body_timeout 2s;
     send_timeout 2s;
-    keepalive_timeout 10s;
+    keepalive_timeout 4s;
     lingering_timeout 1s;
     lingering_time 1s;
     large_client_header_buffers 4 8k;
@@ -88,8 +88,8 @@ def _nginx(folder: Path, lanes: Sequence[Lane], ports: list[int]) -> list[str]:
     servers = []
     for number, ((case, behind), port) in enumerate(zip(lanes, ports, strict=True)):
         inside = NGINX_SITES.get(case.site, NGINX_PLAIN).format(number=number)
-        servers.append(f"upstream up{number} {{ server 127.0.0.1:{behind} max_fails=0; keepalive 4; }}")
-        servers.append(f"server {{ listen 127.0.0.1:{port}; {inside} }}")
+        servers.append(f"upstream up{number} {{ server {HOST}:{behind} max_fails=0; keepalive 4; }}")
+        servers.append(f"server {{ listen {HOST}:{port}; {inside} }}")
     user = "user root;" if os.geteuid() == 0 else ""  # a worker of another user could not write into the folder
     (folder / "nginx.conf").write_text(NGINX.format(user=user, servers="\n".join(servers)), "utf-8")
     return ["nginx", "-p", f"{folder}/", "-e", "error.log", "-c", "nginx.conf"]
@@ -107,7 +107,7 @@ defaults
     timeout client 2s
     timeout server 2s
     timeout http-request 2s
-    timeout http-keep-alive 10s
+    timeout http-keep-alive 4s
     retries 0
 """
 HAPROXY_PATHS = """
@@ -134,9 +134,9 @@ def _haproxy(folder: Path, lanes: Sequence[Lane], ports: list[int]) -> list[str]
     for number, ((case, behind), port) in enumerate(zip(lanes, ports, strict=True)):
         stranger = "" if case.site == "trusts" else HAPROXY_STRANGER
         site = HAPROXY_SITES.get(case.site, "")
-        parts.append(f"frontend f{number}\n    bind 127.0.0.1:{port}\n    option forwardfor{HAPROXY_PATHS}{stranger}")
+        parts.append(f"frontend f{number}\n    bind {HOST}:{port}\n    option forwardfor{HAPROXY_PATHS}{stranger}")
         parts.append(f"    {site}\n    default_backend b{number}")
-        parts.append(f"backend b{number}\n    server one 127.0.0.1:{behind}")
+        parts.append(f"backend b{number}\n    server one {HOST}:{behind}")
     (folder / "haproxy.cfg").write_text("\n".join([*parts, ""]), "utf-8")
     return ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
 
@@ -174,7 +174,7 @@ def _envoy(folder: Path, lanes: Sequence[Lane], ports: list[int]) -> list[str]:
             "path_with_escaped_slashes_action": "REJECT_REQUEST",
             "request_headers_timeout": "2s",
             "stream_idle_timeout": "2s",
-            "common_http_protocol_options": {"idle_timeout": "10s"},
+            "common_http_protocol_options": {"idle_timeout": "4s"},
             "http_filters": filters,
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": entries}]},
         }
@@ -194,7 +194,7 @@ def _filter(name: str, kind: str, **options: Any) -> dict[str, Any]:
 
 
 def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    return {"socket_address": {"address": HOST, "port_value": port}}
 
 
 Written = Callable[[Path, Sequence[Lane], list[int]], list[str]]
@@ -213,7 +213,7 @@ async def _running(written: Written, lanes: Sequence[Lane]) -> AsyncIterator[lis
         try:
             for port in (ports[-1], ports[0]):
                 await up(port, lambda: process.returncode is None)
-            yield [(port, "127.0.0.1") for port in ports]
+            yield [(port, CLIENT) for port in ports]
             assert process.returncode is None, (folder / "output").read_text("utf-8", "replace")[-2000:]
         except AssertionError as error:
             raise AssertionError((folder / "output").read_text("utf-8", "replace")[-2000:]) from error

@@ -27,8 +27,7 @@ REQUEST = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/1\.[0
 STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*)?")
-UNTIL_CLOSED = -1
-CHUNKED = -2
+UNTIL_CLOSED, CHUNKED, UNKNOWN = -1, -2, -3
 
 
 @attrs.define
@@ -44,7 +43,7 @@ class Message:
     whole: bool = False
     """Whether it ended where its framing says; else the bytes ended before."""
     framed: int = 0
-    """Its length, `CHUNKED` or `UNTIL_CLOSED`."""
+    """Its length, `CHUNKED`, `UNTIL_CLOSED`; or `UNKNOWN`: all that comes is taken for its body."""
     end: int = -1
     """Where it ended; -1: it did not."""
     wrong: list[str] = attrs.field(factory=list)
@@ -78,7 +77,7 @@ def requests(data: bytes) -> list[Message]:
             if message.start.endswith(b"/1.1") and len(message.all("host")) != 1:
                 message.wrong.append(f"{len(message.all('host'))} Host fields")
             message.framed = _framing(message)
-            at = _body(message, data, at)
+            message.end = at = _body(message, data, at)
         if at < 0:
             break
     return found
@@ -102,6 +101,7 @@ def answers(data: bytes, methods: list[bytes], *, closed: bool) -> list[Message]
             message.end = at
             if status == 101:
                 message.body = data[at:]
+                message.end = len(data)
                 break
             continue
         method = methods[final] if final < len(methods) else b"GET"
@@ -155,12 +155,15 @@ def _framing(message: Message) -> int:
         message.wrong.append("two lengths")
     if lengths and not re.fullmatch(rb"[0-9]{1,19}", lengths[0]):
         message.wrong.append(f"Content-Length {lengths[0][:40]!r}")
-        return 0
+        return UNKNOWN
     return int(lengths[0]) if lengths else 0
 
 
 def _body(message: Message, data: bytes, at: int) -> int:
     """Read it into the message. Where it ends; -1 where it does not."""
+    if message.framed == UNKNOWN:
+        message.body, message.whole = data[at:], True
+        return len(data)
     if message.framed >= 0:
         message.body = data[at : at + message.framed]
         message.whole = len(message.body) == message.framed

@@ -54,7 +54,7 @@ class Seen:
     @property
     def final(self) -> Message | None:
         """The first final answer."""
-        return next((each for each in self.told if each.status >= 200 or each.status == 101), None)
+        return next((each for each in self.told if _is_final(each)), None)
 
     def flaws(self) -> list[str]:
         """What no gateway should do, whatever the case."""
@@ -78,6 +78,8 @@ class Seen:
         for came in self.came:
             if came.waits():
                 yield "leaves the upstream waiting"
+        if self.talk.http2:
+            return
         everything = answers(bytes(self.talk.data), [*self.case.methods], closed=self.talk.ended == "eof")
         for message in everything:
             for each in message.wrong:
@@ -131,8 +133,10 @@ class Seen:
             said = "hangs" if self.talk.hung else {"left": "gone"}.get(self.talk.ended, "closed")
             if self.talk.data and said == "closed":
                 said = "no HTTP" if not self.talk.data.startswith(b"HTTP/1.") else "half a head"
+            if self.talk.http2:
+                said = "HTTP/2"
         else:
-            finals = [each for each in self.told if each.status >= 200 or each.status == 101]
+            finals = [each for each in self.told if _is_final(each)]
             said = " ".join(str(each.status) for each in finals)
             if not finals[-1].whole:
                 said += ", broken off"
@@ -154,6 +158,10 @@ class Seen:
             else:
                 values = b", ".join(message.all(name)).decode("latin-1")
                 yield f"{name}: `{_without_ports(values)}`" if message.all(name) else f"no {name}"
+
+
+def _is_final(message: Message) -> bool:
+    return message.status >= 200 or message.status == 101
 
 
 def _differing(message: Message, fields: dict[str, bytes | None]) -> Iterator[str]:

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from .case import CLOSE, DEAF, FLOOD, HALF, OK, RESET, STALL, WAIT, Case, Drip, Must, Script, broken, passed, refused
+from .case import (
+    CLOSE,
+    DEAF,
+    FLOOD,
+    HALF,
+    OK,
+    RESET,
+    STALL,
+    WAIT,
+    Case,
+    Drip,
+    Must,
+    Script,
+    broken,
+    passed,
+    refused,
+    unread,
+)
 
 __all__ = ["LEAVES", "SLOW"]
 
@@ -17,74 +34,86 @@ LATE = "RFC 9110, 15.6.5"
 TIMEOUT = Must(statuses=(0, 400, 408, 504), ends=True)
 HALFWAY = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabc"
 
-SLOW = (
-    Case("nothing at all", STALL, refused(0, 408), LORIS, asks=1),
-    Case("half a request line", (b"GET /", STALL), refused(0, 400, 408), LORIS),
-    Case("half a head", (b"GET / HTTP/1.1\r\nHost: a.ex", STALL), refused(0, 400, 408), LORIS),
-    Case(
-        "a head, byte by byte", Drip(b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 50, every=0.1), refused(0, 400, 408), LORIS
-    ),
-    Case("a head within the time, byte by byte", Drip(GET, every=0.0), passed(), LORIS),
-    Case("no body", (POST, STALL), TIMEOUT, BODY),
-    Case("half a body", (POST + b"abc", STALL), TIMEOUT, BODY),
-    Case("half a chunk", (CHUNKED + b"a\r\nabc", STALL), TIMEOUT, BODY),
-    Case("chunks without the last", (CHUNKED + b"3\r\nabc\r\n", STALL), TIMEOUT, BODY),
-    Case("half a trailer", (CHUNKED + b"3\r\nabc\r\n0\r\nX-A: ", STALL), TIMEOUT, BODY),
-    Case("a body, byte by byte", (POST, Drip(b"0123456789")), passed(body=b"0123456789"), BODY),
-    Case(
-        "half a second request", (GET, WAIT, b"GET / HT", STALL), Must(statuses=(200,), saw=1, ends=True), LORIS, asks=2
-    ),
-    Case(
-        "a client that does not read",
-        (GET, DEAF),
-        Must(statuses=(200,), whole=False, ends=True),
-        READ,
-        answer=(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n", b"a" * 100_000, FLOOD),
-    ),
-    Case(
-        "a client that does not read chunks",
-        (GET, DEAF),
-        Must(statuses=(200,), whole=False, ends=True),
-        READ,
-        answer=(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            b"186a0\r\n" + b"a" * 100_000 + b"\r\n",
-            FLOOD,
+SLOW = tuple(
+    map(
+        unread,
+        (
+            Case("nothing at all", STALL, refused(0, 408), LORIS, asks=1),
+            Case("half a request line", (b"GET /", STALL), refused(0, 400, 408), LORIS),
+            Case("half a head", (b"GET / HTTP/1.1\r\nHost: a.ex", STALL), refused(0, 400, 408), LORIS),
+            Case(
+                "a head, byte by byte",
+                Drip(b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 50, every=0.1),
+                refused(0, 400, 408),
+                LORIS,
+            ),
+            Case("a head within the time, byte by byte", Drip(GET, every=0.0), passed(), LORIS),
+            Case("no body", (POST, STALL), TIMEOUT, BODY),
+            Case("half a body", (POST + b"abc", STALL), TIMEOUT, BODY),
+            Case("half a chunk", (CHUNKED + b"a\r\nabc", STALL), TIMEOUT, BODY),
+            Case("chunks without the last", (CHUNKED + b"3\r\nabc\r\n", STALL), TIMEOUT, BODY),
+            Case("half a trailer", (CHUNKED + b"3\r\nabc\r\n0\r\nX-A: ", STALL), TIMEOUT, BODY),
+            Case("a body, byte by byte", (POST, Drip(b"0123456789")), passed(body=b"0123456789"), BODY),
+            Case(
+                "half a second request",
+                (GET, WAIT, b"GET / HT", STALL),
+                Must(statuses=(200,), saw=1, ends=True),
+                LORIS,
+                asks=2,
+            ),
+            Case(
+                "a client that does not read",
+                (GET, DEAF),
+                Must(statuses=(200,), whole=False, ends=True),
+                READ,
+                answer=(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n", b"a" * 100_000, FLOOD),
+            ),
+            Case(
+                "a client that does not read chunks",
+                (GET, DEAF),
+                Must(statuses=(200,), whole=False, ends=True),
+                READ,
+                answer=(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                    b"186a0\r\n" + b"a" * 100_000 + b"\r\n",
+                    FLOOD,
+                ),
+            ),
+            Case("an upstream that says nothing", GET, Must(statuses=(504,), saw=1), LATE, answer=STALL),
+            Case(
+                "an upstream that stops in its head",
+                GET,
+                Must(statuses=(504,), saw=1),
+                LATE,
+                answer=(b"HTTP/1.1 200 OK\r\nX", STALL),
+            ),
+            Case(
+                "an upstream that stops after 100",
+                GET,
+                Must(statuses=(504,), saw=1),
+                LATE,
+                answer=(b"HTTP/1.1 100 Continue\r\n\r\n", STALL),
+            ),
+            Case("an upstream that stops in its body", GET, broken(), LATE, answer=(HALFWAY, STALL)),
+            Case(
+                "an upstream that stops in a short body",
+                GET,
+                Must(statuses=(200, 504), saw=1, whole=None),
+                LATE,
+                answer=(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok", STALL),
+            ),
+            Case("an upstream that answers byte by byte", GET, passed(answer=b"ok"), LATE, answer=Drip(OK, every=0.01)),
+            Case(
+                "an upstream that does not read",
+                b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 20000000\r\n\r\n" + b"a" * 20_000_000,
+                Must(statuses=(0, 408, 502, 503, 504)),
+                LATE,
+                answer=STALL,
+                at="connection",
+            ),
+            Case("nobody listens", GET, Must(statuses=(502, 503), saw=0), "RFC 9110, 15.6.3", site="nobody"),
         ),
-    ),
-    Case("an upstream that says nothing", GET, Must(statuses=(504,), saw=1), LATE, answer=STALL),
-    Case(
-        "an upstream that stops in its head",
-        GET,
-        Must(statuses=(504,), saw=1),
-        LATE,
-        answer=(b"HTTP/1.1 200 OK\r\nX", STALL),
-    ),
-    Case(
-        "an upstream that stops after 100",
-        GET,
-        Must(statuses=(504,), saw=1),
-        LATE,
-        answer=(b"HTTP/1.1 100 Continue\r\n\r\n", STALL),
-    ),
-    Case("an upstream that stops in its body", GET, broken(), LATE, answer=(HALFWAY, STALL)),
-    Case(
-        "an upstream that stops in a short body",
-        GET,
-        Must(statuses=(200, 504), saw=1, whole=None),
-        LATE,
-        answer=(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok", STALL),
-    ),
-    Case("an upstream that answers byte by byte", GET, passed(answer=b"ok"), LATE, answer=Drip(OK, every=0.01)),
-    Case(
-        "an upstream that does not read",
-        b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 20000000\r\n\r\n" + b"a" * 20_000_000,
-        Must(statuses=(0, 408, 502, 503, 504)),
-        LATE,
-        answer=STALL,
-        at="connection",
-    ),
-    Case("nobody listens", GET, Must(statuses=(502, 503), saw=0), "RFC 9110, 15.6.3", site="nobody"),
+    )
 )
 
 
@@ -109,11 +138,13 @@ LEAVES = (
     *leaves("after the answer", GET, WAIT),
     Case("the client closes its half after the request", (GET, HALF), Must(statuses=(0, 200)), "RFC 9112, 9.6"),
     Case("the client closes its half in the head", (b"GET / HTTP/1.1\r\nHo", HALF), refused(0, 400), "RFC 9112, 9.6"),
-    Case(
-        "the client closes its half in the body",
-        (POST + b"abc", HALF),
-        Must(statuses=(0, 400, 502), ends=True),
-        "RFC 9112, 8",
+    unread(
+        Case(
+            "the client closes its half in the body",
+            (POST + b"abc", HALF),
+            Must(statuses=(0, 400, 502), ends=True),
+            "RFC 9112, 8",
+        )
     ),
     Case(
         "an answer before the body, and a close",
@@ -122,11 +153,19 @@ LEAVES = (
         "RFC 9112, 9.3",
         at="head",
         answer=(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", CLOSE),
+        partial=True,
     ),
     Case(
-        "an answer before the body, and the rest of it",
-        (LONG, WAIT, b"a" * 100_000),
+        "an answer before the body, and the body",
+        LONG + b"a" * 100_000,
         Must(statuses=(200,), saw=1),
+        "RFC 9112, 9.3",
+        at="head",
+    ),
+    Case(
+        "an answer before the body, which waits for it",
+        (LONG, WAIT, b"a" * 100_000),
+        Must(statuses=(200, 408), saw=1),
         "RFC 9112, 9.3",
         at="head",
     ),

@@ -49,6 +49,39 @@ class Came:
     stalls: bool = False
     """Whether an answer is under way, or withheld."""
 
+    _at: int = 0
+    """Where the request begins whose turn it is."""
+    _answered: bool = False
+    """Whether it has been, before its end came."""
+
+    def next(self) -> Message | None:
+        """That request, as far as it is there."""
+        found = requests(bytes(self.data[self._at :]))
+        return found[0] if found else None
+
+    def whole(self) -> bool:
+        """Whether all of it is there."""
+        message = self.next()
+        return message is not None and message.whole
+
+    def turn(self, *, head: bool) -> Message | None:
+        """The request that can be answered now: one that is whole, or has its ``head``."""
+        message = self.next()
+        if self._answered and message is not None and message.whole:
+            self._answered = False
+            self._at += message.end
+            message = self.next()
+        if message is None or self._answered or not (message.whole or (head and message.headed)):
+            return None
+        return message
+
+    def answered(self) -> None:
+        """It is: the turn is that of the one behind it."""
+        message = self.next()
+        self._answered = message is not None and not message.whole
+        if message is not None and message.whole:
+            self._at += message.end
+
     def waits(self) -> bool:
         """Whether a request has begun, and neither it nor its answer has come to an end."""
         return not self.ended and (self.stalls or not all(each.whole for each in requests(bytes(self.data))))
@@ -57,11 +90,11 @@ class Came:
 class Upstream:
     """The one behind the gateway, for a case."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, host: str) -> None:
         self.case = case
         self.came: list[Came] = []
         self.wire = socket.socket()
-        self.wire.bind(("127.0.0.1", 0))
+        self.wire.bind((host, 0))
         self.port: int = self.wire.getsockname()[1]
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -99,7 +132,7 @@ class Upstream:
         came = Came()
         self.came.append(came)
         try:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):  # to say more to one that has left
                 await self._converse(came, reader, writer)
             came.ended = True
         except asyncio.CancelledError:
@@ -110,28 +143,24 @@ class Upstream:
             writer.transport.abort()
 
     async def _converse(self, came: Came, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answered = 0
-        chunking = False
         if self.case.at == "connection":
-            await self._answer(came, 0, reader, writer)
+            await self._answer(came, reader, writer)
+        chunking = False
         while data := await reader.read(65536):
             came.data += data
             if chunking and not came.data.endswith(b"\r\n\r\n"):
                 continue  # thousands of chunks are not read anew for each of them
             chunking = False
-            for message in requests(bytes(came.data))[answered:]:
+            while message := came.turn(head=self.case.at == "head"):
                 if is_next(message):
                     writer.write(NEXT_ANSWER)
-                elif message.whole or (self.case.at == "head" and message.headed):
-                    await self._answer(came, answered, reader, writer)
                 else:
-                    chunking = message.framed == CHUNKED
-                    break
-                answered += 1
+                    await self._answer(came, reader, writer)
+                came.answered()
+            rest = came.next()
+            chunking = rest is not None and rest.framed == CHUNKED
 
-    async def _answer(
-        self, came: Came, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _answer(self, came: Came, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         last = b""
         came.stalls = True
         for step in self.case.answer:
@@ -142,7 +171,7 @@ class Upstream:
             elif isinstance(step, Drip):
                 await dripped(writer, step)
             elif step is WAIT:
-                while not requests(bytes(came.data))[number].whole:
+                while not came.whole():
                     await self._more(came, reader)
             elif step is STALL:
                 while True:
