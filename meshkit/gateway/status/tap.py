@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...call import Verdict
 from ...deadline import CURRENT
-from ...observe.events import AttemptBegan, AttemptEnded, CallEnded, Retried, Routed, StateChanged
+from ...observe.events import AttemptBegan, AttemptEnded, CallEnded, RejectedCall, Retried, Routed, StateChanged
 from ...observe.record.record import Record
 from .series import Series
 
@@ -145,6 +145,9 @@ class Trace:
             self.tap.traffic.attempt(event)
         elif kind is Retried:
             self.retries += 1
+        elif kind is RejectedCall:
+            if event.endpoint is None and self.began is None and event.policy != self.cluster:
+                self.cluster = ""  # it never came there
         elif kind is StateChanged:
             self.tap.traffic.changed(self.tap.label, event)
 

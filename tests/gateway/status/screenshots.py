@@ -45,7 +45,7 @@ def main(to: Path = DOCS) -> int:
             page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
             path = to / f"status-page-{name}.png"
             taken = Image.open(BytesIO(page.screenshot(full_page=name != "narrow"))).convert("RGB")
-            taken.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+            taken.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
             context.close()
             size = path.stat().st_size
             print(f"{path.name}: {size:,} bytes")  # noqa: T201

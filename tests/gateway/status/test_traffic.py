@@ -17,8 +17,12 @@ from meshkit import (
     Cluster,
     ConfigError,
     Constant,
+    Endpoint,
     Match,
+    NoEndpoint,
     Pipeline,
+    RateLimit,
+    RateLimited,
     Retry,
     RoundRobin,
     Route,
@@ -143,6 +147,33 @@ def test_refusals_are_told_apart_from_errors() -> None:
     )
     pipeline.control("CircuitBreaker").reset()
     assert traffic.changes[-1]["by_hand"]
+
+
+def test_what_is_refused_on_the_way_never_came_to_the_cluster() -> None:
+    town = shop(well)
+    limited = Route(Match(prefix="/"), town.orders, name="limited", policies=[RateLimit("1/min")])
+    pipeline = Pipeline(Router([limited], name="router"), name="limited", clock=town.clock)
+    town.traffic.watch(pipeline)
+    with httpx.Client(transport=MeshTransport(pipeline, httpx.MockTransport(well))) as client:
+        client.get("http://shop.example/")
+        with pytest.raises(RateLimited):
+            client.get("http://shop.example/")
+    ways = by_way(town.traffic)
+    assert ways[Way("limited", "limited", "", "orders")].rejected == 0
+    assert ways[Way("limited", "limited", "", "")].rejected == 1
+
+
+def test_where_nobody_is_left_it_was_the_cluster_that_refused() -> None:
+    away = Cluster("away", [Endpoint("10.0.0.1:80", weight=0)], balancer=RoundRobin())
+    pipeline = Pipeline(Router([Route(Match(prefix="/"), away, name="all")]), name="shop", clock=ManualClock(AT))
+    traffic = Traffic()
+    traffic.watch(pipeline)
+    with (
+        httpx.Client(transport=MeshTransport(pipeline, httpx.MockTransport(well))) as client,
+        pytest.raises(NoEndpoint),
+    ):
+        client.get("http://shop.example/")
+    assert by_way(traffic)[Way("shop", "all", "", "away")].rejected == 1
 
 
 def test_records_are_bounded_by_the_second() -> None:
