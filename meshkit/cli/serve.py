@@ -51,6 +51,7 @@ def serve(
         str, typer.Option(metavar="ADDRESS", help="Where the status page is; of each worker a port further.")
     ] = "127.0.0.1:9901",
     no_status: Annotated[bool, typer.Option("--no-status", help="Have no status page.")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Have /metrics beside it, for Prometheus.")] = False,
     certfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The certificate of https listeners, and its chain, in PEM.")
     ] = None,
@@ -58,6 +59,10 @@ def serve(
     keyfile_password: Annotated[
         str | None, typer.Option(envvar="MESHKIT_KEYFILE_PASSWORD", metavar="TEXT", help="The key's.")
     ] = None,
+    connect: Annotated[str, typer.Option(metavar="DURATION", help="For a connection to an endpoint.")] = "5s",
+    idle: Annotated[
+        str, typer.Option(metavar="DURATION", help="Without a byte to or from a client or an endpoint.")
+    ] = "300s",
     grace: Annotated[
         str, typer.Option(metavar="DURATION", help="From the signal to end until no connections are taken.")
     ] = "0s",
@@ -87,6 +92,7 @@ def serve(
         "listeners": listener or (),
         "bind": bind or (),
         "status": None if no_status else status,
+        "metrics": metrics,
         "certfile": None if certfile is None else str(certfile),
         "keyfile": None if keyfile is None else str(keyfile),
         "keyfile_password": keyfile_password,
@@ -101,7 +107,8 @@ def serve(
         "ws_ping": _seconds("--ws-ping", ws_ping),
     }
     try:
-        cut = served(file, node=node, say=say, **options)
+        gateway = {"connect": _seconds("--connect", connect), "idle": _seconds("--idle", idle)}
+        cut = served(file, node=node, gateway=gateway, say=say, **options)
     except FileErrors:
         _mistakes(file)
     except RuntimeError as error:

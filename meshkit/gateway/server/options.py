@@ -38,6 +38,7 @@ class Serve:
     listeners: tuple[str, ...] = attrs.field(default=(), converter=_list, validator=_texts)
     bind: tuple[str, ...] = attrs.field(default=(), converter=_list, validator=_texts)
     status: str | None = STATUS
+    metrics: bool = attrs.field(default=False, validator=flag())
     certfile: str | None = None
     keyfile: str | None = None
     keyfile_password: str | None = attrs.field(default=None, repr=False)
@@ -53,6 +54,8 @@ class Serve:
         given: object = self.status
         if given is not None and not (isinstance(given, str) and given):
             raise ConfigError.of("Serve", "status", given, f"give an address, such as {STATUS!r}, or None")
+        if self.metrics and self.status is None:
+            raise ConfigError.of("Serve", "metrics", self.metrics, "they are beside the status page: let there be one")
         if (self.keyfile or self.keyfile_password) and not self.certfile:
             raise ConfigError.of("Serve", "certfile", None, "give the certificate that the key is of")
         for name in SERVERS[self.server]:

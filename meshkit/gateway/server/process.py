@@ -93,7 +93,13 @@ def _page(site: Site, worker: int) -> Any:
     from ..status import Status
 
     siblings = [each.url for each in site.status if each.path is None and each is not site.status[worker]]
-    return Status(site.mesh, site.gateway, siblings=siblings)
+    metrics = None
+    if site.options.metrics:
+        from ...observe import Metrics
+
+        metrics = Metrics()
+        site.mesh.watch(metrics)
+    return Status(site.mesh, site.gateway, siblings=siblings, metrics=metrics)
 
 
 def _on_hangup(site: Site) -> Callable[[], None]:

@@ -60,7 +60,8 @@ class Status:
     It listens to the mesh from now on until `close`, for a few microseconds a call, and remembers ``failures`` kinds of
     failures (0 to 1000). ``gateway`` is the `Gateway` that serves the mesh, if one does. ``siblings``: addresses of the
     status pages of the other workers, such as ``"http://127.0.0.1:9902"``, which the page links to. ``hosts``: names
-    under which it may be asked, besides IP addresses and ``localhost``. To be served by one event loop.
+    under which it may be asked, besides IP addresses and ``localhost``. With ``metrics``, a `Metrics` that watches the
+    mesh, these are at ``/metrics`` for Prometheus. To be served by one event loop.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Status:
         failures: int = 50,
         siblings: Iterable[str] = (),
         hosts: Iterable[str] = (),
+        metrics: Any = None,
     ) -> None:
         if not callable(getattr(mesh, "watch", None)) or not hasattr(mesh, "versions"):
             raise ConfigError.of("Status", "mesh", mesh, "give a Mesh")
@@ -80,6 +82,7 @@ class Status:
         self.mesh = mesh
         self.gateway = gateway
         self._hosts = _hosts(hosts)
+        self._metrics = None if metrics is None else _scraped(metrics)
         links = [{"name": each.partition("://")[2].rstrip("/"), "url": each} for each in _links(siblings)]
         traffic = Traffic(failures)
         self._stop = mesh.watch(traffic)
@@ -114,6 +117,8 @@ class Status:
             await answer(200, b"text/html; charset=utf-8", body, [(b"content-security-policy", policy)])
         elif path == "/status.json":
             await answer(200, JSON, (await self._looks.look()).whole())
+        elif path == "/metrics" and self._metrics is not None:
+            await self._metrics(scope, receive, answer.send)
         elif path == "/healthz":
             await answer(200, TEXT, b"ok\n")
         elif path == "/readyz":
@@ -178,10 +183,10 @@ class Status:
 class Answer:
     """To one request."""
 
-    __slots__ = ("_send", "empty")
+    __slots__ = ("empty", "send")
 
     def __init__(self, send: Any, method: str) -> None:
-        self._send = send
+        self.send = send
         self.empty = method == "HEAD"
 
     async def __call__(self, status: int, kind: bytes, body: bytes, headers: Headers | None = None) -> None:
@@ -191,10 +196,10 @@ class Answer:
 
     async def begin(self, status: int, kind: bytes, headers: Headers | None = None) -> None:
         fields = [(b"content-type", kind), *ALWAYS, *(headers or [])]
-        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+        await self.send({"type": "http.response.start", "status": status, "headers": fields})
 
     async def more(self, body: bytes, *, last: bool = False) -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+        await self.send({"type": "http.response.body", "body": body, "more_body": not last})
 
 
 @cache
@@ -235,6 +240,13 @@ def _hosts(hosts: Any) -> frozenset[str]:
     if those is None or not all(isinstance(each, str) and _NAME.fullmatch(each.lower()) for each in those):
         raise ConfigError.of("Status", "hosts", hosts, 'give a list of names, such as ["status.shop.example"]')
     return frozenset(each.lower().removesuffix(".") for each in those)
+
+
+def _scraped(metrics: Any) -> Any:
+    """The app that answers a scrape."""
+    from ...observe.prometheus import MetricsApp
+
+    return MetricsApp(metrics)
 
 
 def _links(siblings: Any) -> list[str]:

@@ -39,7 +39,7 @@ def test_two_listeners_one_of_them_with_tls_and_a_unix_socket(upstream: Behind, 
     listeners = "  public: {port: 0, scheme: https}\n  local: {port: 1, routes: [all]}\n"
     file = mesh_of(tmp_path, upstream.port, listeners)
     with served(
-        *(file, "--server", server, "--status", "127.0.0.1:0", "--bind", f"local=unix:{path}"),
+        *(file, "--server", server, "--status", "127.0.0.1:0", "--metrics", "--bind", f"local=unix:{path}"),
         *("--certfile", tmp_path / "cert.pem", "--keyfile", tmp_path / "key.pem"),
     ) as gateway:
         secure = gateway.url()
@@ -56,6 +56,9 @@ def test_two_listeners_one_of_them_with_tls_and_a_unix_socket(upstream: Behind, 
             assert local.get("/readyz") == (200, b"ok\n")
         with client(found[2]) as status:
             assert status.get("/healthz") == (200, b"ok\n")
+            code, text = status.get("/metrics")
+            assert code == 200
+            assert b'{outcome="success",pipeline="shop local"} 1.0' in text
         assert gateway.end(signal.SIGTERM) == 0
         assert not path.exists()
     assert len(gateway.said) == 2
