@@ -5,6 +5,7 @@
 #   make lint                 ruff, mypy                      make names                pin the public names anew
 #   make soak                 ten minutes of all that can go wrong with requests through the gateway; ONLY=pool: with
 #                             200,000 requests through the pool
+#   make corpus               ask the gateway, nginx, haproxy and Envoy what becomes of bad input, and write the page
 #   make simulate             draw anew which balancer does what, on virtual time
 #   make screenshots          take the pictures of the status page anew; needs chromium
 #
@@ -19,7 +20,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint bench soak simulate screenshots docs names clean
+.PHONY: demo test lint bench soak corpus simulate screenshots docs names clean
 
 demo: .venv/.demo
 	$(BIN)/python -m examples.demo
@@ -38,6 +39,9 @@ bench: .venv/.bench
 
 soak: .venv/.test
 	$(BIN)/python -m tests.$(if $(filter pool,$(ONLY)),upstream,gateway).soak $(SOAK)
+
+corpus: .venv/.test
+	$(BIN)/python -m tests.gateway.corpus
 
 simulate: .venv/.demo
 	$(BIN)/python -m examples.simulate

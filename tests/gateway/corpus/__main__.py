@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 
 from .corpus import CASES
 from .ours import Left, granian, llhttp
 from .peers import PEERS, missing
 from .playing import played
-from .table import COLUMNS, page
-
-PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "bad-input.md"
+from .table import COLUMNS, PAGE, page
 
 
 async def main() -> None:

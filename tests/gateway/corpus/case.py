@@ -128,7 +128,7 @@ class Case:
     shows: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """What the table tells of the request that the upstream saw: ``target``, ``method``, or names of fields."""
     varies: bool = attrs.field(default=False, kw_only=True)
-    """Whether which of the statuses it is depends on who is quicker."""
+    """Whether under granian it depends on who is quicker which of the statuses it is."""
     granian: Must | None = attrs.field(default=None, kw_only=True)
     """Under granian, whose parser is hyper's, where that differs: what hyper refuses in its own way, or takes in a way
     that is sound, is not the gateway's to judge."""

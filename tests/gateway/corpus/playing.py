@@ -23,8 +23,7 @@ __all__ = ["CLIENT", "HOST", "Front", "Lane", "Way", "free", "played", "up"]
 
 PID = os.getpid()
 HOST = f"127.{64 + (PID >> 16) % 64}.{(PID >> 8) % 256}.{PID % 256}" if sys.platform == "linux" else "127.0.0.1"
-"""Where gateways and upstreams listen. All of 127/8 is loopback: who looks for a port of another test does not stray here.
-"""
+"""Where gateways and upstreams listen. All of 127/8 is loopback, and nobody strays here from another test."""
 CLIENT = "127.0.0.1"
 AT_ONCE = 32
 TIMES, STOP = 3, 0.7
@@ -58,10 +57,10 @@ async def played(cases: Sequence[Case], front: Front) -> list[Seen]:
         for _ in range(TIMES):
             async with gate:
                 began = pulse.stops
-                upstream.came = []
                 seen = Seen(case, await talk(case, HOST, way, upstream), upstream.came)
             if pulse.stops == began:
                 break
+            await upstream.renew()
         return seen
 
     try:

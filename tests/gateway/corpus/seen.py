@@ -95,9 +95,10 @@ class Seen:
             if rest and (len(following) != 1 or (rest[0].status, rest[0].body) != (200, b"next")):
                 yield "the next request goes astray"
 
-    def misses(self, must: Must) -> list[str]:
-        """What is not as it must be."""
-        return list(self._misses(must))
+    def misses(self, name: str = "") -> list[str]:
+        """What is not as it must be, under the server of this name."""
+        case = self.case
+        return list(self._misses(case.granian if name == "granian" and case.granian else case.must))
 
     def _misses(self, must: Must) -> Iterator[str]:
         final, saw = self.final, self.saw

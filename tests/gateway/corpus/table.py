@@ -6,13 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version as installed
+from pathlib import Path
 from typing import Any
 
 from .corpus import CASES, SECTIONS
 from .peers import version
 from .seen import Seen
 
-__all__ = ["COLUMNS", "Results", "cell", "page", "read"]
+__all__ = ["COLUMNS", "PAGE", "Results", "cell", "escaped", "page", "read"]
+
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "bad-input.md"
 
 COLUMNS = {
     "llhttp": "meshkit",
@@ -86,25 +89,25 @@ def page(results: Results) -> str:
         parts.append(_row(["", *COLUMNS.values(), "source"]))
         parts.append(_row(["---"] * (len(COLUMNS) + 2)))
         for place, case in enumerate(cases, start):
-            cells = [cell(results[name][place], ours=name in ("llhttp", "granian")) for name in COLUMNS]
+            cells = [cell(results[name][place], name) for name in COLUMNS]
             parts.append(_row([case.name, *cells, case.source]))
         start += len(cases)
     return "".join(parts)
 
 
-def cell(seen: Seen, *, ours: bool = False) -> str:
-    """What one of them did with one case. ``ours``: where it may be one thing or another, both are told."""
-    if seen.case.varies and ours:
-        statuses = seen.case.must.statuses
-        return " or ".join(str(each) if each else "closed" for each in statuses)
+def cell(seen: Seen, name: str) -> str:
+    """What one of them did with one case; where it may be one thing or another, both."""
+    must = seen.case.granian
+    if seen.case.varies and name == "granian" and must is not None:
+        return " or ".join(map(str, must.statuses))
     flaws = "; ".join(_shortened(flaw) for flaw in seen.flaws())
     return f"{seen.words()}; **{flaws}**" if flaws else seen.words()
 
 
 def read(text: str) -> Iterator[tuple[str, list[str]]]:
-    """The rows of a page: a case's name, and what stands in its columns."""
+    """The rows of a page, as they stand there: a case's name, and its columns."""
     for line in text.partition("\n## In short")[2].partition(f"\n## {next(iter(SECTIONS))}\n")[2].splitlines():
-        cells = [each.strip().replace("\\|", "|") for each in re.split(r"(?<!\\)\|", line)[1:-1]]
+        cells = [each.strip() for each in re.split(r"(?<!\\)\|", line)[1:-1]]
         if len(cells) == len(COLUMNS) + 2 and cells[0] and cells[0] != "---":
             yield cells[0], cells[1:-1]
 

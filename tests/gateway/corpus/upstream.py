@@ -121,6 +121,14 @@ class Upstream:
             self._server.close()
             self._server = None
         self.wire.close()
+        await self._end()
+
+    async def renew(self) -> None:
+        """Begin anew: what has come is forgotten, and so are those who came."""
+        await self._end()
+        self.came = []
+
+    async def _end(self) -> None:
         for task in [*self._tasks]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
