@@ -241,22 +241,22 @@ async def test_one_that_it_could_not_serve_is_refused() -> None:
 
 def test_in_two_threads_at_once() -> None:
     """Each with a loop, connections and a watch of its own."""
-    ready, servers = threading.Barrier(3), []
+    ready, over = threading.Barrier(3, timeout=30.0), threading.Barrier(2, timeout=30.0)
     asked: list[list[int]] = []
     gateways: list[Gateway] = []
 
     async def upstream() -> None:
         async with Rogue(sane, sane, sane, sane) as server:
-            servers.append(server.port)
             mesh = Mesh(routes=[Route(to=shop(server), policies=[ConcurrencyLimit(1, queue=99)])])
             gateways.append(Gateway(mesh, pool=Pool(Limits(connections=None))))
             await asyncio.to_thread(ready.wait)
-            await asyncio.to_thread(done.wait)
+            await asyncio.to_thread(done.wait, 30.0)
 
     async def client() -> None:
         [gateway] = gateways
         visitors = await asyncio.gather(*(visit(gateway) for _ in range(20)))
         asked.append([visitor.status for visitor in visitors])
+        await asyncio.to_thread(over.wait)  # it closes the other's connections, too
         await gateway.aclose()
 
     def serve() -> None:

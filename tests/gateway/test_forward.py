@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
-from meshkit import Constant, Hedge, Retry, Timeout
+from meshkit import Cluster, Constant, Hedge, Retry, Timeout
+from meshkit.config import Mesh
+from meshkit.gateway import Gateway
 from meshkit.route.edit import RequestHeaders
 from meshkit.route.local import App, Function
 from meshkit.route.match import Match
 from meshkit.route.rewrite import Rewrite
+from meshkit.route.route import Route
 from meshkit.upstream import Dial, Limits, Pool
 from meshkit.upstream.errors import ConnectTimedOut
 
 from ..asgi.stand_ins import Probe
 from ..upstream.calls import closed_port
 from ..upstream.peer import Peer
-from ..upstream.rogue import CLOSE, OK, RESET, answers, until
+from ..upstream.rogue import CLOSE, OK, RESET, Rogue, answers, sane, until
 from ..upstream.ways import AUTHORITY, trusting
 from .visiting import ASYNCIO, Visitor, answer, begin, echoing, gate, said, shop, told, visit
 
@@ -47,9 +52,7 @@ async def test_what_is_asked_for_is_what_was_routed(path: str, query: bytes, lin
     script = echoing()
     form = line.split()[1].partition("?")[0]
     async with gate(script, match=Match(path=form)) as (gateway, _):
-        from urllib.parse import unquote
-
-        scope = {"raw_path": path.encode(), "query_string": query}
+        scope: Any = {"raw_path": path.encode(), "query_string": query}
         assert (await visit(gateway, unquote(path), **scope)).status == 200
     assert script.line == line
 
@@ -81,19 +84,10 @@ async def test_what_the_route_edits() -> None:
 
 
 async def test_to_an_address_over_tls_the_host_is_whose_certificate_is_asked_for() -> None:
-    import ssl
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("shop.example").configure_cert(context)
     names: list[Any] = []
-    context.sni_callback = lambda _, name, __: names.append(name)  # type: ignore[assignment]  # it answers nothing
-    from meshkit import Cluster
-    from meshkit.config import Mesh
-    from meshkit.gateway import Gateway
-    from meshkit.route.route import Route
-
-    from ..upstream.rogue import Rogue, sane
-
+    context.sni_callback = lambda _, name, __: names.append(name)
     async with asyncio.timeout(20), Rogue(sane, sane, tls=context) as server:
         mesh = Mesh(routes=[Route(to=Cluster("shop", [f"https://127.0.0.1:{server.port}"]))])
         gateway = Gateway(mesh, pool=Pool(Limits(connections=None), tls=trusting))
@@ -146,8 +140,6 @@ async def test_refused() -> None:
 
 
 async def test_no_such_name() -> None:
-    from meshkit import Cluster
-
     async with gate(to=lambda _: Cluster("shop", ["name.invalid:80"])) as (gateway, _):
         status, word = told(await visit(gateway))
         assert (status, word) == (502, "dns_error")
