@@ -41,7 +41,7 @@ __all__ = ["BESIDE", "FILES", "ROWS", "Started", "seconds", "turns", "unserved"]
 DIRECT = "no gateway"
 WHO = (OURS, GRANIAN, POOL, ALONE, ENVOY, NGINX, HAPROXY, AIOHTTP, HTTPX, PROXY_LIB)
 BESIDE = (GRANIAN, POOL, ALONE, DIRECT)
-PACED = (OURS, GRANIAN, POOL, ENVOY, NGINX, HAPROXY)
+PACED = (OURS, GRANIAN, ENVOY, NGINX)
 FILES = {f"v{n}/small": SMALL for n in range(10)}
 """What the endpoints have for the routes."""
 NOTES = (
@@ -53,7 +53,7 @@ Told = list[dict[str, Turn]]
 
 
 def turns(effort: Effort) -> int:
-    return max(2, effort.rounds // 2)
+    return max(2, effort.rounds * 2 // 5)
 
 
 def seconds(effort: Effort) -> int:
@@ -204,7 +204,7 @@ class Requests:
                 taking.children = [child for child in taking.children if child.name in PACED]
                 paced = [
                     taking.one_round(lambda child: paced_turn(child, rate, 2.0 * lasting, asked, theirs))
-                    for _ in range(turns(effort))
+                    for _ in range(turns(effort) * 2 // 3 + 1)
                 ]
                 return lines + late(paced, rate, taking.missing)
         except NoServer as why:

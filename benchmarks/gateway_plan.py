@@ -12,7 +12,7 @@ timeout            ``timeout: 15s`` a route     ``timeout`` a route    ``timeout
 retry              ``retry: 5xx``, once         ``retry_policy: 5xx``  ``retry-on``           ``proxy_next_upstream``
 outlier detection  `OutlierDetection`           ``outlier_detection``  ``observe layer7``     ``max_fails``
 rate limit         one for the listener         ``local_ratelimit``    by address, a table    by address, a zone
-metrics            `Metrics`                    its own, ``/stats``    its own, ``/metrics``  ``stub_status``
+metrics            ``--metrics``, status page   its own, ``/stats``    its own, ``/metrics``  ``stub_status``
 fields             of the client's address, and a request's id (haproxy, nginx: told to; Envoy: ``use_remote_address``)
 =================  ===========================  =====================  =====================  ========================
 

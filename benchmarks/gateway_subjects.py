@@ -46,7 +46,7 @@ def _ours(*more: str) -> Callable[[Plan, Path], Started]:
         port, told, _ = free_ports(3)
         written = folder / "mesh.json"
         written.write_text(json.dumps(mesh(plan, port)), "utf-8")
-        serve = [sys.executable, "-m", "meshkit", "serve", str(written), "--status", f"127.0.0.1:{told}"]
+        serve = [sys.executable, "-m", "meshkit", "serve", str(written), "--status", f"127.0.0.1:{told}", "--metrics"]
         return Started([*serve, *more], port, told)
 
     return make

@@ -17,7 +17,7 @@ from benchmarks.gateway_paced import paced
 from benchmarks.gateway_plan import CHAT_HOST, SINK_HOST, Plan, mesh
 from benchmarks.gateway_subjects import ECHO, ENVOY, GRANIAN, HAPROXY, HTTPX, NGINX, OURS, POOL, running
 from benchmarks.gateway_wrk import Turn, Wrk
-from benchmarks.measure import QUICK, Figure
+from benchmarks.measure import QUICK
 from benchmarks.nginx import Nginx, NoServer, free_ports
 from benchmarks.wire_child import Took
 from meshkit.config import loads
@@ -210,6 +210,6 @@ def test_the_gateways_own_code_answers_as_it_would_behind_a_server() -> None:
 
 
 def test_a_part_is_what_is_less_without_it() -> None:
-    whole, less, pool = Figure(1, 0.1, 60_000), Figure(1, 0.1, 45_000), Figure(1, 0.1, 2000)
-    found = gateway_parts.parts({gateway_parts.WHOLE: whole, gateway_parts.BARE: pool, "timeout": less})
-    assert {name: figure.ratio for name, figure in found.items()} == {gateway_parts.WHOLE: 58, "timeout": 15}
+    found = gateway_parts.parts({gateway_parts.WHOLE: 60e-6, gateway_parts.BARE: 2e-6, "timeout": 45e-6})
+    told = {name: figure.ratio for name, figure in found.items()}
+    assert told == pytest.approx({gateway_parts.WHOLE: 58, "timeout": 15})

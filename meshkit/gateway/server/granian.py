@@ -28,6 +28,8 @@ __all__ = ["GranianService"]
 GOING_AWAY: Final = 1001
 WATCHER: Final = "future_watcher"
 """What the task of a request is called."""
+CONNECTIONS: Final = 2**20
+"""That are served at once: without it 128, and the next one waits until one of those is closed, however idle it is."""
 AFTER: Final = 1.0
 """Seconds that those have who were cut off, to notice."""
 
@@ -78,6 +80,7 @@ class GranianService:
             options.backlog,
             self._called(bound.server),
             interface=Interfaces.ASGINL,
+            backpressure=CONNECTIONS,
             http=HTTPModes.http1,
             http1_settings=HTTP1Settings(header_read_timeout=int(limits.head * 1000), max_buffer_size=SIZE),
             log_enabled=False,
