@@ -27,7 +27,7 @@ from meshkit.gateway.server import HttpConnection, Limits, Socket
 from meshkit.gateway.server.plain import PlainParser
 from meshkit.route import Buffer, Match, Redirect, Rewrite, Route
 
-from .playing import CLIENT, HOST, Front, Lane, Way, free, up
+from .playing import CLIENT, HOST, LOOK, Front, Lane, Way, free, up
 
 __all__ = ["Left", "Watch", "granian", "llhttp", "plain"]
 
@@ -102,7 +102,7 @@ async def quiet(true: Callable[[], bool], seconds: float = 5.0) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while not true():  # noqa: ASYNC110  # of hundreds
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(LOOK)
 
 
 def on_uvicorn(parse: Any, left: Left) -> Front:
@@ -186,4 +186,4 @@ async def asked(port: int, seconds: float = 5.0) -> list[str]:
         found: list[str] = json.loads(said.partition(b"\r\n\r\n")[2])
         if not found or asyncio.get_running_loop().time() > last:
             return found
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(LOOK)

@@ -19,7 +19,7 @@ from .client import talk
 from .seen import Seen
 from .upstream import Upstream
 
-__all__ = ["CLIENT", "HOST", "Front", "Lane", "Way", "free", "played", "up"]
+__all__ = ["CLIENT", "HOST", "LOOK", "Front", "Lane", "Way", "free", "played", "up"]
 
 PID = os.getpid()
 HOST = f"127.{64 + (PID >> 16) % 64}.{(PID >> 8) % 256}.{PID % 256}" if sys.platform == "linux" else "127.0.0.1"
@@ -28,6 +28,8 @@ CLIENT = "127.0.0.1"
 AT_ONCE = 32
 TIMES, STOP = 3, 0.7
 """How often a case is played at most; and how long a loop stands still, in seconds, that stands still for too long."""
+BEAT, LOOK = 0.1, 0.02
+"""Seconds between two beats of a loop's pulse, and two looks at what another process does."""
 SETTLES = 2.0
 """Seconds in which a gateway lets go of an upstream whose client has left."""
 
@@ -89,7 +91,7 @@ class Pulse:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(BEAT)
             self.stops += loop.time() - began > STOP
 
 
@@ -98,7 +100,7 @@ async def settled(upstreams: list[Upstream]) -> None:
     try:
         async with asyncio.timeout(SETTLES):
             while any(upstream.waits() for upstream in upstreams):  # noqa: ASYNC110  # of hundreds
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(LOOK)
     except TimeoutError:
         pass  # the flaw is told
 
@@ -126,7 +128,7 @@ async def up(port: int, runs: Callable[[], bool], seconds: float = 20.0) -> None
                 _, writer = await asyncio.open_connection(HOST, port)
             except ConnectionError:
                 assert runs(), "it did not come up"
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(LOOK)
             else:
                 writer.close()
                 return

@@ -148,7 +148,7 @@ def _framing(message: Message) -> int:
     if lengths and codings:
         message.wrong.append("both framings")
     if codings:
-        if codings != [b"chunked"]:
+        if [each.lower() for each in codings] != [b"chunked"]:
             message.wrong.append(f"Transfer-Encoding {b', '.join(codings)[:40]!r}")
         return CHUNKED
     if len(lengths) > 1:

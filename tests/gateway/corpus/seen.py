@@ -46,15 +46,22 @@ class Seen:
         closed = self.talk.ended == "eof"
         found = answers(bytes(self.talk.data), [*self.case.methods], closed=closed)
         if self.talk.went_on:
-            finals = [each for each in found if each.status >= 200]
+            finals = [each for each in found if not _interim(each)]
             if len(finals) > self.case.asks:
                 found = found[: found.index(finals[self.case.asks])]
         return found
 
     @property
     def final(self) -> Message | None:
-        """The first final answer."""
-        return next((each for each in self.told if _is_final(each)), None)
+        """The first final answer; `None`: there is none, or what there is in its place is no answer."""
+        first = next((each for each in self.told if not _interim(each)), None)
+        return first if first is not None and first.status else None
+
+    @property
+    def tunnels(self) -> bool:
+        """Whether the upstream was asked for a tunnel, and agreed: what follows is no request any more."""
+        final = self.final
+        return final is not None and 200 <= final.status < 300 and any(each.method == b"CONNECT" for each in self.saw)
 
     def flaws(self) -> list[str]:
         """What no gateway should do, whatever the case."""
@@ -65,7 +72,9 @@ class Seen:
             yield "hangs"
         asks = self.case.asks
         saw = self.saw
-        if len(saw) > asks:
+        if self.tunnels:
+            yield "makes a tunnel"
+        elif len(saw) > asks:
             yield f"{len(saw)} requests for {asks}"
         for message in saw:
             for each in message.wrong:
@@ -86,10 +95,10 @@ class Seen:
                 yield f"answers {each}"
             if not message.whole and not self.talk.ended and not self.talk.hung:
                 yield "answers in part"
-        finals = [each for each in everything if each.status >= 200]
-        if len(finals) > asks + self.talk.went_on:
+        finals = [each for each in everything if not _interim(each)]
+        if len(finals) > asks + self.talk.went_on and not self.tunnels:
             yield f"{len(finals)} answers for {asks + self.talk.went_on}"
-        if self.talk.went_on:
+        if self.talk.went_on and not self.tunnels:
             following = [each for came in self.came for each in requests(bytes(came.data)) if is_next(each)]
             rest = finals[asks:]
             if rest and (len(following) != 1 or (rest[0].status, rest[0].body) != (200, b"next")):
@@ -132,12 +141,12 @@ class Seen:
         final, saw = self.final, self.saw
         if final is None:
             said = "hangs" if self.talk.hung else {"left": "gone"}.get(self.talk.ended, "closed")
-            if self.talk.data and said == "closed":
-                said = "no HTTP" if not self.talk.data.startswith(b"HTTP/1.") else "half a head"
+            if said == "closed" and any(not _interim(each) for each in self.told):
+                said = "malformed"
             if self.talk.http2:
                 said = "HTTP/2"
         else:
-            finals = [each for each in self.told if _is_final(each)]
+            finals = [each for each in self.told if not _interim(each)]
             said = " ".join(str(each.status) for each in finals)
             if not finals[-1].whole:
                 said += ", broken off"
@@ -161,8 +170,8 @@ class Seen:
                 yield f"{name}: `{_without_ports(values)}`" if message.all(name) else f"no {name}"
 
 
-def _is_final(message: Message) -> bool:
-    return message.status >= 200 or message.status == 101
+def _interim(message: Message) -> bool:
+    return 100 <= message.status < 200 and message.status != 101
 
 
 def _differing(message: Message, fields: dict[str, bytes | None]) -> Iterator[str]:

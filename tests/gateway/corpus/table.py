@@ -30,7 +30,7 @@ FLAWS = (
     "more requests than were sent, or the next one astray",
     "something malformed passed on to the upstream",
     "something malformed passed on to the client",
-    "fields of the connection passed on",
+    "what concerns one connection passed on",
     "something waits beyond its bound",
 )
 REFUSED = "refused, and the upstream saw nothing"
@@ -68,6 +68,7 @@ behind. They are configured as a careful person would, see `tests/gateway/corpus
 | `200, by itself` | answered without asking the upstream |
 | `200, broken off` | the answer's head came, and then the connection ended before the body did, plainly |
 | `closed` | the connection was closed without an answer |
+| `malformed` | what came was no answer of HTTP/1.1 |
 | `gone` | it was the client who left |
 | what stands behind `;` | what the upstream was told |
 
@@ -149,7 +150,7 @@ def _counted(seen: dict[int, Seen]) -> Counter[str]:
 def _kind(flaw: str) -> str:
     if "requests for" in flaw or "astray" in flaw or "answers for" in flaw:
         return FLAWS[0]
-    if flaw in ("passes on Connection", "passes on upgrade", "passes on te") or flaw.startswith(
+    if flaw in ("passes on Connection", "passes on upgrade", "passes on te", "makes a tunnel") or flaw.startswith(
         ("passes on keep-alive", "passes on proxy")
     ):
         return FLAWS[3]
