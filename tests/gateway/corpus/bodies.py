@@ -124,9 +124,14 @@ BODIES = (
     posted("10 MB of zeros in gzip, up", b"Content-Encoding: gzip", BOMB, "CWE-409"),
     posted("no gzip, though it is said, up", b"Content-Encoding: gzip", b"junk", "RFC 9110, 8.4"),
     posted("gzip in gzip in br, up", b"Content-Encoding: gzip, gzip, br", b"junk", "CWE-409"),
-    posted("a form of 1000 parts", b"Content-Type: multipart/form-data; boundary=x", PARTS, "GHSA-7f5h-v6xp-fcq8"),
+    posted("a form of 1000 parts", b"Content-Type: multipart/form-data; boundary=x", PARTS, "CVE-2024-47874"),
     posted("a form of 10,000 fields", b"Content-Type: application/x-www-form-urlencoded", FORM, "CWE-770"),
-    Case("500 ranges", GET + b"Range: " + RANGES + b"\r\n\r\n", passed(fields={"range": RANGES}), "CVE-2011-3192"),
+    Case(
+        "500 ranges",
+        GET + b"Range: " + RANGES + b"\r\n\r\n",
+        passed(fields={"range": RANGES}),
+        "CVE-2011-3192; GHSA-7f5h-v6xp-fcq8",
+    ),
     Case("a range beyond all", GET + b"Range: bytes=18446744073709551615-\r\n\r\n", passed(), "RFC 9110, 14.2"),
     Case(
         "10 MB of zeros in gzip, down",
