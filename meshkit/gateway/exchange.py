@@ -70,6 +70,8 @@ class Exchange(asgi.Exchange):
     quiet = 0
     seen: Any = ()
     """Messages that came while it was waited for the client to go."""
+    talks = False
+    """Whether more of it came than anybody has use for: then nobody waits for its end."""
     task: Any = None
     why: BaseException | None = None
     """Why the task was interrupted by `Vigil`."""

@@ -89,16 +89,16 @@ def asks(exchange: Any) -> bool:
             exchange.read()
     body = exchange.body
     read = exchange.fields is not None and (body is None or body.over)
-    return read and not (exchange.apart or exchange.gone) and exchange.reading is None
+    return read and not (exchange.apart or exchange.gone or exchange.talks) and exchange.reading is None
 
 
 async def left(exchange: Any) -> None:
     """Wait for the client to go."""
-    while True:
-        message = await exchange.source()
-        if message["type"] == "http.disconnect":
-            break
+    while (message := await exchange.source())["type"] != "http.disconnect":
+        exchange.talks = bool(exchange.seen or message.get("more_body"))
         exchange.seen = (*exchange.seen, message)  # the end of a request without a body
+        if exchange.talks:
+            return
     exchange.gone = True
     if not exchange.door.finishes:
         strike(exchange, Left(), gone=True)

@@ -77,6 +77,8 @@ async def test_a_large_one_is_no_more_in_memory_than_a_few_parts() -> None:
     class Endless(Visitor):
         async def receive(self) -> Any:
             self.asked += 1
+            if self.asked > count:
+                await asyncio.Event().wait()
             return part(piece, more=self.asked < count)
 
     async with gate(upstream) as (gateway, _):

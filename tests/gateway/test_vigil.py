@@ -57,6 +57,7 @@ class Served:
         self.fields: Any = []
         self.body: Any = None
         self.seen: Any = ()
+        self.talks = False
         self.asking: Any = None
         self.why: Any = None
         self.door = Door()
@@ -180,6 +181,24 @@ async def test_it_strikes_once() -> None:
     vigil.begin(exchange)
     loop.ring(9 * LOOKS)
     assert exchange.struck == 1
+    vigil.end(exchange)
+
+
+@pytest.mark.parametrize("more", [True, False])
+async def test_a_client_that_goes_on_and_on_is_not_listened_to(more: bool) -> None:
+    """A body that is none, as HTTP/2 has it with a GET; also of a server that always has something to say."""
+
+    class Talking(Served):
+        async def source(self) -> dict[str, Any]:
+            self.asked += 1
+            return {"type": "http.request", "body": b"a", "more_body": more}
+
+    vigil, exchange = Vigil(loop := Loop(), 5.0), Talking()  # type: ignore[arg-type]
+    vigil.begin(exchange)
+    for _ in range(5):
+        loop.ring()
+        await turns()
+    assert exchange.asked == len(exchange.seen) == (1 if more else 2)
     vigil.end(exchange)
 
 
