@@ -206,8 +206,9 @@ class Seen:
     def __init__(self, answer: Any) -> None:
         self.status_code = answer.status
         self.headers = Named(answer.headers)
-        self.extensions = {"http_version": answer.version}
-        self.http_version = answer.version.decode("latin-1")
+        version = getattr(answer, "version", b"HTTP/1.1")  # of a handshake there is no other
+        self.extensions = {"http_version": version}
+        self.http_version = version.decode("latin-1")
 
 
 class Named(dict[str, str]):
