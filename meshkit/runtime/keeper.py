@@ -5,7 +5,8 @@ thread these come from, and must stop nobody's loop. What there is to be done sa
 first pipeline with a state is bound to something that can be called, until the state is collected. A chore that fails
 is begun again, after a second, and after twice as long each further time, up to a minute.
 
-After a fork the child's keeper begins anew: threads do not survive one.
+After a fork the child's keeper begins anew: threads do not survive one. A fork waits until the parent's is between two
+of its steps: a module that it imports in one of them would be half a module in the child, for good.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ FIRST, LONGEST = 1.0, 60.0
 """Seconds before a chore that failed is begun again."""
 STEADY = 60.0
 """Seconds after which a chore that failed counts as one that had worked."""
+PATIENCE = 2.0
+"""Seconds that a fork waits for a step to end: it may be somebody's source that is stuck."""
 
 
 Chores = tuple[Callable[..., Coroutine[Any, Any, None]], ...]
@@ -75,6 +78,18 @@ class Keeper:
     def _begin(self, number: int, state: weakref.ref[Any], chores: Chores, keep: Keep) -> None:
         self.tasks[number] = [self.loop.create_task(_do(chore, state, keep)) for chore in chores]
 
+    def halt(self) -> threading.Event:
+        """Have it wait between two steps, until what this returns is set."""
+        there, go = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            there.set()
+            go.wait(PATIENCE)
+
+        self.loop.call_soon_threadsafe(wait)
+        there.wait(PATIENCE)
+        return go
+
     def _end(self, number: int) -> None:
         for task in self.tasks.pop(number):
             task.cancel()
@@ -113,8 +128,25 @@ def begin(state: Any, chores: Chores, clock: Callable[[], float]) -> None:
         _keeper.add(state, chores, clock)
 
 
+_halted = threading.local()
+
+
+def _before_fork() -> None:
+    keeper = _keeper
+    if keeper is not None and keeper.thread.is_alive() and keeper.thread is not threading.current_thread():
+        _halted.go = keeper.halt()
+
+
+def _forked() -> None:
+    go = getattr(_halted, "go", None)
+    if go is not None:
+        _halted.go = None
+        go.set()
+
+
 def _after_fork() -> None:
     global _keeper  # noqa: PLW0603  # as above
+    _halted.go = None
     if _keeper is not None:
         _keeper = None
         for state, (chores, clock) in list(_kept.items()):
@@ -122,4 +154,4 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_parent=_forked, after_in_child=_after_fork)

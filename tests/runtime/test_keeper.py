@@ -1,8 +1,10 @@
 """What no call waits for is done from when a pipeline can be called until its state is gone, whatever fails."""
 
 import asyncio
+import builtins
 import gc
 import os
+import sys
 import threading
 import weakref
 from functools import partial
@@ -156,6 +158,45 @@ def test_a_child_process_has_a_keeper_of_its_own():
             threading.Event().wait(0.01)
         os._exit(0 if ok and called(pipeline) == "a" else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+SLOW = """
+import builtins, os
+builtins.reached.set()
+builtins.forking.wait(10)
+for _ in range(1000):
+    os.sched_yield()
+whole = True
+"""
+
+
+@attrs.frozen(eq=False)
+class Importing:
+    """A source that needs a module, and is asked in the keeper's thread."""
+
+    async def watch(self):
+        import slowly_imported
+
+        yield HERE if slowly_imported.whole else ()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_child_process_has_no_half_of_a_module_that_the_keeper_was_at(tmp_path, monkeypatch):
+    reached, forking = threading.Event(), threading.Event()
+    monkeypatch.setattr(builtins, "reached", reached, raising=False)
+    monkeypatch.setattr(builtins, "forking", forking, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "slowly_imported.py").write_text(SLOW, "utf-8")
+    pipeline = Pipeline(Cluster("orders", Importing()))
+    pipeline(lambda: None)  # bound, so that its chores begin
+    assert reached.wait(10)
+    os.register_at_fork(before=forking.set)  # the first that is asked, since it is the last to come
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if getattr(sys.modules["slowly_imported"], "whole", False) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert called(pipeline) == "a", "and the parent's goes on"
 
 
 def test_what_names_no_endpoints_is_an_error_and_the_other_sources_are_heard():
