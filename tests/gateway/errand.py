@@ -169,7 +169,8 @@ class Client:
         record.server, record.version = line.fields.get("x-server", ""), line.fields.get("x-version", "")
         if status != 200:
             told = line.fields.get("proxy-status", "")
-            raise Refused("refused" if told else "bare", f"{status} {told}")
+            why = (await line.whole())[-100:].decode("utf-8", "replace")
+            raise Refused("refused" if told else "bare", f"{status} {told}: {why}")
         parts = []
         async for part in line.body():
             parts.append(part)
