@@ -32,6 +32,7 @@ from .events import (
     StateChanged,
     WouldReject,
 )
+from .trail import Usual, note
 
 __all__ = ["watch"]
 
@@ -169,8 +170,11 @@ def _routing(state: Any, pick: Enter) -> Enter:
                 else:
                     events.branch = title
                 if (name, title) not in events.ways:
-                    events.ways |= {(name, title)}
-                    events.append(Routed(now, name, title, kind, *_end(section)))
+                    events.ways += ((name, title),)
+                    if events.__class__ is Usual:
+                        note(events, (_routed, (now, name, title, kind, section)))
+                    else:
+                        events.append(_routed(now, name, title, kind, section))
             except Exception as error:  # of a choice of somebody's
                 survive(error)
         return section
@@ -178,12 +182,14 @@ def _routing(state: Any, pick: Enter) -> Enter:
     return routing_pick
 
 
-def _end(section: Section) -> tuple[str, bool]:
-    """What a branch ends in, and whether that answers within this process."""
+def _routed(now: float, name: str, title: str, kind: str, section: Section) -> Routed:
+    """With what a branch ends in, and whether that answers within this process."""
     while section.after is not None:
         section = section.after
     state = section.state
-    return ("", False) if state is None else (named(state), section.kind is LEAF)
+    if state is None:
+        return Routed(now, name, title, kind)
+    return Routed(now, name, title, kind, named(state), section.kind is LEAF)
 
 
 def _again(state: Any, again: Callable[..., float | None], exit: None) -> tuple[Callable[..., float | None], None]:
@@ -227,7 +233,10 @@ def _attempt_began(call: Call, now: float) -> None:
             return
         number = call.number = events.sent = events.sent + 1
         call.status = None
-        events.append(AttemptBegan(now, number, call.attempt, call.endpoint, call.cluster))
+        if events.__class__ is Usual:
+            note(events, (AttemptBegan, (now, number, call.attempt, call.endpoint, call.cluster)))
+        else:
+            events.append(AttemptBegan(now, number, call.attempt, call.endpoint, call.cluster))
 
 
 def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> None:
@@ -240,11 +249,11 @@ def _attempt_ended(call: Call, began: float, now: float, verdict: Verdict) -> No
         answered_at = now
     latency, took = answered_at - began, now - began
     if verdict is SUCCESS:
-        events.append(
-            AttemptEnded(
-                now, call.attempt, call.endpoint, verdict, latency, took, None, number, call.cluster, call.status
-            )
-        )
+        what = now, call.attempt, call.endpoint, verdict, latency, took, None, number, call.cluster, call.status
+        if events.__class__ is Usual:
+            note(events, (AttemptEnded, what))
+        else:
+            events.append(AttemptEnded(*what))
         return
     failure = None if verdict is IGNORED else call.failure
     ended = AttemptEnded(

@@ -13,8 +13,8 @@ from typing import Any
 from ..call import Call, Failure, Verdict
 from ..deadline import beyond, spend
 from ..errors import Rejected
-from ..observe.events import CallEnded
-from ..observe.trail import ANSWERED, ANSWERING, RETURNED, SENDING, Trail, wanted
+from ..observe.events import AttemptEnded, CallEnded
+from ..observe.trail import ANSWERED, ANSWERING, LEFT, RETURNED, SENDING, WELL, Trail, Usual, wanted
 from ..section import Section
 
 __all__ = ["answered", "answering", "begun", "deliver", "left", "returned", "sending", "told"]
@@ -37,32 +37,32 @@ DEEPEST = 3
 
 def begun(tree: Any, call: Call) -> Section:
     """A call begins in a pipeline that somebody listens to. Answers the folding it is to walk."""
-    followers, detailed, wants = [], False, 0
+    followers, detailed, wants, usual = [], False, 0, WELL
     for each in tree.follows:
         try:
             follower = each.follow(tree, call)
             if follower is not None:
                 detailed = bool(getattr(follower, "detailed", False)) or detailed
-                wants |= wanted(follower.__class__)
+                wants |= (hooks := wanted(follower.__class__))
+                usual &= hooks
                 followers.append(follower)
         except Exception as error:
             tree.lost(error, each)
+    heard = tree.listeners
+    for listener in heard:
+        usual &= wanted(listener.__class__)
+    if not (followers or heard):
+        return tree.root  # type: ignore[no-any-return]
+    kind = Usual if usual and not detailed else Trail
+    call.events = kind(followers, wants, detailed, heard)
     if followers:
-        events = call.events = Trail()
-        events.followers = followers
-        events.detailed = detailed
-        events.wants = wants
         followed = getattr(call.door, "followed", None)
         if followed is not None:
             followed(call)
-    elif tree.listeners:
-        call.events = Trail()
-    else:
-        return tree.root  # type: ignore[no-any-return]
     call.cluster = ""
     call.number = 0
     call.status = None
-    folding = tree.in_full if call.events.detailed else tree.watched
+    folding = tree.in_full if detailed else tree.watched
     return folding or tree.root  # type: ignore[no-any-return]  # the last of them has just stopped listening
 
 
@@ -75,6 +75,13 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
         call.scope = beyond(call.scope)
     events = call.events
     if events is not None:
+        if events.__class__ is Usual:
+            if verdict is SUCCESS and error is None and events.sent == 1 and events.heard is tree.listeners:
+                last = events[-1]
+                if last.__class__ is tuple and last[0] is AttemptEnded:
+                    _well(tree, call, now, last[1])
+                    return
+            events.unfold()
         if not events.over:
             events.over = True
             if events and events[-1].at > now:  # a further attempt was refused after the answer had come
@@ -93,21 +100,45 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
         deliver(tree, call)
 
 
+def _well(tree: Any, call: Call, now: float, ended: tuple[Any, ...]) -> None:
+    """A call is over that has gone as nearly all do, and whoever is there wants no events of such a one."""
+    events = call.events
+    events.over = True
+    events.clear()
+    events.__class__ = Trail
+    if ended[0] > now:
+        now = ended[0]
+    struck = None
+    heard = events.heard
+    if heard:
+        depth, heard = _within(tree)
+    for each in (*heard, *events.followers):
+        try:
+            each.well(call, now, ended)
+        except KeyboardInterrupt as error:
+            struck = error
+        except BaseException as error:
+            tree.lost(error, each)
+    if events.heard:
+        DELIVERING.depth = depth
+    if struck is not None:
+        try:
+            raise struck
+        finally:
+            struck = None
+
+
 def deliver(tree: Any, call: Call) -> None:
     """The events so far. A call that goes on must not keep them: the traceback of a failure among them holds the frames
     of whoever made the call, and an answer forgotten there would never be collected.
     """
     events = call.events
+    if events.__class__ is Usual:  # there is no failure among them, and nobody who would not wait
+        return
     written = [*events]
     events.clear()  # the very list: forks of the call have it too
     struck = None
-    depth = DELIVERING.depth
-    heard = tree.listeners
-    if depth >= DEEPEST:
-        for listener in heard:
-            tree.lost(None, listener)
-        heard = ()
-    DELIVERING.depth = depth + 1
+    depth, heard = _within(tree)
     for listener in (*heard, *events.followers):
         left = iter(written)
         while True:
@@ -125,6 +156,18 @@ def deliver(tree: Any, call: Call) -> None:
             raise struck
         finally:
             struck = None
+
+
+def _within(tree: Any) -> tuple[int, Any]:
+    """How deep this thread was in telling until now, and who listens there."""
+    depth = DELIVERING.depth
+    heard = tree.listeners
+    if depth >= DEEPEST:
+        for listener in heard:
+            tree.lost(None, listener)
+        heard = ()
+    DELIVERING.depth = depth + 1
+    return depth, heard
 
 
 def sending(tree: Any, call: Call) -> Fields:
@@ -174,8 +217,9 @@ def left(tree: Any, call: Call, inner: bool) -> None:
     if inner:
         returned(tree, call)
         return
-    for follower in reversed(call.events.followers):
-        _ask(tree, follower, "left")
+    if call.events.wants & LEFT:
+        for follower in reversed(call.events.followers):
+            _ask(tree, follower, "left")
 
 
 def _ask(tree: Any, follower: Any, hook: str, *what: Any) -> Any:

@@ -15,7 +15,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from ...call import Verdict
 from ...deadline import CURRENT
@@ -35,6 +38,9 @@ MANY = 64
 RECORDS = 100
 """Records that may be begun in a second; the failures of other calls are counted only."""
 SUCCESS = Verdict.SUCCESS
+Well = tuple[tuple[Any, ...] | None, tuple[str, str, str, str] | None, float, float, int]
+"""What went well: an attempt, what its `AttemptEnded` is made of; a call, by its way, with its end, how many seconds it
+took and how many retries it had. Or one of these."""
 PLAIN = re.compile(r"[A-Za-z0-9.-]{1,100}")
 
 
@@ -52,8 +58,7 @@ class Tap:
         self.pipeline = ref(pipeline, gone)
         self.live: dict[int, Trace] = {}
         """The calls under way, by identity, the oldest first."""
-        self.pending: deque[tuple[CallEnded | None, AttemptEnded | None, str, int]] = deque()
-        """Calls that went well, with the last attempt, the cluster, and how many retries each had; or one of these."""
+        self.pending: deque[Well] = deque()
         self.seen = False
         """Whether any call came by."""
         self.whole = Series(1.0, 60)
@@ -85,47 +90,54 @@ class Tap:
 class Trace:
     """Goes along with one call. It does not hold the call, which would hold it."""
 
-    # What most calls never need is of the class, until it is otherwise.
+    __slots__ = ("began", "began_at", "cluster", "door", "record", "request", "retries", "routed", "tap")
+
     detailed = False
     sending = answered = answering = left = returned = None
 
-    began: AttemptBegan | None = None
-    ended: AttemptEnded | None = None
-    """The last attempt, if it has not failed."""
-    cluster = ""
-    """Where it went last."""
-    retries = 0
-    routed: Any = None
-    """What was routed last, with what was before that."""
-    record: Callable[[Any], None] | None = None
-    """``None``: nothing has called for one; `unrecorded`: there was none to spare."""
-
     def __init__(self, tap: Tap, call: Call) -> None:
         self.tap = tap
-        self.door = call.door
+        self.door: Any = call.door
         self.request = call.request
         self.began_at = call.began_at
+        self.began: AttemptBegan | None = None
+        self.cluster = ""
+        """Where it went last."""
+        self.retries = 0
+        self.routed: Any = None
+        """What was routed last, with what was before that."""
+        self.record: Callable[[Any], None] | None = None
+        """``None``: nothing has called for one; `unrecorded`: there was none to spare."""
+
+    def well(self, call: Call, now: float, ended: tuple[Any, ...], /) -> None:
+        """As nearly always."""
+        tap, events = self.tap, call.events
+        tap.live.pop(id(self), None)
+        self.door = self.request = None  # a call may be held for longer than it takes
+        pending = tap.pending
+        pending.append((ended, (tap.label, events.route, events.branch, ended[8]), now, now - self.began_at, 0))
+        if len(pending) >= MANY:
+            tap.traffic.settle(tap)
 
     def __call__(self, event: Any, /) -> None:
         kind = event.__class__
         if kind is AttemptBegan:
             self.began = event
         elif kind is AttemptEnded and event.failure is None:
-            if self.ended is not None:
-                self.tap.pending.append((None, self.ended, "", 0))
-            self.ended = event
+            self.tap.pending.append((made_of(event), None, 0.0, 0.0, 0))
             self.cluster = event.cluster
         elif kind is CallEnded:
             tap = self.tap
             tap.live.pop(id(self), None)
-            if event.verdict is not SUCCESS:
-                self._ended_ill(event)
-                event = None
             pending = tap.pending
-            pending.append((event, self.ended, self.cluster, self.retries))
+            if event.verdict is SUCCESS:
+                way = tap.label, event.route, event.branch, self.cluster
+                pending.append((None, way, event.at, event.at - event.began_at, self.retries))
+            else:
+                self._ended_ill(event)
             if len(pending) >= MANY:
                 tap.traffic.settle(tap)
-            self.door = self.request = None  # a call may be held for longer than it takes
+            self.door = self.request = None
             return
         elif kind is Routed:
             self.routed = self.routed, event
@@ -216,6 +228,10 @@ def _host(scope: Any) -> str:
     found = next((value for name, value in scope["headers"] if name == b"host"), b"")
     host = found.decode("latin-1").partition(":")[0]
     return host if PLAIN.fullmatch(host) else "*"
+
+
+made_of = attrgetter(*(field.name for field in attrs.fields(AttemptEnded)))
+"""The values that an event is made of."""
 
 
 def unrecorded(event: Any) -> None:

@@ -115,23 +115,25 @@ class Traffic:
 
     def settle(self, tap: Tap) -> None:
         """Count in what is pending."""
-        pending, label, whole = tap.pending, tap.label, tap.whole
+        pending, whole = tap.pending, tap.whole
         take, ways, known = pending.popleft, self._ways, self._known
         with self._lock:
             for _ in range(len(pending)):
                 try:
-                    event, attempt, cluster, retries = take()
+                    attempt, way, at, seconds, retries = take()
                 except IndexError:  # counted in by what struck in between
                     return
                 try:
                     if attempt is not None:
-                        found = known.get(id(attempt.endpoint))
-                        series = found[1] if found is not None and found[2] == attempt.cluster else self._end(attempt)
-                        series.add(attempt.at, attempt.latency, 0, 0, attempt.number > 1)
-                    if event is not None:
-                        way: Any = label, event.route, event.branch, cluster  # equal to a `Way`, and made sooner
-                        at = event.at
-                        (ways.get(way) or self._way(way, at)).add(at, at - event.began_at, 0, 0, retries)
+                        when, _, endpoint, _, latency, _, _, number, cluster, _ = attempt
+                        found = known.get(id(endpoint))
+                        if found is not None and found[2] == cluster:
+                            series = found[1]
+                        else:
+                            series = self._end(cluster, endpoint, when)
+                        series.add(when, latency, 0, 0, number > 1)
+                    if way is not None:  # equal to a `Way`, and made sooner
+                        (ways.get(way) or self._way(way, at)).add(at, seconds, 0, 0, retries)  # type: ignore[call-overload]
                         whole.add(at, None)
                 except Exception as error:  # of an endpoint's name that cannot be had
                     survive(error)
@@ -139,7 +141,8 @@ class Traffic:
     def attempt(self, event: AttemptEnded) -> None:
         """One that has failed."""
         with self._lock:
-            self._end(event).add(event.at, event.latency, event.verdict is not IGNORED, 0, event.number > 1)
+            series = self._end(event.cluster, event.endpoint, event.at)
+            series.add(event.at, event.latency, event.verdict is not IGNORED, 0, event.number > 1)
 
     def call(self, tap: Tap, event: CallEnded, cluster: str, retries: int) -> None:
         """One that was no success."""
@@ -151,18 +154,18 @@ class Traffic:
             series.add(at, at - event.began_at if error else None, error, rejected, retries)
             tap.whole.add(at, None, error, rejected)
 
-    def _end(self, event: AttemptEnded) -> Series:
+    def _end(self, cluster: str, endpoint: Any, at: float) -> Series:
         """Those of an endpoint that is new here."""
-        if event.endpoint is None:
+        if endpoint is None:
             return self._nobody
-        end = End(event.cluster, str(event.endpoint))
+        end = End(cluster, str(endpoint))
         most = self._most[1]
-        if end not in self._ends and len(self._ends) >= most and not self._sweep(event.at, self._ends, most):
-            return self._ends.setdefault(End(event.cluster, OTHER), Series())  # it may be told apart some time later
+        if end not in self._ends and len(self._ends) >= most and not self._sweep(at, self._ends, most):
+            return self._ends.setdefault(End(cluster, OTHER), Series())  # it may be told apart some time later
         series = self._ends.setdefault(end, Series())
         if len(self._known) >= 2 * most:
             self._known.clear()
-        self._known[id(event.endpoint)] = event.endpoint, series, event.cluster
+        self._known[id(endpoint)] = endpoint, series, cluster
         return series
 
     def _way(self, found: tuple[str, str, str, str], now: float) -> Series:

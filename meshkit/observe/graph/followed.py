@@ -109,6 +109,13 @@ class Followed:
             self.began_at = event.at
             self.left_over = True
 
+    def well(self, call: Any, now: float, ended: tuple[Any, ...], /) -> None:
+        attempt = AttemptEnded(*ended)
+        self.attempts = 1
+        if attempt.endpoint is not None:
+            self._tried(attempt, str(attempt.endpoint))
+        self._count(now)
+
     def _to(self, cluster: str) -> None:
         """It is for this cluster; what is served is for its route, whoever is asked."""
         self.cluster = cluster
@@ -187,10 +194,18 @@ class Within(Followed):
 
     def __call__(self, event: Any) -> None:
         super().__call__(event)
-        if event.__class__ is CallEnded:  # a task left behind goes on in this context, and keeps this: but no others
-            self.outer = None
-            if self.request is not None:
-                self.target, self.request = self.node(), None
+        if event.__class__ is CallEnded:
+            self._over()
+
+    def well(self, call: Any, now: float, ended: tuple[Any, ...], /) -> None:
+        super().well(call, now, ended)
+        self._over()
+
+    def _over(self) -> None:
+        """A task left behind goes on in this context, and keeps this: but no others."""
+        self.outer = None
+        if self.request is not None:
+            self.target, self.request = self.node(), None
 
     def left(self) -> None:
         token, self.token = self.token, None  # it has what was current before, and would keep that

@@ -232,8 +232,7 @@ class _Following:
         self._status: int | None = None
         self._gone = False
         self.around = Around(pipeline, call)
-        self.endpoint: Any = None
-        """The one it was sent to last."""
+        self.endpoint: Any = None  # the one it was sent to last
         self.request = call.request
 
     def answered(self, call: Call, result: Any, /) -> None:
@@ -253,6 +252,10 @@ class _Following:
                 self._log.ended(self._pipeline, event, self)
             finally:
                 self.request = None
+
+    def well(self, call: Call, now: float, ended: tuple[Any, ...], /) -> None:
+        self.endpoint = ended[2]
+        self(CallEnded(now, call.began_at, ended[3], 1, None, True, call.events.route, call.events.branch))
 
     def about(self) -> Any:
         return self._door.about(self)  # which asks for the request alone

@@ -93,23 +93,26 @@ class Sent:
             if event.verdict is IGNORED:
                 self._unclear = [*(self._unclear or ()), event]
             else:
-                self._observe(event, event.failure)
+                self._observe(event.verdict, event.status, event.duration, event.failure)
         elif kind is CallEnded and self._unclear is not None:
             unclear, self._unclear = self._unclear, None
             for attempt in unclear:
                 last = attempt.number == event.attempts and event.verdict is not SUCCESS
-                self._observe(attempt, event.failure if last else None)
+                failure = event.failure if last else None
+                self._observe(attempt.verdict, attempt.status, attempt.duration, failure)
 
-    def _observe(self, attempt: AttemptEnded, failure: Failure | None) -> None:
+    def well(self, call: Any, now: float, ended: tuple[Any, ...], /) -> None:
+        self._observe(SUCCESS, ended[9], ended[5], None)
+
+    def _observe(self, verdict: Verdict, status: int | None, seconds: float, failure: Failure | None) -> None:
         exchanges, request = self._exchanges, self._request
         url = request.url
         scheme = url.scheme
         method = request.method
-        status = attempt.status
         error = None if failure is None else _class_of(failure)
         if error is None:
             if status is None:
-                error = CANCELLED if attempt.verdict is IGNORED else None
+                error = CANCELLED if verdict is IGNORED else None
             elif status >= 400:
                 error = str(status)
         key = (
@@ -120,7 +123,7 @@ class Sent:
             error,
             scheme,
         )
-        exchanges.note(exchanges.client, key, attempt.duration)
+        exchanges.note(exchanges.client, key, seconds)
 
 
 class Answered:
@@ -156,6 +159,11 @@ class Answered:
             self._answered_later = isinstance(error, Rejected | TimedOut) and not theirs
             if self._status is not None:
                 self._settle()
+
+    def well(self, call: Any, now: float, ended: tuple[Any, ...], /) -> None:
+        self._ended = now - call.began_at, None, False
+        if self._status is not None:
+            self._settle()
 
     def left(self) -> None:
         if not self._answered_later:

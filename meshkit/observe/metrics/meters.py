@@ -149,14 +149,7 @@ class Meters:
                     raise
             self._watched.add(pipeline)
         label = pipeline.name if name is None else name
-        add, add_routed = self._calls.add, self._routes.add
-
-        def tell(event: Any) -> None:
-            if event.__class__ is CallEnded:
-                add((label, event.outcome), event.at - event.began_at)
-                if event.route or event.branch:
-                    add_routed((label, event.route, event.branch, event.outcome), event.at - event.began_at)
-
+        tell = Ended(label, self._calls.add, self._routes.add)
         stops += [pipeline.listen(tell, direct=True), pipeline.listen(self._exchanges)]
         return once(*stops, lambda: self._watched.discard(pipeline))
 
@@ -181,6 +174,28 @@ class Meters:
 
     def __repr__(self) -> str:
         return f"Meters({self._metrics!r})"
+
+
+class Ended:
+    """What is told of the calls of one pipeline."""
+
+    __slots__ = ("_add", "_add_routed", "_label")
+
+    def __init__(self, label: str, add: Callable[[Key, float], None], add_routed: Callable[[Key, float], None]) -> None:
+        self._label = label
+        self._add, self._add_routed = add, add_routed
+
+    def __call__(self, event: Any, /) -> None:
+        if event.__class__ is CallEnded:
+            self._over(event, event.outcome, event.at - event.began_at)
+
+    def well(self, call: Any, now: float, ended: tuple[Any, ...], /) -> None:
+        self._over(call.events, ended[3].value, now - call.began_at)
+
+    def _over(self, way: Any, outcome: str, seconds: float) -> None:
+        self._add((self._label, outcome), seconds)
+        if way.route or way.branch:
+            self._add_routed((self._label, way.route, way.branch, outcome), seconds)
 
 
 class Recorded:

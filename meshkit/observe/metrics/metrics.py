@@ -6,8 +6,8 @@
     metrics.watch(pipeline, "payments")
     metrics.snapshot()                        plain data; `meshkit.observe.prometheus` makes an exposition of it
 
-A call appends what is to be counted, two small tuples, and waits for nobody, nor does it for a scrape: see `Tally` in
-`series`.
+A call appends what is to be counted, a small tuple or two, and waits for nobody, nor does it for a scrape: see
+`counted`, and `Tally` in `series`.
 Durations are kept in logarithmic buckets (`meshkit.sketch.Histogram`), and told in those of the HTTP semantic
 conventions. What can only be read (a breaker's state, what is in flight) is read when somebody asks: see `gauges`.
 There are never more label sets than ``series`` for each metric: see `series`.
@@ -29,19 +29,16 @@ import attrs
 from ... import options
 from ...errors import ConfigError
 from ...policy import awaits
-from .. import events as told
+from .counted import ATTEMPTS, CALLS, ROUTES, Counted, Told
 from .exchanges import Exchanges
 from .gauges import GAUGES, Readings, connections
-from .series import BOUNDS, MANY, Durations, Family, Key, Table, Tally, exemplified, once
+from .series import BOUNDS, Durations, Family, Key, Table, Tally, exemplified, once
 
 if TYPE_CHECKING:
     from ...pipeline import Pipeline
 
 __all__ = ["FAMILIES", "Metrics"]
 
-ATTEMPTS = "meshkit_attempts_total"
-CALLS = "meshkit_call_duration_seconds"
-ROUTES = "meshkit_route_duration_seconds"
 CLIENT, SERVER = "http_client_request_duration_seconds", "http_server_request_duration_seconds"
 BY_POLICY = ("pipeline", "policy")
 
@@ -105,20 +102,6 @@ FAMILIES: Mapping[str, Family] = {
 }
 """What is counted as it happens."""
 
-RARE: Mapping[type, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
-    told.RejectedCall: ("meshkit_rejections_total", lambda event: (event.policy, type(event.reason).__name__)),
-    told.Retried: ("meshkit_retries_total", lambda event: (event.policy,)),
-    told.GaveUp: ("meshkit_retries_stopped_total", lambda event: (event.policy, event.reason)),
-    told.Hedged: ("meshkit_hedges_total", lambda event: (event.policy,)),
-    told.FellBack: ("meshkit_fallbacks_total", lambda event: (event.policy,)),
-    told.FaultInjected: ("meshkit_faults_injected_total", lambda event: (event.policy,)),
-    told.WouldReject: ("meshkit_would_reject_total", lambda event: (event.policy,)),
-    told.StateChanged: (
-        "meshkit_state_changes_total",
-        lambda event: (event.policy, event.before, event.after),
-    ),
-}
-
 
 def _function(spec: Any, attribute: Any, value: Any) -> None:
     if value is not None and (not options.is_function(value) or awaits(value)):
@@ -160,7 +143,7 @@ class Metrics:
             fix = "it is watched already, and each call would count twice: once is enough"
             raise ConfigError.of("Metrics", "pipeline", label, fix)
         note = _noting(self._tally, self.exemplar)
-        tell = _listener(self._tally, label, note if self.exemplar else None)
+        tell = Told(self._tally, label, note) if self.exemplar else Counted(self._tally, label, note)
         exchanges = Exchanges(self._tally.tables[CLIENT], self._tally.tables[SERVER], note)
         stops = [lambda: self._readings.end(watched)]
         try:
@@ -243,40 +226,3 @@ def _noting(tally: Tally, exemplar: Callable[[], Mapping[str, Any] | None] | Non
             append((table, key, seconds, (labels, time()) if labels else None))
 
     return note if exemplar is None else note_with_exemplar
-
-
-def _listener(tally: Tally, label: str, note: Callable[[Table, Key, float], None] | None) -> Callable[[Any], None]:
-    """What is told of every event of one pipeline. On the way of each call: hence a function with names of its own.
-    ``note``: where there are exemplars.
-    """
-    tables, pending, append, settle = tally.tables, tally.pending, tally.pending.append, tally.settle
-    attempts, calls, routes = tables[ATTEMPTS], tables[CALLS], tables[ROUTES]
-    began, ended, over, rare = told.AttemptBegan, told.AttemptEnded, told.CallEnded, RARE.get
-
-    def tell(event: Any) -> None:
-        kind = event.__class__
-        if kind is began:
-            return
-        if kind is ended:
-            endpoint = event.endpoint
-            name = None if endpoint is None else str(endpoint)
-            append((attempts, (label, event.cluster, name, event.verdict._value_), None, None))
-        elif kind is over:
-            outcome = event.verdict._value_ if event.failure is None else event.outcome
-            if event.route or event.branch:
-                append((routes, (label, event.route, event.branch, outcome), event.at - event.began_at, None))
-            try:
-                if note is None:
-                    append((calls, (label, outcome), event.at - event.began_at, None))
-                else:
-                    note(calls, (label, outcome), event.at - event.began_at)
-            finally:
-                if len(pending) >= MANY:
-                    settle()
-        elif (found := rare(kind)) is not None:
-            metric, values = found
-            append((tables[metric], (label, *values(event)), None, None))
-            if len(pending) >= MANY:
-                settle()
-
-    return tell

@@ -37,6 +37,7 @@ __all__ = [
     "Table",
     "Tally",
     "Texts",
+    "Ways",
     "exemplified",
     "once",
     "written",
@@ -53,6 +54,9 @@ LONGEST = 128
 
 MANY = 64
 """Pending counts after which they are counted in: some 20 microseconds."""
+MOST = 4000
+"""Ways of one pipeline that are remembered."""
+SUCCESS = "success"
 NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 Key = tuple[Any, ...]
@@ -153,6 +157,36 @@ class Table:
         return False
 
 
+class Ways:
+    """What a usual call of one pipeline is counted in, by the way that it took: found once for all of its metrics."""
+
+    __slots__ = ("_attempts", "_calls", "_known", "_label", "_routes", "get")
+
+    def __init__(self, label: str, attempts: Table, calls: Table, routes: Table) -> None:
+        self._label = label
+        self._attempts, self._calls, self._routes = attempts, calls, routes
+        self._known: dict[Key, tuple[Any, ...]] = {}
+        """The endpoint, which is held here so that its identity is of no other, and the rows."""
+        self.get = self._known.get
+
+    def rows(self, way: Key, endpoint: Any) -> tuple[Any, ...]:
+        """Those of a way that is new here: the identity of the endpoint, the cluster, the route, the branch."""
+        _, cluster, route, branch = way
+        label = self._label
+        try:
+            name = None if endpoint is None else str(endpoint)
+            attempts = self._attempts.row((label, cluster, name, SUCCESS))
+        except Exception as error:
+            survive(error)
+            attempts = self._attempts.rest()
+        calls = self._calls.row((label, SUCCESS))
+        routes = self._routes.row((label, route, branch, SUCCESS)) if route or branch else None
+        if len(self._known) >= MOST:
+            self._known.clear()
+        rows = self._known[way] = endpoint, attempts, calls, routes
+        return rows
+
+
 class Tally:
     """The label sets of several metrics, and what is not counted in yet.
 
@@ -165,8 +199,9 @@ class Tally:
 
     def __init__(self, families: Mapping[str, Family], *, endpoints: int, series: int) -> None:
         self.tables = {name: Table(family, endpoints=endpoints, series=series) for name, family in families.items()}
-        self.pending: deque[tuple[Table, Key, float | None, Noted]] = deque()
-        """The metric, the labels; of a histogram the seconds, and an exemplar: its labels, and when it was."""
+        self.pending: deque[tuple[Any, Key, Any, Any]] = deque()
+        """The metric (`Table`), the labels; of a histogram the seconds, and an exemplar: its labels, and when it was.
+        Or, of a usual call, `Ways`, the way, the seconds, and the endpoint."""
         self.lock: Any = guard()
         """What strikes between two instructions, a signal or a ``__del__``, may count as well."""
 
@@ -180,6 +215,16 @@ class Tally:
                     table, key, seconds, exemplar = take()
                 except IndexError:  # counted in by what struck in between
                     return
+                if table.__class__ is Ways:
+                    _, attempts, calls, routes = table.get(key) or table.rows(key, exemplar)
+                    attempts[0] += 1
+                    bucket = bisect_left(ENDS, seconds)
+                    calls.counts[bucket] += 1
+                    calls.sum += seconds
+                    if routes is not None:
+                        routes.counts[bucket] += 1
+                        routes.sum += seconds
+                    continue
                 try:
                     row = table.get(key)
                     if row is None:
