@@ -8,6 +8,10 @@ import json
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from meshkit import (
     CircuitBreaker,
@@ -24,6 +28,7 @@ from meshkit.observe import Metrics, Recorder
 from meshkit.observe.events import CallEnded
 from meshkit.observe.log.access_log import AccessLog
 from meshkit.observe.prometheus import exposition
+from meshkit.observe.trace.tracing import Tracing
 from meshkit.route.answer import Redirect, Respond
 from meshkit.route.bandwidth import Bandwidth
 from meshkit.route.branch import Branch
@@ -40,7 +45,7 @@ from meshkit.route.split import Split
 from ..asgi.stand_ins import Probe
 from ..upstream.peer import Peer
 from ..upstream.rogue import CLOSE, OK, RESET, answers, until
-from .visiting import ASYNCIO, Visitor, answer, begin, echoing, gate, part, shop, told, visit
+from .visiting import ASYNCIO, Visitor, answer, begin, echoing, gate, part, said, shop, told, visit
 
 pytestmark = ASYNCIO
 LARGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -332,6 +337,23 @@ async def test_a_call_is_told_of_as_any_other() -> None:
         text = exposition(metrics)[1].decode()
         assert f'endpoint="127.0.0.1:{server.port}"' in text
         assert 'route="only"' in text
+
+
+async def test_a_span_of_its_own_in_the_trace_that_goes_on() -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    script = echoing(answer(status=500), OK)
+    again = Retry("5xx", attempts=2, budget=None, backoff=Constant(0.001))
+    async with gate(script, policies=[again]) as (gateway, _):
+        pipeline = gateway.listening["public"].pipeline
+        pipeline.listen(Tracing(tracer_provider=provider))
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        assert (await visit(gateway, "/a", ("traceparent", f"00-{trace}-b7ad6b7169203331-01"))).status == 200
+        assert pipeline.failed_listeners == 0
+    [span] = exporter.get_finished_spans()
+    assert (span.kind, span.name, f"{span.context.trace_id:032x}") == (SpanKind.SERVER, "GET only", trace)
+    sent = [dict(said(head))["traceparent"] for head in script.heads]
+    assert sent == [f"00-{trace}-{span.context.span_id:016x}-01"] * 2
 
 
 async def test_a_trusted_peer_may_ask_why() -> None:
