@@ -59,6 +59,8 @@ class Exchange(asgi.Exchange):
     """What the client sends, and ``None``: nothing."""
     expects = False
     """Whether the client sends its body when it is asked to."""
+    hints: tuple[asyncio.Future[None], ...] = ()
+    """Of those that the client is told before the answer."""
     fields: Any = None
     """What goes on to the upstream, whichever that is; see `meshkit.gateway.fields`."""
     head: Any = None
@@ -105,6 +107,13 @@ class Exchange(asgi.Exchange):
         self.moved = True
         return message
 
+    def hinted(self, headers: Any) -> None:
+        """The upstream hints at what its answer will want (103, RFC 8297): so is the client told."""
+        links = [value for name, value in headers if name.lower() == b"link"]
+        if links and self.status is None and not self.gone:
+            message = {"type": "http.response.early_hint", "links": links}
+            self.hints = (*self.hints, asyncio.ensure_future(self._send(message)))
+
     async def receive(self) -> Any:
         """The same for whoever else reads the request, from its beginning: what has come is given again."""
         if self.asking is not None or self.seen or (self.body is not None and self.body.read and not self.apart):
@@ -146,6 +155,8 @@ class Exchange(asgi.Exchange):
         status = self.status = answer.status
         send = self._send
         try:
+            if self.hints:
+                await asyncio.gather(*self.hints, return_exceptions=True)
             headers = self.headers = self._dressed(call, answer, status)
             if self.door.finishes:
                 send = self._send = anyhow(self, send)

@@ -32,6 +32,7 @@ __all__ = ["Forward"]
 DEADLINE, ATTEMPT = b"x-request-deadline-ms", b"x-envoy-attempt-count"
 LAST = 599
 """Of the statuses (RFC 9110, 15); servers do not take another from an app."""
+HINT = "http.response.early_hint"
 EARLY = 0.002
 """Seconds by which a timer may be early."""
 LONG = 1e6
@@ -106,7 +107,8 @@ class Forward:
             else:
                 method = scope["method"]
                 method = METHODS.get(method) or method.encode("ascii")
-                answer = await self._pool.send(origin, method, target, fields, body or b"", times=times)
+                hint = exchange.hinted if HINT in (scope.get("extensions") or ()) else None
+                answer = await self._pool.send(origin, method, target, fields, body or b"", times=times, hint=hint)
                 if answer.status > LAST:
                     answer.close()
                     raise Malformed(f"the answer has the status {answer.status}, which there is none of")

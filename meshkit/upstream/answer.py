@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from .errors import ReadFailed, ReadTimedOut, WireError
@@ -30,6 +31,8 @@ class Answer:
     status = 0
     interim = 0
     """The last status before the final one."""
+    hint: Callable[[Headers], None] | None = None
+    """Told the fields of a 103."""
     touched = False
     """Whether anything has come."""
     sending = False

@@ -79,7 +79,6 @@ class Connection(asyncio.Protocol):
         self._readable: Callable[[int], Any] = nothing
 
     # What the loop tells.
-
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self._readable = watched(transport)
@@ -120,8 +119,9 @@ class Connection(asyncio.Protocol):
 
     def informed(self, status: int, reason: bytes, headers: Headers) -> None:
         answer: Any = self.answer
-        if answer.interim != 100:  # a 103 after it does not take the welcome back
-            answer.interim = status
+        answer.interim = 100 if answer.interim == 100 else status  # a 103 does not take the welcome back
+        if status == 103 and answer.hint is not None:
+            answer.hint(headers)
 
     def began(self, status: int, reason: bytes, version: bytes, headers: Headers) -> None:
         answer: Any = self.answer  # the parser is fed during an exchange

@@ -78,12 +78,14 @@ class Pool:
         *,
         times: Mapping[str, float | None] = NONE,
         trace: Trace | None = None,
+        hint: Callable[[Headers], None] | None = None,
     ) -> Answer:
         """Send a request; the answer comes back with its head, and its body is still to be read or closed.
 
         ``headers`` are sent as they are: a ``Host`` and the framing of the body are the caller's. ``times``: seconds
         for ``connect``, ``read``, ``write`` and ``pool``, each for one step, and ``total`` for all of the exchange;
-        what is missing or ``None`` is without bounds. Raises `WireError`, and `Overloaded` when the queue is full.
+        what is missing or ``None`` is without bounds. ``hint`` is told the fields of each 103 (RFC 8297), as it comes.
+        Raises `WireError`, and `Overloaded` when the queue is full.
         """
         written, facts = head(method, target, headers)
         length = NOTHING
@@ -105,6 +107,8 @@ class Pool:
             connection = await self._connection(places, origin, times, until=until, trace=trace)
         read = times.get("read")
         answer = connection.begin(method, read, until)
+        if hint is not None:
+            answer.hint = hint
         try:
             if facts & SWITCHES or method == b"CONNECT":
                 answer.switches = True

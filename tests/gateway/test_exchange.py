@@ -291,3 +291,40 @@ async def test_connections_are_closed_as_they_become_idle() -> None:
         assert (await visit(gateway)).field("connection") == "close"
         assert (await visit(gateway, "/a", ("host", "unknown.example"))).field("connection") == "close"
         assert (await visit(gateway, http_version="2")).field("connection") is None  # it has none (RFC 9113, 8.2.2)
+
+
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX-No: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("can", [True, False])
+async def test_a_hint_goes_on_at_once_where_the_server_can(can: bool) -> None:
+    held = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HINTS)
+        await held.wait()
+        await peer.send(HINTS + answer(b"ab"))
+
+    async with gate(script) as (gateway, _):
+        visitor = Visitor()
+        task = begin(gateway, visitor, "/", **({"extensions": {"http.response.early_hint": {}}} if can else {}))
+        if can:
+            await until(lambda: visitor.sent)
+        held.set()
+        await task
+    hints = [each for each in visitor.sent if each["type"] == "http.response.early_hint"]
+    assert hints == ([{"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]}] * 2 if can else [])
+    assert visitor.sent[len(hints)]["status"] == 200
+
+
+async def test_a_client_that_goes_before_a_hint_is_told_nothing() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(HINTS + answer(b"ab"))
+
+    async with gate(script) as (gateway, _):
+        visitor = Visitor()
+        visitor.broken = 0
+        await begin(gateway, visitor, "/", extensions={"http.response.early_hint": {}})
+        assert visitor.sent == []
