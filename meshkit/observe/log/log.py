@@ -232,8 +232,7 @@ class _Following:
         self._status: int | None = None
         self._gone = False
         self.around = Around(pipeline, call)
-        self.endpoint: Any = None  # the one it was sent to last
-        self.request = call.request
+        self.endpoint, self.request = None, call.request
 
     def answered(self, call: Call, result: Any, /) -> None:
         self._status = getattr(result, "status_code", None)
