@@ -45,7 +45,8 @@ PACED = (OURS, GRANIAN, ENVOY, NGINX)
 FILES = {f"v{n}/small": SMALL for n in range(10)}
 """What the endpoints have for the routes."""
 NOTES = (
-    "Ratios are of the same round, and by processor time where nothing else is said. A core for all of the subjects, in turns; wrk shares the other with nginx.",
+    "Ratios are of the same round, and of processor time where nothing else is said.",
+    "A core for all of the subjects, in turns; wrk shares the other with nginx.",
     "fastapi-proxy-lib knows one endpoint, and httpx and aiohttp take them in turns: no policies, no routes.",
 )
 Worth = Callable[[dict[str, Turn], str], float]

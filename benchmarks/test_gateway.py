@@ -162,13 +162,13 @@ def turn(rate: float, us: float, p99: float = 0.01) -> Turn:
 
 
 def lines(ours: Turn, granian: Turn) -> list[bool | None]:
-    told = [{OURS: ours, GRANIAN: granian, ENVOY: turn(10_000, 90), HTTPX: turn(400, 2000), POOL: turn(11_000, 80)}] * 2
+    told = [{OURS: ours, GRANIAN: granian, ENVOY: turn(10_000, 90), HTTPX: turn(400, 2200), POOL: turn(11_000, 80)}] * 2
     return [line.reached for line in gateway.summary(told, {}) if line.target is not None]
 
 
 def test_targets_are_reached_or_missed() -> None:
-    assert lines(turn(8000, 110), turn(11_000, 90)) == [True] * 4
-    assert lines(turn(7900, 110.5), turn(10_900, 90)) == [False] * 4
+    assert lines(turn(8000, 110), turn(11_000, 81)) == [True] * 4
+    assert lines(turn(7900, 113), turn(10_900, 82)) == [False] * 4
 
 
 def test_who_is_missing_is_compared_with_nobody() -> None:
