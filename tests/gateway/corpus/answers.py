@@ -148,7 +148,7 @@ ONE = Must(statuses=(200, 502), saw=1, whole=None)
 
 def cut(name: str, sent: Script, source: str = "RFC 9112, 8", **more: object) -> Case:
     """So much of the answer came that its head has gone to the client."""
-    granian = Must(statuses=(200, 502), saw=1, whole=None)  # its head waits for a part of the body
+    granian = Must(statuses=(200, 500, 502), saw=1, whole=None)  # its head waits for a part of the body
     return answer(name, (*sent[:-1], BIG, *sent[-1:]), broken(), source, granian=granian, **more)
 
 
