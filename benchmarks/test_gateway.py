@@ -162,7 +162,7 @@ def turn(rate: float, us: float, p99: float = 0.01) -> Turn:
 
 
 def lines(ours: Turn, granian: Turn) -> list[bool | None]:
-    told = [{OURS: ours, GRANIAN: granian, ENVOY: turn(10_000, 90), HTTPX: turn(400, 2200), POOL: turn(11_000, 80)}] * 2
+    told = [{OURS: ours, GRANIAN: granian, ENVOY: turn(10_000, 90), HTTPX: turn(400, 2210), POOL: turn(11_000, 80)}] * 2
     return [line.reached for line in gateway.summary(told, {}) if line.target is not None]
 
 
