@@ -184,7 +184,7 @@ def envoy(plan: Plan, port: int, told: int, folder: Path) -> Path:
         "retry_on": "5xx",
         "num_retries": 1,
         "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": others}],
-        "host_selection_retry_max_attempts": 3,
+        "host_selection_retry_max_attempts": 10,
     }
     hosts = [
         {
