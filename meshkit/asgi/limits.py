@@ -41,14 +41,14 @@ class ByRoute:
         self._profile = profile
         self._known: dict[tuple[int, ...], Announced] = {}
         """By the states of the routes and branches taken, which live as long as ``states``."""
-        self._plain: dict[int, Announced] = {}
+        self._plain: dict[int, Announces] = {}
         """By the rule that was found, where that leads to no branches; a rule lives as long."""
 
     def fields(self, call: Call, now: float, now_wall: float = 0.0) -> list[tuple[bytes, bytes]]:
         rule = getattr(call.route, "rule", None)
         plain = self._plain.get(id(rule))
         if plain is not None:
-            return plain.fields(call, now, now_wall)
+            return plain(call, now, now_wall)
         routes = [*taken(self._states, call)]
         key = tuple(map(id, routes))
         announced = self._known.get(key)
@@ -57,7 +57,7 @@ class ByRoute:
             announced = self._known[key] = Announced(states, self._profile)
         alone = len(routes) == 1 and getattr(rule, "states", None) is routes[0]
         if alone and not any(hasattr(last, "titles") for last in routes[0][-1:]):  # a route may have no state at all
-            self._plain[id(rule)] = announced
+            self._plain[id(rule)] = announced.fields
         return announced.fields(call, now, now_wall)
 
 

@@ -92,7 +92,7 @@ class Announced:
             self._limits = tuple(
                 (state.quota, b"%b;r=%%d;t=%%d" % name.replace(b"%", b"%%")) for name, state, *_ in items
             )
-            self.fields = self._lists
+            self.fields = self._lists if len(items) > 1 else _alone(self.policies[0], *self._limits[0])
         else:
             start = b"ratelimit-" if profile == "draft-03" else b"x-ratelimit-"
             self._names = (start + b"limit", start + b"remaining", start + b"reset")
@@ -104,10 +104,6 @@ class Announced:
 
     def limits(self, call: Any, now: float) -> bytes:
         """The value of ``RateLimit``; empty where the call's keys are not known."""
-        if len(self._limits) == 1:  # as nearly always
-            quota, form = self._limits[0]
-            answer = quota(call, now)
-            return b"" if answer is None else form % _whole(answer)
         answers = [(form, quota(call, now)) for quota, form in self._limits]
         return b", ".join([form % _whole(answer) for form, answer in answers if answer is not None])
 
@@ -132,6 +128,25 @@ class Announced:
         remaining, seconds = _whole(answer)
         name, left, reset = self._names
         return [(name, limit), (left, b"%d" % remaining), (reset, b"%d" % (since + seconds))]
+
+
+def _alone(policy: Field, quota: Callable[..., Any], form: bytes) -> Callable[..., list[Field]]:
+    """The fields of ``"draft-11"`` where there is one limit, as nearly always; what was said last often holds."""
+    said: tuple[tuple[int, int] | None, Field] = (None, policy)
+
+    def fields(call: Any, now: float, now_wall: float = 0.0) -> list[Field]:
+        nonlocal said
+        answer = quota(call, now)
+        if answer is None:
+            return [policy]
+        whole = _whole(answer)
+        last, field = said
+        if whole != last:
+            field = b"ratelimit", form % whole
+            said = whole, field
+        return [policy, field]
+
+    return fields
 
 
 def _whole(answer: tuple[float, float]) -> tuple[int, int]:

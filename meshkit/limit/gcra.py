@@ -154,7 +154,8 @@ class Cells:
     def quota(self, key: Hashable, now: float) -> tuple[float, float]:
         """What remains, and the seconds until it is a whole token more (from below nothing: until there is one)."""
         tat = self.tats.get(key, self.tats[OVERFLOW])
-        left = self.burst - max(0.0, tat - now * self.rate)
+        owed = tat - now * self.rate
+        left = self.burst - owed if owed > 0.0 else self.burst
         if left < 1.0:
             return max(0.0, left), (1.0 - left) / self.rate
         return left, (1.0 - left % 1.0) / self.rate
