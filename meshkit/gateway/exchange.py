@@ -26,6 +26,7 @@ from ..errors import MeshError
 from ..fields.set_cookie import NAME, lines
 from ..observe.trail import ANSWERED, ANSWERING
 from ..route.edit import NOTHING
+from ..route.plan import Decision
 from ..runtime.settle import settle
 from ..runtime.telling import answered, answering, deliver
 from ..upstream.errors import Misused, WireError
@@ -261,8 +262,10 @@ class Exchange(asgi.Exchange):
 
     @property
     def route(self) -> str | None:
-        """The name of the route that was found."""
+        """The name of the route that was found, also of a request that was refused on it."""
         decision = None if self.call is None else self.call.route
+        if decision is None and self.facts:
+            decision = next((fact for fact in self.facts.values() if fact.__class__ is Decision), None)
         return None if decision is None else decision.rule.title
 
 

@@ -339,6 +339,17 @@ async def test_a_call_is_told_of_as_any_other() -> None:
         assert 'route="only"' in text
 
 
+async def test_what_the_gateway_answers_itself_is_counted_as_it_was_answered() -> None:
+    metrics = Metrics()
+    limit = RateLimit("2/min")
+    async with gate(answers(OK, RESET), policies=[limit]) as (gateway, _):
+        metrics.watch(gateway.listening["public"].pipeline)
+        assert [(await visit(gateway, "/a")).status for _ in range(3)] == [200, 502, 429]
+    samples = metrics.snapshot()["http_server_request_duration_seconds"]["samples"]
+    counted = {(each["labels"]["http_route"], each["labels"]["http_response_status_code"]) for each in samples}
+    assert counted == {("only", "200"), ("only", "502"), ("only", "429")}
+
+
 async def test_a_span_of_its_own_in_the_trace_that_goes_on() -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -28,7 +28,7 @@ from typing import Any
 
 from ...call import Failure, Verdict
 from ...engine.back import survive
-from ...errors import Rejected, TimedOut
+from ...errors import ConfigError, MeshError
 from ..events import AttemptEnded, CallEnded
 from ..trace.conventions import known_methods
 from .series import OTHER, Key, Table
@@ -156,7 +156,7 @@ class Answered:
             fails = isinstance(error, Exception) or (error is None and event.verdict not in (SUCCESS, IGNORED))
             self._ended = event.at - event.began_at, _class_of(failure), fails and not exchange.gone
             theirs = error is exchange.error and not exchange.door.translates
-            self._answered_later = isinstance(error, Rejected | TimedOut) and not theirs
+            self._answered_later = isinstance(error, MeshError) and not isinstance(error, ConfigError) and not theirs
             if self._status is not None:
                 self._settle()
 
