@@ -33,6 +33,8 @@ from meshkit.observe.events import AttemptBegan, AttemptEnded, CallEnded, Routed
 from meshkit.observe.trail import LEFT, WELL, Trail, Usual, wanted
 from meshkit.testing import run, virtual_clock
 
+PAUSE = 0.25
+"""Seconds between the parts of a body, on the virtual clock."""
 ANSWERS = ("well", "503", "404", "reset", "slow", "stream", "broken")
 """What an attempt comes to."""
 calls = st.lists(
@@ -50,7 +52,7 @@ class Body(httpx.AsyncByteStream):
 
     async def __aiter__(self):
         yield b"some"
-        await anyio.sleep(0.25)
+        await anyio.sleep(PAUSE)
         if self.breaks:
             raise httpx.ReadError("reset")
         yield b"more"
