@@ -102,9 +102,6 @@ SENDING, RETURNED, ANSWERED, ANSWERING, LEFT, WELL = 1, 2, 4, 8, 16, 32
 HOOKS = {"sending": SENDING, "returned": RETURNED, "answered": ANSWERED, "answering": ANSWERING, "left": LEFT}
 
 
-NOBODY: frozenset[int] = frozenset()
-
-
 @lru_cache(256)
 def wanted(kind: type) -> int:
     """Which of `HOOKS` a follower of this class may have: all, but for those that are ``None`` for every one of it. And
@@ -120,20 +117,25 @@ class Trail(list[Any]):
     """The events of one call that are not delivered yet; its forks write into the same one."""
 
     __slots__ = (
+        "__dict__",  # for what is of the class until it is otherwise, which is rare
         "__weakref__",
-        "abandoned",
         "branch",
         "detailed",
         "followers",
         "heard",
         "over",
         "route",
-        "sending",
         "sent",
-        "token",
         "wants",
         "ways",
     )
+
+    sending: frozenset[int] = frozenset()
+    """Of which attempts the followers were told as they left."""
+    abandoned = False
+    """Whether nobody awaits the call any more: it is closed, perhaps by the collector."""
+    token: object = None
+    """What an error of this very call bears as ``of_call``; ``None``: there was none."""
 
     def __init__(
         self, followers: Sequence[Follower] = (), wants: int = 0, detailed: bool = False, heard: Sequence[Any] = ()
@@ -146,12 +148,6 @@ class Trail(list[Any]):
         """Who listened when the call began."""
         self.sent = 0
         """How many attempts have begun."""
-        self.sending: frozenset[int] = NOBODY
-        """Of which of them the followers were told as they left."""
-        self.abandoned = False
-        """Whether nobody awaits the call any more: it is closed, perhaps by the collector."""
-        self.token: object = None
-        """What an error of this very call bears as ``of_call``; ``None``: there was none."""
         self.over = False
         """Whether it was told that the call has ended."""
         self.route = ""

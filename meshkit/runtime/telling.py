@@ -74,35 +74,35 @@ def told(tree: Any, call: Call, now: float, verdict: Verdict, error: BaseExcepti
         spend(call.scope, call.door.who(call), now - call.began_at, attempts, verdict.value)
         call.scope = beyond(call.scope)
     events = call.events
-    if events is not None:
-        if events.__class__ is Usual:
-            if verdict is SUCCESS and error is None and events.sent == 1 and events.heard is tree.listeners:
-                last = events[-1]
-                if last.__class__ is tuple and last[0] is AttemptEnded:
-                    _well(tree, call, now, last[1])
-                    return
-            events.unfold()
-        if not events.over:
-            events.over = True
-            if events and events[-1].at > now:  # a further attempt was refused after the answer had come
-                now = events[-1].at
-            failure, own = None, True
-            if verdict is not SUCCESS or error is not None:
-                failure = call.failure
-                if call.failed is not None and isinstance(error, Rejected):
-                    error = call.failed[0].error or error  # what stands instead was refused as well
-                if error is not None and (failure is None or failure.error is not error):
-                    failure = Failure(error)
-                bears = None if failure is None else getattr(failure.error, "of_call", None)
-                own = not events.sent or (bears is not None and bears is events.token)
-            ended = CallEnded(now, call.began_at, verdict, events.sent, failure, own, events.route, events.branch)
-            events.append(ended)
-        deliver(tree, call)
+    if events is None:
+        return
+    if events.__class__ is Usual:
+        if verdict is SUCCESS and error is None and events.sent == 1 and events.heard is tree.listeners:
+            last = events[-1]
+            if last.__class__ is tuple and last[0] is AttemptEnded:
+                _well(tree, call, events, now, last[1])
+                return
+        events.unfold()
+    if not events.over:
+        events.over = True
+        if events and events[-1].at > now:  # a further attempt was refused after the answer had come
+            now = events[-1].at
+        failure, own = None, True
+        if verdict is not SUCCESS or error is not None:
+            failure = call.failure
+            if call.failed is not None and isinstance(error, Rejected):
+                error = call.failed[0].error or error  # what stands instead was refused as well
+            if error is not None and (failure is None or failure.error is not error):
+                failure = Failure(error)
+            bears = None if failure is None else getattr(failure.error, "of_call", None)
+            own = not events.sent or (bears is not None and bears is events.token)
+        ended = CallEnded(now, call.began_at, verdict, events.sent, failure, own, events.route, events.branch)
+        events.append(ended)
+    deliver(tree, call)
 
 
-def _well(tree: Any, call: Call, now: float, ended: tuple[Any, ...]) -> None:
+def _well(tree: Any, call: Call, events: Any, now: float, ended: tuple[Any, ...]) -> None:
     """A call is over that has gone as nearly all do, and whoever is there wants no events of such a one."""
-    events = call.events
     events.over = True
     events.clear()
     events.__class__ = Trail
@@ -111,16 +111,25 @@ def _well(tree: Any, call: Call, now: float, ended: tuple[Any, ...]) -> None:
     struck = None
     heard = events.heard
     if heard:
-        depth, heard = _within(tree)
-    for each in (*heard, *events.followers):
+        depth = DELIVERING.depth
+        if depth >= DEEPEST:
+            heard = _too_deep(tree)
+        DELIVERING.depth = depth + 1
+        for listener in heard:
+            try:
+                listener.well(call, now, ended)
+            except KeyboardInterrupt as error:
+                struck = error
+            except BaseException as error:
+                tree.lost(error, listener)
+        DELIVERING.depth = depth
+    for follower in events.followers:
         try:
-            each.well(call, now, ended)
+            follower.well(call, now, ended)
         except KeyboardInterrupt as error:
             struck = error
         except BaseException as error:
-            tree.lost(error, each)
-    if events.heard:
-        DELIVERING.depth = depth
+            tree.lost(error, follower)
     if struck is not None:
         try:
             raise struck
@@ -138,7 +147,10 @@ def deliver(tree: Any, call: Call) -> None:
     written = [*events]
     events.clear()  # the very list: forks of the call have it too
     struck = None
-    depth, heard = _within(tree)
+    depth, heard = DELIVERING.depth, tree.listeners
+    if depth >= DEEPEST:
+        heard = _too_deep(tree)
+    DELIVERING.depth = depth + 1
     for listener in (*heard, *events.followers):
         left = iter(written)
         while True:
@@ -158,16 +170,11 @@ def deliver(tree: Any, call: Call) -> None:
             struck = None
 
 
-def _within(tree: Any) -> tuple[int, Any]:
-    """How deep this thread was in telling until now, and who listens there."""
-    depth = DELIVERING.depth
-    heard = tree.listeners
-    if depth >= DEEPEST:
-        for listener in heard:
-            tree.lost(None, listener)
-        heard = ()
-    DELIVERING.depth = depth + 1
-    return depth, heard
+def _too_deep(tree: Any) -> tuple[()]:
+    """Nobody listens any more to what a listener's calls' calls come to."""
+    for listener in tree.listeners:
+        tree.lost(None, listener)
+    return ()
 
 
 def sending(tree: Any, call: Call) -> Fields:
@@ -236,7 +243,8 @@ def _fields(tree: Any, followers: Any, hook: str, *what: Any) -> Fields:
     fields: Fields = []
     for follower in followers:
         try:
-            said = _ask(tree, follower, hook, *what)
+            asked = getattr(follower, hook, None)
+            said = None if asked is None else asked(*what)
             if said:
                 fields += _sound(said)
         except Exception as error:
