@@ -19,7 +19,8 @@ clusters:
     endpoints: [{endpoints}]
     balancer: {balancer}
     checks: [http_check: {{path: /check/0/0, interval: 500ms, timeout: 1s, unhealthy: 2, healthy: 1}}]
-    outliers: {{outlier_detection: {{base_ejection_time: 500ms, interval: 1s, max_ejected: 50%}}}}
+    outliers:
+      outlier_detection: {{base_ejection_time: 1s, max_ejection_time: 1s, interval: 1s, max_ejected: 50%}}
   chat: [{sockets}]
   shadow: [{mirror}]
 policies:

@@ -3,7 +3,7 @@
     python -m tests.gateway.soak --seconds 600 --seed 1
 
 ``meshkit serve`` in front of four upstreams and a mirror, each a process of its own, killed and frozen in turns. Two of
-the four at most are dead or frozen at a time, so there is always one to ask. Every second the mesh file is written
+the four at most are dead, frozen or just back, so there is always one to ask. Every second the mesh file is written
 anew; each fifth is a bad one. In the end, what was asked and what was seen are held against each other (`ledger`).
 """
 
@@ -29,7 +29,7 @@ import attrs
 
 from .behind import Sample, complaints, grown, held
 from .errand import PLANTS, Client
-from .ledger import AFTER, Disturbance, Ledger
+from .ledger import Disturbance, Ledger
 from .meshes import bad, good
 from .processes import ROW, Process, Upstreams, ports
 
@@ -40,7 +40,12 @@ PAUSE = 0.05
 """Seconds on average from the end of one request of a client to the next."""
 NAMES = ["a", "b", "c", "d", "mirror"]
 DOWN = 2
-"""Endpoints that may be dead or frozen at a time."""
+"""Endpoints that may be dead or frozen at a time, or not known to be well again."""
+KNOWN = 3.0
+"""Seconds in which the gateway has found out that an endpoint is back: a check that began before that is given up after
+one, the next one comes half a second later, and an ejection lasts one (`meshes`). Until then it may know of those only
+that have died since.
+"""
 CALM = 0.6
 """Seconds on average between two disturbances."""
 VERSION = 1.0
@@ -143,7 +148,7 @@ class Soak:
             await self.pause(self.random.uniform(0.2, 4.0))
             process.tell(signal.SIGCONT)
         disturbance.ended = monotonic()
-        await self.pause(AFTER)
+        await self.pause(KNOWN)
         self.down.discard(name)
 
     async def reloading(self) -> None:
