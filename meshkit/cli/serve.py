@@ -51,6 +51,13 @@ def serve(
         str, typer.Option(metavar="ADDRESS", help="Where the status page is; of each worker a port further.")
     ] = "127.0.0.1:9901",
     no_status: Annotated[bool, typer.Option("--no-status", help="Have no status page.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say nothing of calls that fail and circuits that open.")
+    ] = False,
+    access_log: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A line for each request there; -: on standard output.")
+    ] = None,
+    access_format: Annotated[str, typer.Option(metavar="FORMAT", help="combined, common or json.")] = "combined",
     metrics: Annotated[bool, typer.Option("--metrics", help="Have /metrics beside it, for Prometheus.")] = False,
     certfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The certificate of https listeners, and its chain, in PEM.")
@@ -92,6 +99,9 @@ def serve(
         "listeners": listener or (),
         "bind": bind or (),
         "status": None if no_status else status,
+        "log": not quiet,
+        "access_log": access_log,
+        "access_format": access_format,
         "metrics": metrics,
         "certfile": None if certfile is None else str(certfile),
         "keyfile": None if keyfile is None else str(keyfile),

@@ -9,9 +9,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from typing import Final
+from logging.handlers import WatchedFileHandler
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["Sparing", "written"]
+if TYPE_CHECKING:
+    from ...observe import AccessLog
+
+__all__ = ["Sparing", "access_log", "written"]
 
 PAUSE: Final = 60.0
 MOST: Final = 100
@@ -74,3 +78,18 @@ def written(worker: int | None = None) -> None:
             handler.addFilter(Once())
         root.handlers[0].setFormatter(logging.Formatter(f"%(asctime)s {which}%(levelname)s %(message)s"))
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+
+
+def access_log(to: str, form: str) -> AccessLog:
+    """A line for each request: to a file, which may be moved away meanwhile, or ``"-"``, standard output. Raises
+    `OSError`.
+    """
+    from ...observe import AccessLog
+
+    handler = logging.StreamHandler(sys.stdout) if to == "-" else WatchedFileHandler(to)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("meshkit.access")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return AccessLog(format=form)

@@ -38,6 +38,9 @@ class Serve:
     listeners: tuple[str, ...] = attrs.field(default=(), converter=_list, validator=_texts)
     bind: tuple[str, ...] = attrs.field(default=(), converter=_list, validator=_texts)
     status: str | None = STATUS
+    log: bool = attrs.field(default=True, validator=flag())
+    access_log: str | None = None
+    access_format: str = attrs.field(default="combined", validator=among("combined", "common", "json"))
     metrics: bool = attrs.field(default=False, validator=flag())
     certfile: str | None = None
     keyfile: str | None = None

@@ -28,7 +28,9 @@ import attrs
 from ...config import Mesh
 from ...config.hangup import listen
 from ...errors import ConfigError
+from ...observe import Log
 from .addresses import Bound
+from .log import access_log
 from .options import Serve
 from .worker import Orders, work
 
@@ -53,6 +55,10 @@ class Site:
 
 def run(site: Site, ready: Callable[[], None], *, worker: int = 0, link: socket.socket | None = None) -> int:
     """Serve in this process until told to end. Answers how many requests were cut off."""
+    if site.options.log:
+        site.mesh.listen(Log())
+    if site.options.access_log is not None:
+        site.mesh.listen(access_log(site.options.access_log, site.options.access_format))
     stop = site.mesh.follow() if site.of_file and site.options.follow else _on_hangup(site)
     try:
         with asyncio.Runner(loop_factory=_loop()) as runner:

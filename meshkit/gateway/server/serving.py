@@ -48,10 +48,13 @@ def serve(
     ``server``: ``"uvicorn"`` or ``"granian"``. ``workers``: processes. ``listeners``: names, by default those of the
     node, or all. ``bind``: addresses instead of the listener's own, ``"127.0.0.1:8080"``, ``"unix:/run/shop.sock"``, of
     several listeners ``"public=..."``. ``status``: where the status page is, worker k's k ports further; ``None``:
-    nowhere. ``certfile``, ``keyfile``, ``keyfile_password``: for listeners with ``scheme: https``. ``grace``: seconds
-    from the signal to the last new connection. ``follow``: whether the file is read again when it has changed, and not
-    at SIGHUP only. ``limits``: how long a client may take (`Limits`). ``backlog``, ``ws_max_size`` (bytes of a message)
-    and ``ws_ping`` (seconds; 0: none) as uvicorn has them. ``gateway``: options of the `Gateway`. ``say`` is told one
+    nowhere; ``metrics``: whether those for Prometheus are beside it. ``log``: whether standard error is told of calls
+    that fail and circuits that open; ``access_log``: the file that has a line for each request, ``"-"`` for standard
+    output, in the ``access_format`` of an `AccessLog`. ``certfile``, ``keyfile``, ``keyfile_password``: for listeners
+    with ``scheme: https``. ``grace``: seconds from the signal to the last new connection. ``follow``: whether the file
+    is read again when it has changed, and not at SIGHUP only. ``limits``: how long a client may take (`Limits`).
+    ``backlog``, ``ws_max_size`` (bytes of a message) and ``ws_ping`` (seconds; 0: none) as uvicorn has them.
+    ``gateway``: options of the `Gateway`. ``say`` is told one
     line for each listener.
     """
     given = Serve(**options)

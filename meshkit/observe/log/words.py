@@ -43,7 +43,10 @@ def who(known: Mapping[str, Any]) -> str:
     if "name" in known:
         return text(known["name"])
     where = authority(known) if "host" in known else ""
-    return text(f"{known.get('method')} {where}{known.get('route') or path(known.get('path') or '')}")
+    template = known.get("route") or ""
+    if not template.startswith("/"):  # the name of a mesh's route, which is told besides
+        template = path(known.get("path") or "")
+    return text(f"{known.get('method')} {where}{template}")
 
 
 def way(route: str, branch: str) -> str:

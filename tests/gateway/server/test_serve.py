@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from ...upstream.calls import closed_port
 from .served import SECONDS, Behind, behind, client, mesh_of, served
 
 SERVERS = pytest.mark.parametrize("server", ["uvicorn", "granian"])
@@ -170,3 +172,18 @@ def test_workers_that_do_not_start_end_the_server(upstream: Behind, tmp_path: Pa
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
     assert done.stdout in {f"worker {number} does not start: it ended with status 1\n" for number in (1, 2)}
     assert "RuntimeError: no way" in done.stderr
+
+
+@SERVERS
+def test_the_logs(tmp_path: Path, server: str) -> None:
+    access = tmp_path / "access.log"
+    file = mesh_of(tmp_path, closed_port())
+    options = ("--no-status", "--server", server, "--access-log", access, "--access-format", "json")
+    with served(file, *options) as gateway:
+        with client(gateway.url()) as asking:
+            assert asking.get("/a?token=secret")[0] == 502
+        gateway.line(r"WARNING \S+ public: GET /a by route all failed with 502 in \S+ ms: connection refused$")
+        assert gateway.end(signal.SIGTERM) == 0
+    [line] = access.read_text().splitlines()
+    told = json.loads(line)
+    assert (told["path"], told["status"], told["route"]) == ("/a?*", 502, "all")
