@@ -1,8 +1,9 @@
 """Which foldings has a pipeline? One while nobody listens to it, and three from when somebody does.
 
-The branches of a choice have one folding only. Once it is that for calls in full it stays so, whoever else has the
-choice in a pipeline, listens to it, or ceases to: it lets other calls by for next to nothing, and ten thousand
-endpoints are folded once.
+The branches of a choice have one folding only: for calls that nobody follows, for those that somebody does, or for
+those in full as well, which is never needed where all who follow have said that they want none (`Follows.in_full`).
+Once it is one of these it is none of those before, whoever else has the choice in a pipeline, listens to it, or ceases
+to: it lets other calls by for next to nothing, and ten thousand endpoints are folded once.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ __all__ = ["refold"]
 
 in_full: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 """The choices whose branches are, by identity: two routers may be equal, and have branches of their own."""
+watched: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+"""Those whose branches are for calls that somebody follows."""
 
 
 def refold(pipeline: Pipeline | Successor, folded: Collection[int] = ()) -> None:
@@ -36,13 +39,15 @@ def refold(pipeline: Pipeline | Successor, folded: Collection[int] = ()) -> None
         pipeline.root = fold(states, branches=lambda choice: False if id(choice) in folded else _plain(choice))
         pipeline.watched = pipeline.in_full = None
         return
-    whole = fold(states, watch_in_full, branches=_full)
-    watched = fold(states, watch, branches=_left)
+    full = any(getattr(each, "in_full", True) for each in pipeline.follows)
+    whole = fold(states, watch_in_full, branches=_full if full else _light)
+    light = fold(states, watch, branches=_left)
     pipeline.root = fold(states, branches=_left)
-    pipeline.watched, pipeline.in_full = watched, whole
+    pipeline.watched, pipeline.in_full = light, whole
+    known = in_full if full else watched
     for choice in pipeline.choices:
         if _lasting(choice):
-            in_full[id(choice)] = choice
+            known[id(choice)] = choice
 
 
 def _left(choice: Any) -> bool:
@@ -53,11 +58,23 @@ def _full(choice: Any) -> Watch | bool:
     return False if in_full.get(id(choice)) is choice else watch_in_full
 
 
-def _plain(choice: Any) -> Watch | bool | None:
-    """As those in full, where it cannot be remembered whether somebody else listens to them."""
+def _light(choice: Any) -> Watch | bool:
+    """As those in full, where it cannot be remembered whether somebody else wants them so."""
     if not _lasting(choice):
         return watch_in_full
-    return False if in_full.get(id(choice)) is choice else None
+    return False if _known(choice) else watch
+
+
+def _plain(choice: Any) -> Watch | bool | None:
+    """The same, where nobody listens."""
+    if not _lasting(choice):
+        return watch_in_full
+    return False if _known(choice) else None
+
+
+def _known(choice: Any) -> bool:
+    """Whether somebody follows calls that come there, or did."""
+    return in_full.get(id(choice)) is choice or watched.get(id(choice)) is choice
 
 
 def _lasting(choice: Any) -> bool:
@@ -74,7 +91,7 @@ def _check(
     known = {} if known is None else known
     front |= {id(state) for state in states if not hasattr(state, "pick")}
     for choice in states:
-        if in_full.get(id(choice)) is choice:
+        if _known(choice):
             inside = known.get(id(choice))
             if inside is None:
                 inside = known[id(choice)] = set(map(id, within([choice])))

@@ -95,6 +95,8 @@ class Follows(Protocol):
         what may be told of the request). Runs as a `Follower`'s methods do.
         """
 
+    # Optional, ``in_full = False``: no follower of it is ever ``detailed``, and calls take fewer steps for it.
+
     # Optional, ``aside(pipeline, event)``: told of what is no call's, a breaker that was steered by hand.
 
 

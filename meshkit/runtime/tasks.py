@@ -21,7 +21,7 @@ from .lock import LOCK, owned
 from .outcome import follows, noted, repeats
 from .race import Race
 from .settle import LEFT, abandon, collect, settle, settle_walks
-from .telling import begun, left, told
+from .telling import LEAVING, begun, left, told
 from .waiting import close, pause, there
 
 __all__ = ["bind"]
@@ -222,7 +222,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Awaitable[Any]], *, inner: bool
                 raise error
             return result
         finally:
-            if call.events is not None and call.events.followers:
+            if call.events is not None and call.events.wants & LEAVING:
                 left(tree, call, inner)
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
             call = error = result = origin = repeated = None

@@ -17,9 +17,11 @@ from ..observe.events import AttemptEnded, CallEnded
 from ..observe.trail import ANSWERED, ANSWERING, LEFT, RETURNED, SENDING, WELL, Trail, Usual, wanted
 from ..section import Section
 
-__all__ = ["answered", "answering", "begun", "deliver", "left", "returned", "sending", "told"]
+__all__ = ["LEAVING", "answered", "answering", "begun", "deliver", "left", "returned", "sending", "told"]
 
 SUCCESS = Verdict.SUCCESS
+LEAVING = LEFT | RETURNED
+"""What whoever wants it is told as the caller gets control back."""
 BREAKS = re.compile(rb"[\r\n\0]")
 Fields = list[tuple[bytes, bytes]]
 

@@ -20,7 +20,7 @@ from .inherit import inherit, warned
 from .lock import LOCK, owned
 from .outcome import follows, noted, repeats
 from .settle import LEFT, abandon, collect, settle, settle_walks
-from .telling import begun, left, told
+from .telling import LEAVING, begun, left, told
 
 __all__ = ["bind"]
 
@@ -195,7 +195,7 @@ def bind(tree: Any, door: Any, fn: Callable[..., Any], *, inner: bool = False) -
                 raise error
             return result
         finally:
-            if call.events is not None and call.events.followers:
+            if call.events is not None and call.events.wants & LEAVING:
                 left(tree, call, inner)
             # An exception's traceback holds this frame: a frame that held the exception would make a cycle.
             call = error = result = origin = repeated = None

@@ -29,7 +29,7 @@ from meshkit import (
 from meshkit.gateway.status.traffic import Traffic
 from meshkit.httpx import AsyncMeshTransport
 from meshkit.observe import Graph, Log, Metrics
-from meshkit.observe.events import AttemptBegan, AttemptEnded, CallEnded, Routed
+from meshkit.observe.events import AttemptBegan, AttemptEnded, Bounded, CallEnded, Passed, Picked, Routed
 from meshkit.observe.trail import LEFT, WELL, Trail, Usual, wanted
 from meshkit.testing import run, virtual_clock
 
@@ -267,19 +267,12 @@ def test_who_makes_a_call_whenever_it_is_told_comes_to_an_end():
 
 
 def test_whoever_wants_it_in_full_has_all_events():
-    class InFull(Each):
-        __slots__ = ()
-        detailed = True
-
-    class Follows(Both):
-        def follow(self, pipeline, call):
-            return InFull(self)
-
-    pipeline, both = Pipeline(Timeout(5.0)), Follows()
+    pipeline, both, whole = Pipeline(Timeout(5.0)), Both(), InFull()
     pipeline.listen(both)
+    pipeline.listen(whole)
     pipeline.call(lambda: None)
     assert both.well_told == 0
-    assert len(both.told) == 4
+    assert [type(event) for event in both.told] == whole.told == [Bounded, AttemptBegan, AttemptEnded, CallEnded]
 
 
 def test_what_a_class_may_want():
@@ -299,3 +292,46 @@ def test_a_trail_that_is_usual_no_more_has_its_events_in_their_places(write):
     list.append(trail, (AttemptEnded, ended))
     write(trail)
     assert (type(trail), [*trail]) == (Trail, [AttemptBegan(*began), AttemptEnded(*ended), "more"])
+
+
+class InFull:
+    """Follows, and wants calls in full."""
+
+    def __init__(self):
+        self.told = []
+
+    def follow(self, pipeline, call):
+        return Whole(self.told)
+
+
+class Whole:
+    __slots__ = ("told",)
+    detailed = True
+
+    def __init__(self, told):
+        self.told = told
+
+    def __call__(self, event):
+        self.told.append(type(event))
+
+
+def gates(cluster):
+    return {gate.__qualname__.rpartition(".")[2] for member in cluster.members for gate in member.section.enters}
+
+
+def test_endpoints_are_watched_for_no_more_than_somebody_may_want():
+    servers = Cluster("servers", ["10.0.0.1:80"], pipeline=[CircuitBreaker()])
+    pipeline = Pipeline(servers, clock=lambda: 5.0)
+    (state,) = pipeline.choices
+    assert not gates(state) & {"passing_enter", "changing_enter"}
+    stop = Metrics().watch(pipeline)
+    assert gates(state) & {"passing_enter", "changing_enter"} == {"changing_enter"}
+    whole = InFull()
+    stop_too = pipeline.listen(whole)
+    assert "passing_enter" in gates(state)
+    pipeline.call(lambda endpoint: None)
+    assert whole.told == [Picked, Passed, Passed, AttemptBegan, AttemptEnded, CallEnded]
+    stop_too()
+    stop()
+    Metrics().watch(pipeline)
+    assert "passing_enter" in gates(state)  # it is folded once

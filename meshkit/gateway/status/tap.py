@@ -49,6 +49,8 @@ class Tap:
 
     __slots__ = ("clock", "label", "left", "live", "pending", "pipeline", "second", "seen", "traffic", "whole")
 
+    in_full = False
+
     def __init__(self, traffic: Traffic, pipeline: Pipeline, gone: Callable[[Any], None]) -> None:
         from weakref import ref
 

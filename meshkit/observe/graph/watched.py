@@ -57,6 +57,8 @@ class Watched:
         "since",
     )
 
+    in_full = False
+
     def __init__(self, graph: Any, pipeline: Pipeline, name: str, gone: Callable[[Any], None]) -> None:
         self.graph = graph
         self.lock = graph.lock

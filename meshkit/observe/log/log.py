@@ -87,6 +87,7 @@ class Log:
     """
 
     __slots__ = ("_bound", "_calls", "_logger", "_sparing", "_trace")
+    in_full = False
 
     def __init__(
         self,
@@ -222,8 +223,7 @@ class _Following:
 
     __slots__ = ("_door", "_gone", "_log", "_pipeline", "_status", "around", "endpoint", "request")
 
-    detailed = False
-    sending = left = None
+    detailed, sending, left = False, None, None
 
     def __init__(self, log: Log, pipeline: Any, call: Call) -> None:
         self._log = log

@@ -48,6 +48,8 @@ class Exchanges:
 
     __slots__ = ("_functions", "_kinds", "client", "methods", "note", "server")
 
+    in_full = False
+
     def __init__(self, client: Table, server: Table, note: Note) -> None:
         self.client = client
         self.server = server
