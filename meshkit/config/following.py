@@ -13,7 +13,8 @@ a SIGHUP                               read it at once, whatever is seen
 
 A look is one ``stat`` that goes after links: so a file renamed over it, the swapped ``..data`` of a Kubernetes
 ConfigMap and one rewritten in place are all the same. The thread holds no reference to the mesh while it waits, and
-ends with it; it keeps no process alive. Threads do not survive a fork: the child of a process gets one of its own.
+ends with it; it keeps no process alive. Threads do not survive a fork: the child of a process gets one of its own. A
+process that is to be forked, and has no threads for that reason, looks by itself (`looking`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from .mesh import Mesh
     from .rereading import MeshSource
 
-__all__ = ["Follower"]
+__all__ = ["Follower", "looking"]
 
 UNREST = 10
 """Changes in as many looks, after which one waits no longer."""
@@ -47,7 +49,7 @@ STOP, NOW = "stop", "now"
 class Follower:
     """Follows the file of a mesh, every ``interval`` seconds, until it is stopped."""
 
-    def __init__(self, mesh: Mesh, source: MeshSource, interval: float, *, signals: bool) -> None:
+    def __init__(self, mesh: Mesh, source: MeshSource, interval: float, *, signals: bool, threads: bool = True) -> None:
         self.over = False
         self._source = source
         self._interval = interval
@@ -57,8 +59,9 @@ class Follower:
         """What to do at once: a signal handler may write to it, and the collector, whatever they strike."""
         self._mesh = weakref.ref(mesh, partial(_gone, weakref.ref(self)))
         self._deafen = hangup.listen(self.wake) if signals else None
-        _all.add(self)
-        self.begin()
+        if threads:
+            _all.add(self)
+            self.begin()
 
     def begin(self) -> None:
         """In a thread of its own."""
@@ -120,6 +123,16 @@ class Follower:
             if quiet or after is None or after.is_same_file(stamp):
                 return None
         return data
+
+
+def looking(mesh: Mesh, interval: float) -> Callable[..., None] | None:
+    """Answers what is to be called every ``interval`` seconds, to follow the file of a mesh without a thread; with
+    ``at_once=True`` it is read in any case. ``None``: it is of no file.
+    """
+    source = mesh._source
+    if source is None:
+        return None
+    return partial(Follower(mesh, source, interval, signals=False, threads=False).look, mesh)
 
 
 def _aged(stamp: Stamp | None, seconds: float) -> bool:

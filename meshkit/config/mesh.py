@@ -45,7 +45,6 @@ BACK = 10
 """Versions that can be gone back to."""
 TOLD = 100
 """Versions that are told."""
-
 MANY = 100
 """Complaints that are remembered."""
 LOG = logging.getLogger("meshkit")
@@ -244,17 +243,18 @@ class Mesh:
 
     def _take(self, data: bytes | None, *, again: bool = True) -> int:
         """What the file says; where it says what it did, only ``again``."""
-        before = self.version
+        before, trouble = self.version, self.trouble
         with paused():
             spec = self._source.read(data)  # type: ignore[union-attr]  # there is one
             if spec is not self._taken or (again and self.spec is not spec):
                 self._become(spec)
                 self._taken = self.spec
                 self._source.adopt(self.spec)  # type: ignore[union-attr]  # as above
-        self.trouble = None
-        self._complained.clear()
+        self.trouble, self._complained = None, set()
         if self.version != before:
             LOG.info("mesh %s: %s", self.spec.name, self._versions[-1])
+        elif trouble is not None:
+            LOG.info("mesh %s: its file is right again, and says what version %d does", self.spec.name, before)
         return self.version
 
     def _become(self, spec: MeshSpec, *words: str, back: bool = False) -> None:

@@ -6,6 +6,7 @@
     route shop.example/old/* added             or removed
     the order of routes
     cluster orders: endpoints                  and not each route that leads to it
+    listener public: port (after a restart)    where an address would have to be opened
 
 What says the same in both is taken from the one before: the very objects, by which everything further on knows that it
 need do nothing for them.
@@ -30,6 +31,9 @@ __all__ = ["Version", "changes", "settled"]
 MOST = 20
 """Changes that are told; the others are counted."""
 PLAIN = re.compile(r"[\w./*-]+")
+OPENED = frozenset({"address", "port", "scheme"})
+"""What of a listener is opened once, by whoever serves it."""
+LATER = " (after a restart)"
 WHOLE = ("name", "egress", "order", "paths")
 """What is of the mesh as a whole."""
 PARTS = (("cluster", "clusters"), ("route", "routes"), ("listener", "listeners"), ("node", "nodes"))
@@ -93,11 +97,15 @@ def _told(before: MeshSpec, spec: MeshSpec) -> Iterator[str]:
         for key, each in those.items():
             other = were.get(key)
             if other is None:
-                yield f"{word} {_named(key)} added"
+                yield f"{word} {_named(key)} added{LATER if word == 'listener' else ''}"
             elif other is not each:
                 options = [*_options(bare(other), bare(each), alike)]
-                if options:
-                    yield f"{word} {_named(key)}: {', '.join(options)}"
+                opened = [option for option in options if word == "listener" and option in OPENED]
+                at_once = [option for option in options if option not in opened]
+                if at_once:
+                    yield f"{word} {_named(key)}: {', '.join(at_once)}"
+                if opened:
+                    yield f"{word} {_named(key)}: {', '.join(opened)}{LATER}"
         for key in were:
             if key not in those:
                 yield f"{word} {_named(key)} removed"

@@ -60,7 +60,14 @@ def test_what_equals_but_is_another_value_is_another() -> None:
         ({"clusters": [orders("b"), Cluster("stock", ["http://s"])]}, ("cluster orders: endpoints",)),
         ({"clusters": [orders()]}, ("cluster stock removed",)),
         ({"clusters": [Shared(orders()), Cluster("stock", ["http://s"])]}, ()),
-        ({"listeners": [Listener("public"), Listener("more")]}, ("listener public: hosts", "listener more added")),
+        (
+            {"listeners": [Listener("public", port=81, scheme="https"), Listener("more")]},
+            (
+                "listener public: hosts",
+                "listener public: port, scheme (after a restart)",
+                "listener more added (after a restart)",
+            ),
+        ),
         ({"nodes": [Node("web b")]}, ("node 'web b' added", "node web removed")),
         ({"routes": shop().routes[1:]}, ("route v2 removed",)),
         ({"routes": shop().routes[:3]}, ("route shop.example/* (2) removed",)),

@@ -49,7 +49,7 @@ class Sparing(logging.Filter):
 
 
 class Once(logging.Filter):
-    """Lets one of several workers tell what all of them find in the file of the mesh."""
+    """Has a worker say nothing of what all of them find in the file of the mesh: their parent does."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not str(record.msg).startswith("mesh %s")
@@ -74,7 +74,7 @@ def written(worker: int | None = None) -> None:
         for each in [*handler.filters]:
             if isinstance(each, Once):
                 handler.removeFilter(each)
-        if worker is not None and worker != 1:
+        if worker:
             handler.addFilter(Once())
         root.handlers[0].setFormatter(logging.Formatter(f"%(asctime)s {which}%(levelname)s %(message)s"))
     logging.getLogger("uvicorn").setLevel(logging.ERROR)

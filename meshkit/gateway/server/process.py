@@ -34,7 +34,7 @@ from .log import access_log
 from .options import Serve
 from .worker import Orders, work
 
-__all__ = ["END", "Site", "run"]
+__all__ = ["END", "Site", "reloaded", "run", "signals"]
 
 END: Final = (signal.SIGTERM, signal.SIGINT)
 LOG: Final = logging.getLogger("meshkit.gateway")
@@ -112,12 +112,17 @@ def _on_hangup(site: Site) -> Callable[[], None]:
     """Have a signal read the file again that nobody follows."""
 
     def reload() -> None:
-        try:
-            site.mesh.reload()
-        except Exception as error:
-            LOG.error("mesh %s stays at version %d: %s", site.mesh.spec.name, site.mesh.version, error)  # noqa: TRY400
+        reloaded(site.mesh)
 
     return listen(lambda: threading.Thread(target=reload, name="meshkit reloads", daemon=True).start())
+
+
+def reloaded(mesh: Mesh) -> None:
+    """Read the file again. What is wrong with it is told, and nothing is raised."""
+    try:
+        mesh.reload()
+    except Exception as error:
+        LOG.error("mesh %s stays at version %d: %s", mesh.spec.name, mesh.version, error)  # noqa: TRY400
 
 
 def _loop() -> Any:

@@ -4,6 +4,9 @@ The parent serves nobody: it starts them, and again whoever ends; passes on what
 nothing either, since a process with threads or a loop is not to be forked: it has a selector, on which signals and
 workers are heard. A worker that ends within `YOUNG` seconds is started again after a pause, twice as long each time.
 
+It follows the file as they do, so that whoever is started again begins with the version that the others have; also
+while the file is wrong. And it is the one that tells of the file, for all of them.
+
 A worker that does not come up at all, when the server starts, ends the server. When the parent dies its workers drain.
 """
 
@@ -21,9 +24,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
+from ...config.following import looking
 from ...errors import ConfigError
 from .log import written
-from .process import END, Site, run, signals
+from .process import END, Site, reloaded, run, signals
 from .worker import LAST
 
 __all__ = ["Workers"]
@@ -31,6 +35,8 @@ __all__ = ["Workers"]
 YOUNG: Final = 10.0
 FIRST, LONGEST = 0.1, 30.0
 """Seconds of a pause."""
+LOOK: Final = 1.0
+"""Seconds between two looks at the file."""
 SLACK: Final = 5.0
 """Seconds over the bound, after which a worker is killed that should have ended."""
 LOG: Final = logging.getLogger("meshkit.gateway")
@@ -73,6 +79,10 @@ class Workers:
         self._failed = ""
         self._struck: list[int] = []
         self._selector = selectors.DefaultSelector()
+        follows = site.of_file and site.options.follow
+        self._look = looking(site.mesh, LOOK) if follows else None
+        self._due = time.monotonic() + LOOK
+        """When it looks at the file."""
 
     def run(self) -> int:
         """Until all have ended. Answers how many requests were cut off. Raises `RuntimeError` if one does not start, or
@@ -124,17 +134,24 @@ class Workers:
                         os.kill(place.pid, signal.SIGHUP)
         self._bury()
         now = time.monotonic()
+        if self._look is not None and not self._ending and now >= self._due:
+            self._look()
+            self._due = now + LOOK
         for place in self._places:
             if self._ending:
                 if place.pid and now >= self._last:
                     os.kill(place.pid, signal.SIGKILL)
             elif place.due is not None and now >= place.due:
-                self._reload()
                 self._fork(place, listening, waking)
+                mesh = self._site.mesh
+                if mesh.trouble is not None:
+                    LOG.warning("worker %d begins with version %d, as the others", place.number + 1, mesh.version)
 
     def _patience(self) -> float | None:
         """Seconds until there is something to do by itself."""
         due = [place.due for place in self._places if place.due is not None and not self._ending]
+        if self._look is not None and not self._ending:
+            due.append(self._due)
         if self._ending:
             due.append(self._last)
         return max(0.0, min(due) - time.monotonic()) if due else None
@@ -247,7 +264,8 @@ class Workers:
             place.tell(word)
 
     def _reload(self) -> None:
-        """So that whoever is started from now on begins with what there is now. The workers tell what is wrong."""
-        if self._site.of_file:
-            with suppress(Exception):
-                self._site.mesh.reload()
+        """So that whoever is started from now on begins with what the others have."""
+        if self._look is not None:
+            self._look(at_once=True)
+        elif self._site.of_file:
+            reloaded(self._site.mesh)

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Behind", "Client", "Served", "behind", "client", "mesh_of", "served"]
+__all__ = ["Behind", "Client", "Served", "behind", "children", "client", "mesh_of", "served"]
 
 SECONDS = 30.0
 """For anything at all; it takes a fraction of one, on a machine that has nothing else to do."""
@@ -166,6 +166,11 @@ class Served:
         self._reader.join(SECONDS)
         if self.process.stdout is not None:
             self.process.stdout.close()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has begun."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextlib.contextmanager

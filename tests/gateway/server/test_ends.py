@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from .served import SECONDS, Behind, behind, client, mesh_of, served
+from .served import SECONDS, Behind, behind, children, client, mesh_of, served
 
 SERVERS = pytest.mark.parametrize("server", ["uvicorn", "granian"])
 TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
@@ -71,11 +72,32 @@ def test_workers_read_it_too_and_one_of_them_tells(upstream: Behind, tmp_path: P
         url = gateway.url()
         file.write_text(file.read_text().replace("prefix: /}", "prefix: /new}"))
         gateway.process.send_signal(HUP)
-        gateway.line(r"worker 1: INFO mesh shop: version 2")
+        gateway.line(r"[0-9] INFO mesh shop: version 2")
         with client(url) as asking:
             assert asking.get("/new")[0] == 200
         assert gateway.end(TERM) == 0
     assert gateway.output.count("version 2") == 1
+
+
+def test_a_worker_begins_with_the_version_in_force(upstream: Behind, tmp_path: Path) -> None:
+    file = mesh_of(tmp_path, upstream.port)
+    good = file.read_text()
+    with served(file, "--no-status", "--workers", 2) as gateway:
+        url = gateway.url()
+        file.write_text(good.replace("prefix: /}", "prefix: /new}"))
+        gateway.line(r"[0-9] INFO mesh shop: version 2: route all: match$")  # its parent has seen it by itself
+        file.write_text(good.replace("prefix", "prefx"))
+        gateway.line(r"[0-9] ERROR mesh shop stays at version 2: ")
+        for worker in children(gateway.process.pid):
+            os.kill(worker, signal.SIGKILL)
+            gateway.line(r"WARNING worker [12] begins with version 2, as the others$")
+        with client(url) as asking:
+            assert asking.get("/old")[0] == 404
+            assert asking.get("/new")[0] == 200
+        file.write_text(good.replace("prefix: /}", "prefix: /new}"))
+        gateway.process.send_signal(HUP)
+        gateway.line(r"[0-9] INFO mesh shop: its file is right again, and says what version 2 does$")
+        assert gateway.end(TERM) == 0
 
 
 @SERVERS

@@ -108,7 +108,7 @@ def test_the_same_trouble_is_written_once() -> None:
     assert last.getMessage() == "trouble here (and 2 more like it)"
 
 
-def test_one_worker_tells_of_the_file() -> None:
+def test_no_worker_tells_of_the_file() -> None:
     once = Once()
     assert not once.filter(logging.LogRecord("meshkit", logging.INFO, "x.py", 1, "mesh %s: %s", (), None))
     assert once.filter(logging.LogRecord("meshkit", logging.INFO, "x.py", 1, "gateway: %s", (), None))
