@@ -7,10 +7,11 @@ an option that ``repr`` does not show          nothing at all
 a value under a name such as ``token``         ``(hidden)``
 values of fields that a route sets or looks    ``(hidden)``, whatever they are called: names only
 for, of cookies and of queries
-a URL with a user or a query                   without both
+a URL with a user or a query; a path with one  without both
 a word of 24 characters or more that is not    ``(hidden)``: a key, a digest, a JWT
 made of lower-case words
-the body of an answer that a route gives       ``(hidden)``
+bodies, of an answer or a check; what a check  ``(hidden)``
+sends; what a field or a cookie has to be
 what came from Python and no file can say      the name of its class
 =============================================  ====================================================================
 
@@ -43,6 +44,9 @@ FIELDS = frozenset({"request_headers", "response_headers"})
 """Actions whose values are those of header fields."""
 VALUES = frozenset({"headers", "cookies", "query"})
 """Conditions of a route on what a request bears: a canary's pass word, an API key."""
+
+WHOLE = frozenset({"body", "header_pattern", "header_value", "receive", "send", "value"})
+"""Options that are shown by name only."""
 
 _URL = re.compile(r"\b([a-z][a-z0-9+.-]*://)([^\s/?#@]*@)?([^\s?#]*)(\?[^\s#]*)?", re.IGNORECASE)
 _WORD = re.compile(rf"[A-Za-z0-9_+/=.~-]{{{LONG},}}")
@@ -79,7 +83,7 @@ def _part(kind: Any, spec: Any) -> dict[str, Any]:
 
 def hidden(value: Any, name: str = "", deep: int = DEEP) -> Any:
     """The same without what might be a secret. ``name``: under which it stands."""
-    if name and (name == "body" or SECRET.search(name)):
+    if name in WHOLE or SECRET.search(name):
         return HIDDEN
     if deep == 0:
         return "..."
@@ -90,10 +94,13 @@ def hidden(value: Any, name: str = "", deep: int = DEEP) -> Any:
             return _names(value)
         return {shown_line(str(each)): hidden(inner, str(each), deep - 1) for each, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [hidden(each, name if name in VALUES else "", deep - 1) for each in value]
+        return [hidden(each, name, deep - 1) for each in value]
     if isinstance(value, bool | int | float) or value is None:
         return value
-    return shown_line(str(value))
+    line = str(value)
+    if line.startswith("/") and name != "regex":
+        line = line.partition("?")[0]
+    return shown_line(line)
 
 
 def _names(value: Any) -> Any:

@@ -20,6 +20,10 @@ clusters:
     - 10.0.0.1:80
     - {address: "10.0.0.2:80", tags: {token: CANARY-a}}
     balancer: {sticky: {inner: round_robin, cookie: CANARY-b}}
+    checks: [http_check: {path: "/health?key=CANARY-n", body: CANARY-o}]
+  caches:
+    endpoints: [10.0.0.3:6379]
+    checks: [tcp_check: {send: "AUTH CANARY-p", receive: CANARY-q}]
 routes:
 - name: pay
   match:
@@ -35,6 +39,13 @@ routes:
 - name: away
   match: {prefix: /away}
   to: {redirect: {host: other.example, path: "/enter/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJDQU5BUlkifQ.CANARYk"}}
+- name: old
+  match: {regex: "/old(/[a-z]+)?"}
+  actions: [rewrite: {to: "/new?api=CANARY-r"}]
+  to: {canary: {main: orders, canary: caches, header: x-canary, header_value: CANARY-s}}
+- name: older
+  match: {prefix: /older}
+  to: {canary: {main: orders, canary: caches, header: x-canary, header_pattern: CANARY-t}}
 - name: here
   match: {prefix: /here}
   to: {respond: {status: 200, body: "CANARY-l", headers: {x-secret: CANARY-m}}}
@@ -45,6 +56,8 @@ def test_canaries() -> None:
     shown = json.dumps(loaded(Mesh(loads(MESH)).spec))
     assert "CANARY" not in shown
     for told in ("10.0.0.1:80", "/pay", "x-api-key", "authorization", "x-gone", "5/s", "other.example", "pay", HIDDEN):
+        assert told in shown
+    for told in ('"/health"', '"/new"', '"/old(/[a-z]+)?"', "x-canary"):
         assert told in shown
 
 
