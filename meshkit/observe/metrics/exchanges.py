@@ -148,7 +148,8 @@ class Answered:
 
     def answering(self, call: Any, status: int, /) -> tuple[()]:
         self._status = status
-        self._settle()
+        if self._ended is not None:
+            self._settle()
         return ()
 
     def __call__(self, event: Any, /) -> None:
@@ -168,20 +169,21 @@ class Answered:
             self._settle()
 
     def left(self) -> None:
-        if not self._answered_later:
+        if self._ended is not None and not self._answered_later:
             self._settle()
 
     def __del__(self) -> None:
+        if self._ended is None:
+            return
         try:
             self._settle()  # it was not answered
         except Exception as error:  # of an exemplar
             survive(error)
 
     def _settle(self) -> None:
-        if self._ended is None:
-            return
-        seconds, error, fails = self._ended
+        ended: Any = self._ended
         self._ended = None
+        seconds, error, fails = ended
         exchanges, exchange, status = self._exchanges, self._exchange, self._status
         if status is None:
             status = 500 if fails else None
