@@ -3,7 +3,7 @@
 ==============  =====================================================================================================
 ``mesh``        name, node, version, the versions it has had, what is wrong with its file, the other workers
 ``live``        under way, per second, errors and latencies of all calls of the last minute, what is under way for long
-``routes``      the same for each route, and where it leads; the busiest ones first
+``routes``      the same for each route, and where it leads; the busiest ones first; of very many, those that fail
 ``clusters``    the same for each cluster and each of its endpoints, with how they stand
 ``graph``       who calls whom: listeners, routes, clusters, and what goes between them
 ``splits``      branches with their shares; rollouts with their step
@@ -19,6 +19,7 @@ something together are of one instant.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,7 +27,7 @@ from ...observe.redact import text
 from .loaded import loaded, shown_line
 from .series import SLOTS, Sum
 from .standing import CONDITIONS, Standing
-from .traffic import End, Traffic
+from .traffic import End, Traffic, Way
 
 __all__ = ["FORM", "Picture"]
 
@@ -56,14 +57,14 @@ class Picture:
     def taken(self) -> dict[str, Any]:
         """It as it is now: section by section."""
         standing = Standing(self._snapshot())
-        routes = self._traffic.sums(lambda way: (way.pipeline, way.route))
-        ends = self._traffic.ends()
+        ways = self._traffic.sums(lambda way: way)
+        routes = _by(ways, lambda way: (way.pipeline, way.route))
         return {
             "mesh": self._whole(),
-            "live": self._live(),
+            "live": self._live(_by(ways, lambda way: "all").get("all")),
             "routes": self._routes(routes, standing),
-            "clusters": self._clusters(ends, standing),
-            "graph": self._graph(),
+            "clusters": self._clusters(self._traffic.ends(), standing),
+            "graph": self._graph(routes, _by(ways, lambda way: way.cluster and (way.pipeline, way.route, way.cluster))),
             "splits": standing.splits,
             "policies": standing.policies,
             "changes": [*reversed([*self._traffic.changes])],
@@ -103,19 +104,15 @@ class Picture:
             "siblings": self._siblings,
         }
 
-    def _live(self) -> Row:
+    def _live(self, total: Sum | None) -> Row:
+        """``total``: of the same calls as those of the routes, so that these add up to it."""
         traffic = self._traffic
-        whole = traffic.whole()
-        latencies = traffic.sums(lambda _: True).get(True)
-        shown = whole.shown()
-        if latencies is not None:
-            shown |= {name: latencies.shown()[name] for name in ("p50", "p90", "p99", "retries")}
         gateway = self._gateway
         return {
             "under_way": traffic.under_way() if gateway is None else gateway.under_way,
-            **shown,
+            **(NOTHING if total is None else total.shown()),
             "failed": traffic.failures.total,
-            "history": whole.history,
+            "history": traffic.whole().history,
             "longest": traffic.longest(),
             **({} if gateway is None else {"connections": _connections(gateway)}),
         }
@@ -134,7 +131,11 @@ class Picture:
             }
             rows.append(row)
         rows.sort(key=lambda row: (-row["calls"], row["pipeline"], row["name"]))
-        return {"rows": rows[:ROUTES], "more": max(0, len(rows) - ROUTES)}
+        shown = rows
+        if len(rows) > ROUTES:  # what fails is not left out for what is well
+            ill = [row for row in rows if row["error_share"] or row["rejected_share"]]
+            shown = [*ill, *(row for row in rows if not (row["error_share"] or row["rejected_share"]))][:ROUTES]
+        return {"rows": shown, "more": len(rows) - len(shown)}
 
     def _clusters(self, ends: dict[End, Sum], standing: Standing) -> list[Row]:
         by_cluster: dict[str, dict[str, Sum]] = {}
@@ -168,10 +169,8 @@ class Picture:
             left = max(0, left - len(rows))
         return clusters
 
-    def _graph(self) -> Row:
+    def _graph(self, into: dict[Any, Sum], onto: dict[Any, Sum]) -> Row:
         """Edges with numbers: from listeners to routes, and from routes to clusters."""
-        into = self._traffic.sums(lambda way: (way.pipeline, way.route))
-        onto = self._traffic.sums(lambda way: (way.pipeline, way.route, way.cluster) if way.cluster else None)
         edges = [
             *(
                 {"from": text(key[0]), "to": text(key[1]), "kind": "route", **_short(total)}
@@ -190,6 +189,16 @@ class Picture:
         if self._config is None or self._config[0] is not spec:
             self._config = spec, loaded(spec)
         return self._config[1]
+
+
+def _by(ways: dict[Way, Sum], of: Callable[[Way], Any]) -> dict[Any, Sum]:
+    """What came by, added up by what ``of`` answers for its way; what is empty is left out."""
+    found: dict[Any, Sum] = {}
+    for way, total in ways.items():
+        by = of(way)
+        if by:
+            found.setdefault(by, total.none()).join(total)
+    return found
 
 
 def _numbers(total: Sum | None) -> Row:
