@@ -51,6 +51,8 @@ class Socket(WebSocketsSansIOProtocol):
         if self.close_sent and self.initial_response is None and message["type"].startswith("websocket."):
             return  # it was closed from this end, and the app has not heard yet
         await super().send(message)
+        if self.close_sent:  # also a refusal is the end of a handshake, and no fault of the app's
+            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         try:

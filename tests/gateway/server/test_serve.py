@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 import trustme
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from ...upstream.calls import closed_port
-from .served import SECONDS, Behind, behind, client, mesh_of, served
+from .served import SECONDS, Behind, behind, children, client, mesh_of, served
 
 SERVERS = pytest.mark.parametrize("server", ["uvicorn", "granian"])
 
@@ -92,7 +94,7 @@ def _umask() -> int:
 def test_several_workers(upstream: Behind, tmp_path: Path, server: str) -> None:
     with served(mesh_of(tmp_path, upstream.port), "--server", server, "--workers", 2, "--no-status") as gateway:
         found = gateway.line(r"serving public on (\S+) \(1 route, 1 cluster\), 2 workers$")
-        workers = _children(gateway.process.pid)
+        workers = children(gateway.process.pid)
         assert len(workers) == 2
         os.kill(workers[0], signal.SIGKILL)
         gateway.line(r"worker [12] ended by signal 9: it is started again in 0.1 s")
@@ -102,10 +104,6 @@ def test_several_workers(upstream: Behind, tmp_path: Path, server: str) -> None:
         gateway.process.send_signal(signal.SIGHUP)
         os.killpg(gateway.process.pid, signal.SIGTERM)  # as systemd does
         assert gateway.end() == 0, gateway.output
-
-
-def _children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_each_worker_has_a_page_that_links_to_the_others(upstream: Behind, tmp_path: Path) -> None:
@@ -182,8 +180,22 @@ def test_the_logs(tmp_path: Path, server: str) -> None:
     with served(file, *options) as gateway:
         with client(gateway.url()) as asking:
             assert asking.get("/a?token=secret")[0] == 502
-        gateway.line(r"WARNING \S+ public: GET /a by route all failed with 502 in \S+ ms: connection refused$")
+        gateway.line(r"WARNING \S+ public: GET /a by route all failed with 502 in .+: connection refused$")
         assert gateway.end(signal.SIGTERM) == 0
     [line] = access.read_text().splitlines()
     told = json.loads(line)
     assert (told["path"], told["status"], told["route"]) == ("/a?*", 502, "all")
+
+
+@SERVERS
+def test_a_websocket_that_is_refused_is_no_news(upstream: Behind, tmp_path: Path, server: str) -> None:
+    file = mesh_of(tmp_path, upstream.port)
+    file.write_text(file.read_text().replace("prefix: /}", "prefix: /chat}\n  actions: [websocket: {}]"))
+    with served(file, "--no-status", "--quiet", "--server", server) as gateway:
+        url = gateway.url().replace("http", "ws")
+        for path, status in (("/nowhere", 404), ("/chat", 200)):
+            with pytest.raises(InvalidStatus) as caught:
+                connect(url + path, open_timeout=SECONDS)
+            assert caught.value.response.status_code == status
+        assert gateway.end(signal.SIGTERM) == 0
+    assert len(gateway.said) == 1
