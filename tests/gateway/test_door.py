@@ -319,7 +319,7 @@ async def test_a_call_is_told_of_as_any_other() -> None:
     recorder, metrics = Recorder(), Metrics()
     async with gate(answers(answer(), answer(status=500), RESET)) as (gateway, server):
         pipeline = gateway.listening["public"].pipeline
-        pipeline.listen(events.append)
+        pipeline.listen(events.append, direct=True)
         pipeline.listen(AccessLog(lines.append, format="json"))
         pipeline.listen(recorder)
         metrics.watch(pipeline)
