@@ -29,6 +29,7 @@ from http import HTTPStatus
 from typing import Final
 
 from ...fields.problem import MEDIA_TYPE, problem, proxy_status
+from .date import date
 
 __all__ = ["FIELDS", "LINE", "SIZE", "TARGET", "Refused", "absolute", "is_host", "odd", "refusing", "size"]
 
@@ -54,13 +55,18 @@ class Refused(Exception):
         self.why = why
 
 
-@lru_cache(256)
 def refusing(status: int, why: str) -> bytes:
     """The answer, as it goes over the wire."""
+    line, rest = _refusing(status, why)
+    return line + date() + rest
+
+
+@lru_cache(256)
+def _refusing(status: int, why: str) -> tuple[bytes, bytes]:
+    """What stands before its date, and behind it."""
     body = problem(status, why)
     error = "http_response_timeout" if status == HTTPStatus.REQUEST_TIMEOUT else "http_request_error"
     lines = [
-        b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode()),
         b"content-type: " + MEDIA_TYPE,
         b"content-length: %d" % len(body),
         b"proxy-status: " + proxy_status("meshkit", error),
@@ -68,7 +74,7 @@ def refusing(status: int, why: str) -> bytes:
         b"",
         body,
     ]
-    return b"\r\n".join(lines)
+    return b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode()), b"\r\n".join(lines)
 
 
 @lru_cache(1024)

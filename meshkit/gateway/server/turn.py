@@ -8,6 +8,7 @@ none                           chunks; in HTTP/1.0 until the connection is close
 204, 304, an answer to HEAD    no body, whatever it sends
 ``http.response.early_hint``   103, where the client speaks HTTP/1.1
 ``http.response.trailers``     behind the last chunk
+no ``date``                    that of now
 half an answer, or it raises   the connection is closed, so that nobody takes it for a whole one
 =============================  =================================================================================
 
@@ -21,6 +22,8 @@ import asyncio
 import http
 import logging
 from typing import Any, Final, Protocol
+
+from .date import DATE, date
 
 __all__ = ["MOST", "Line", "Turn"]
 
@@ -244,6 +247,8 @@ class Turn:
         if not self.keep_alive and not closes:
             lines.append(CLOSE)
         head = _checked(lines)
+        if DATE not in head:
+            head = b"%b%b\r\n" % (head[:-2], date())
         self.started = True
         self._left, self._chunked = length, chunked
         self._line.transport.write(head)

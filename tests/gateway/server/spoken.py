@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,8 +13,9 @@ from meshkit.gateway.server import HttpConnection, Limits
 from meshkit.gateway.server.parser import QUICK
 from meshkit.gateway.server.plain import PlainParser
 
-__all__ = ["PARSERS", "Config", "Wire", "connected", "echo", "spoken", "status_of"]
+__all__ = ["PARSERS", "Config", "Wire", "connected", "echo", "spoken", "status_of", "undated"]
 
+DATE = re.compile(rb"date: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT\r\n")
 PARSERS = {"llhttp": QUICK, "plain": PlainParser}
 
 
@@ -122,6 +124,11 @@ async def settled(connection: Any) -> None:
         await asyncio.sleep(0)
         if not connection.tasks:
             break
+
+
+def undated(written: bytes) -> bytes:
+    """Without the dates of answers, of which each has one."""
+    return DATE.sub(b"", written)
 
 
 def status_of(written: bytes) -> int:

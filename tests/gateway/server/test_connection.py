@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from meshkit.gateway.server import Limits
+from meshkit.gateway.server import date as moment
 from meshkit.gateway.server.connection import QUEUE, UNREAD
 
-from .spoken import PARSERS, Wire, connected, echo, settled, spoken, status_of
+from .spoken import PARSERS, Wire, connected, echo, settled, spoken, status_of, undated
 
 BOTH = pytest.mark.parametrize("parse", PARSERS.values(), ids=PARSERS)
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -90,7 +91,7 @@ def test_a_client_is_asked_for_the_body_only_when_it_is_wanted() -> None:
         await send(body(b""))
 
     wire = spoken(POST + b"Expect: 100-continue\r\n\r\n", app=app)
-    assert wire.written == b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    assert undated(wire.written) == b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     assert wire.ended
 
 
@@ -112,7 +113,7 @@ def test_a_body_that_nobody_wanted_is_read_before_the_next_request(parse: Any) -
 
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
     wire = spoken(head % 10, b"0123456789" + GET % 2, GET % 3, app=app, parse=parse)
-    assert wire.written == b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n" * 3
+    assert undated(wire.written) == b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n" * 3
     assert not wire.ended
     wire = spoken(head % (UNREAD + 1), b"x" * UNREAD, b"x" + GET % 2, app=app, parse=parse)
     assert wire.written.count(b"HTTP/1.1 ") == 1
@@ -136,17 +137,37 @@ def test_how_an_answer_is_framed() -> None:
 
     request = b"%b /%d HTTP/%b\r\nHost: a\r\n\r\n"
     wire = spoken(request % (b"GET", 200, b"1.1"), app=app)
-    assert wire.written == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    assert (
+        undated(wire.written)
+        == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    )
     wire = spoken(request % (b"GET", 201, b"1.1"), app=app)
     assert wire.written.endswith(b"\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nx: y\r\n\r\n")
     assert not wire.closed
     wire = spoken(request % (b"GET", 204, b"1.1"), app=app)
-    assert wire.written == b"HTTP/1.1 204 No Content\r\n\r\n"
+    assert undated(wire.written) == b"HTTP/1.1 204 No Content\r\n\r\n"
     wire = spoken(request % (b"HEAD", 200, b"1.1"), app=app)
-    assert wire.written == b"HTTP/1.1 200 OK\r\n\r\n"
+    assert undated(wire.written) == b"HTTP/1.1 200 OK\r\n\r\n"
     wire = spoken(request % (b"GET", 200, b"1.0"), app=app)
-    assert wire.written == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabcde"
+    assert undated(wire.written) == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabcde"
     assert wire.closed
+
+
+def test_each_answer_has_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        own = [(b"Date", b"Thu, 01 Jan 1970 00:00:00 GMT")] if scope["path"] == "/2" else []
+        await send(start(404, (b"content-length", b"0"), *own))
+        await send(body(b""))
+
+    now = 784_111_777.9
+    monkeypatch.setattr(moment, "time", lambda: now)
+    wire = spoken(GET % 1, GET % 2, b"nonsense\r\n", app=app)
+    first, second, refused = wire.written.split(b"HTTP/1.1 ")[1:]
+    assert first == b"404 Not Found\r\ncontent-length: 0\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
+    assert second == b"404 Not Found\r\ncontent-length: 0\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
+    assert refused.startswith(b"400 Bad Request\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n")
+    now += 1.0
+    assert b"\r\ndate: Sun, 06 Nov 1994 08:49:38 GMT\r\n" in spoken(GET % 3, app=app).written
 
 
 def test_hints_come_first() -> None:
@@ -217,7 +238,7 @@ def test_who_leaves_is_not_waited_for() -> None:
 
     wire = spoken(GET % 1, app=app)
     assert seen == [{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}]
-    assert wire.written == b""
+    assert undated(wire.written) == b""
 
 
 def test_who_does_not_read_is_not_written_to() -> None:
