@@ -41,7 +41,9 @@ Headers = list[tuple[bytes, bytes]]
 PAGES = 32
 """Streams at once."""
 PATIENCE = 30.0
-"""Seconds in which whoever follows has to take what was sent."""
+"""Seconds in which whoever asks has to take what was sent, piece by piece."""
+PIECE = 65536
+"""Bytes."""
 ALWAYS: Headers = [
     (b"cache-control", b"no-store"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -97,6 +99,10 @@ class Status:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})  # before it is accepted: the handshake is refused
+            return
         if scope["type"] != "http":
             raise ValueError(f"Status answers HTTP, not {scope['type']}")
         answer = Answer(send, scope["method"])
@@ -118,14 +124,15 @@ class Status:
         elif path == "/status.json":
             await answer(200, JSON, (await self._looks.look()).whole())
         elif path == "/metrics" and self._metrics is not None:
-            await self._metrics(scope, receive, answer.send)
+            await self._metrics(scope, receive, answer.relay)
         elif path == "/healthz":
             await answer(200, TEXT, b"ok\n")
         elif path == "/readyz":
             draining = self._looks.closed or bool(getattr(self.gateway, "draining", False))
             await answer(503 if draining else 200, TEXT, b"draining\n" if draining else b"ok\n")
         elif path != "/events":
-            await answer(404, TEXT, b"There is /, /status.json, /events, /healthz and /readyz.\n")
+            more = b"" if self._metrics is None else b"/metrics, "
+            await answer(404, TEXT, b"There is /, /status.json, /events, %s/healthz and /readyz.\n" % more)
         elif self._looks.closed or self._looks.following >= PAGES:
             await answer(503, TEXT, b"As many pages as there may be are open.\n", [(b"retry-after", b"5")])
         elif answer.empty:
@@ -191,12 +198,23 @@ class Answer:
 
     async def __call__(self, status: int, kind: bytes, body: bytes, headers: Headers | None = None) -> None:
         length = (b"content-length", b"%d" % len(body))
-        await self.begin(status, kind, [length, *(headers or [])] if body or not self.empty else headers)
-        await self.more(b"" if self.empty else body, last=True)
+        left = 0 if self.empty else len(body)
+        with suppress(TimeoutError):  # the client does not read
+            with anyio.fail_after(PATIENCE):
+                await self.begin(status, kind, [length, *(headers or [])] if body or not self.empty else headers)
+            for start in range(0, max(1, left), PIECE):
+                with anyio.fail_after(PATIENCE):
+                    await self.more(body[start : min(left, start + PIECE)], last=start + PIECE >= left)
 
     async def begin(self, status: int, kind: bytes, headers: Headers | None = None) -> None:
         fields = [(b"content-type", kind), *ALWAYS, *(headers or [])]
         await self.send({"type": "http.response.start", "status": status, "headers": fields})
+
+    async def relay(self, message: Any) -> None:
+        """Of an answer that another app gives."""
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *ALWAYS]}
+        await self.send(message)
 
     async def more(self, body: bytes, *, last: bool = False) -> None:
         await self.send({"type": "http.response.body", "body": body, "more_body": not last})

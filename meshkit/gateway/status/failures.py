@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from ...observe.events import CallEnded
     from ...observe.record.record import Record
 
-__all__ = ["Failures"]
+__all__ = ["ERRORS", "REFUSED", "Failures"]
 
 SAME = 1.0
 """Seconds for which one story of a kind is enough."""
 LINES = 30
 """Of a story."""
+ERRORS = frozenset({"failure", "timeout", "overloaded"})
+"""Outcomes that are errors; a call whose client has gone is none, and its story is kept all the same."""
+REFUSED = "rejected"
 
 
 class Kind:
@@ -65,7 +68,7 @@ class Failures:
     def __init__(self, most: int = 50) -> None:
         self.most = most
         self.total = 0
-        """Calls that were no success, since the beginning."""
+        """Calls that failed or were refused, since the beginning."""
         self._kinds: OrderedDict[tuple[Any, ...], Kind] = OrderedDict()
         self._lock = guard()
 
@@ -78,7 +81,7 @@ class Failures:
         policy = error.policy if isinstance(error, Rejected) else ""
         key = (label, event.route, event.branch, word, policy, status if error is None else error.__class__)
         with self._lock:
-            self.total += 1
+            self.total += word in ERRORS or word == REFUSED
             if not self.most:
                 return
             kind = self._kinds.get(key)

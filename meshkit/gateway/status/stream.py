@@ -37,12 +37,13 @@ SELDOM = 30.0
 class Look:
     """What was seen: its number, when, and each section in JSON with the number of the look in which it was new."""
 
-    __slots__ = ("at", "number", "sections")
+    __slots__ = ("_whole", "at", "number", "sections")
 
     def __init__(self, number: int, at: str, sections: dict[str, tuple[int, bytes]]) -> None:
         self.number = number
         self.at = at
         self.sections = sections
+        self._whole: bytes | None = None
 
     def since(self, number: int) -> bytes:
         """What has changed since then, as JSON in one line."""
@@ -50,9 +51,11 @@ class Look:
         return b'{"form":%d,"at":"%s","sections":{%s}}' % (FORM, self.at.encode(), b",".join(parts))
 
     def whole(self) -> bytes:
-        """All of it."""
-        parts = [b'"%s":%s' % (name.encode(), data) for name, (_, data) in self.sections.items()]
-        return b'{"form":%d,"at":"%s",%s}' % (FORM, self.at.encode(), b",".join(parts))
+        """All of it: for all who ask the same bytes."""
+        if self._whole is None:
+            parts = [b'"%s":%s' % (name.encode(), data) for name, (_, data) in self.sections.items()]
+            self._whole = b'{"form":%d,"at":"%s",%s}' % (FORM, self.at.encode(), b",".join(parts))
+        return self._whole
 
 
 class Looks:

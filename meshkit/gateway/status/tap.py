@@ -41,7 +41,8 @@ SUCCESS = Verdict.SUCCESS
 Well = tuple[tuple[Any, ...] | None, tuple[str, str, str, str] | None, float, float, int]
 """What went well: an attempt, what its `AttemptEnded` is made of; a call, by its way, with its end, how many seconds it
 took and how many retries it had. Or one of these."""
-PLAIN = re.compile(r"[A-Za-z0-9.-]{1,100}")
+PLAIN = re.compile(r"[A-Za-z0-9.-]{1,100}|\[[0-9a-fA-F:.]{2,45}\]")
+PORT = re.compile(r":[0-9]{1,5}\Z", re.ASCII)
 
 
 class Tap:
@@ -219,17 +220,18 @@ class Told:
         if self._about["kind"] == "server" and pipeline.choices:
             for name in ("type", "status", "route"):
                 self._about.pop(name, None)
-            self._about |= {"kind": "client", "host": _host(trace.request.scope)}
+            self._about |= {"kind": "client", **_host(trace.request.scope)}
             self.door = self
 
     def about(self, call: object) -> dict[str, Any]:
         return self._about
 
 
-def _host(scope: Any) -> str:
-    found = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    host = found.decode("latin-1").partition(":")[0]
-    return host if PLAIN.fullmatch(host) else "*"
+def _host(scope: Any) -> dict[str, Any]:
+    """What was asked for, and at which port, if the client said one."""
+    found = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    host, _, port = found.rpartition(":") if PORT.search(found) else (found, "", "")
+    return {"host": host if PLAIN.fullmatch(host) else "*", **({"port": int(port)} if port else {})}
 
 
 made_of = attrgetter(*(field.name for field in attrs.fields(AttemptEnded)))

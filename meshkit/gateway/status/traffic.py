@@ -24,7 +24,7 @@ from ...errors import ConfigError
 from ...observe.events import AttemptEnded, CallEnded, StateChanged
 from ...observe.redact import path, text
 from ...runtime.guard import guard
-from .failures import Failures
+from .failures import ERRORS, REFUSED, Failures
 from .series import WIDTH, Series, Sum
 from .tap import Tap, Trace
 
@@ -39,7 +39,6 @@ CHANGES = 50
 LONGEST = 5
 """Calls under way that are named."""
 SUCCESS, IGNORED = Verdict.SUCCESS, Verdict.IGNORED
-ERRORS = frozenset({"failure", "timeout", "overloaded"})
 
 
 class Way(NamedTuple):
@@ -147,7 +146,7 @@ class Traffic:
     def call(self, tap: Tap, event: CallEnded, cluster: str, retries: int) -> None:
         """One that was no success."""
         word, at = event.outcome, event.at
-        error, rejected = word in ERRORS, word == "rejected"
+        error, rejected = word in ERRORS, word == REFUSED
         way: Any = tap.label, event.route, event.branch, cluster
         with self._lock:
             series = self._ways.get(way) or self._way(way, at)

@@ -18,6 +18,7 @@ from meshkit.config import Mesh, loads
 from meshkit.gateway.status import Status
 from meshkit.gateway.status import app as room
 from meshkit.gateway.status.stream import Looks
+from meshkit.observe import Metrics
 
 from ...asgi.stand_ins import http
 
@@ -273,6 +274,25 @@ async def test_who_does_not_read_is_not_waited_for(monkeypatch: pytest.MonkeyPat
     app.close()
 
 
+async def test_an_answer_comes_in_pieces_and_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "PIECE", 1000)
+    app = status()
+    asked = await ask(app)
+    assert len(asked.body) == int(asked.fields["content-length"]) > 10_000
+    assert [message["more_body"] for message in asked.messages[1:]].count(False) == 1
+    monkeypatch.setattr(room, "PATIENCE", 0.05)
+    deaf, sent = Asked(), []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) == 3:
+            await anyio.sleep_forever()
+
+    with anyio.fail_after(10):
+        await app(http("/status.json", headers=[HOST]), deaf.receive, send)
+    assert [message.get("more_body") for message in sent] == [None, True, True]
+
+
 async def test_looks_are_shared_and_taken_less_often_where_they_take_long() -> None:
     taken = 0
     now = 100.0
@@ -294,6 +314,7 @@ async def test_looks_are_shared_and_taken_less_often_where_they_take_long() -> N
     assert json.loads(second.since(1))["sections"] == {"other": 2}
     assert json.loads(second.since(0))["sections"] == {"same": 1, "other": 2}
     assert json.loads(second.whole())["same"] == 1
+    assert second.whole() is second.whole()
 
 
 async def test_lifespan() -> None:
@@ -311,7 +332,37 @@ async def test_lifespan() -> None:
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert (await ask(app, "/readyz")).code == 503
     with pytest.raises(ValueError, match="answers HTTP"):
-        await app({"type": "websocket"}, receive, send)
+        await app({"type": "other"}, receive, send)
+
+
+async def test_there_are_no_web_sockets() -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await status()({"type": "websocket", "path": "/events", "headers": []}, receive, send)
+    assert sent == ["websocket.close"]
+
+
+async def test_metrics_are_for_whoever_asks_alone_as_well() -> None:
+    mesh = Mesh(loads(MESH))
+    metrics = Metrics()
+    mesh.watch(metrics)
+    app = Status(mesh, metrics=metrics)
+    asked = await ask(app, "/metrics")
+    assert asked.code == 200
+    assert asked.fields["cache-control"] == "no-store"
+    assert asked.fields["x-content-type-options"] == "nosniff"
+    assert b"meshkit" in asked.body
+    assert (await ask(app, "/metrics", headers=[("host", "evil.example")])).code == 421
+    assert b"/metrics" in (await ask(app, "/nothing")).body
+    without = await ask(status(), "/metrics")
+    assert without.code == 404
+    assert b"/metrics" not in without.body
 
 
 async def test_what_is_wrong_with_the_file_is_told_without_its_lines(tmp_path: Any) -> None:

@@ -66,7 +66,7 @@ listeners: {{public: {{port: 8080}}}}
     )
     gateway = Gateway(mesh)
     status = Status(mesh, gateway)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://shop.example") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://shop.example:8080") as client:
         assert [(await client.get(f"/buy/{k}")).status_code for k in range(3)] == [200] * 3
         assert (await client.get("/away/7?token=canary")).status_code == 502
         assert (await client.get("/nowhere", headers={"host": "shop.example"})).status_code == 404
@@ -82,7 +82,7 @@ listeners: {{public: {{port: 8080}}}}
     assert {("mesh public", "buy"), ("buy", "orders"), ("mesh public", "away"), ("away", "gone")} <= edges
     stories = {failure["route"]: failure for failure in seen["failures"]}
     assert f"the only attempt, on 127.0.0.1:{nobody}, found the connection refused" in stories["away"]["reason"]
-    assert stories["away"]["reason"].startswith("GET http://shop.example/away/7 by route away failed")
+    assert stories["away"]["reason"].startswith("GET http://shop.example:8080/away/7 by route away failed")
     assert "canary" not in json.dumps(seen)
     assert seen["live"]["under_way"] == 0
     assert seen["live"]["connections"] == {"busy": 0, "idle": 1}

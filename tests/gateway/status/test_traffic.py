@@ -119,6 +119,22 @@ def test_failures_of_one_kind_are_one_with_a_number_on_it() -> None:
     assert town.traffic.failures.total == 301
 
 
+def test_whose_client_has_gone_is_no_failure_but_has_a_story() -> None:
+    pipeline = Pipeline(name="shop", clock=ManualClock(AT))
+    traffic = Traffic()
+    traffic.watch(pipeline)
+
+    def left() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.call(left)
+    shown = traffic.whole().shown()
+    assert (shown["calls"], shown["error_share"], shown["rejected_share"]) == (1, 0, 0)
+    assert traffic.failures.total == 0
+    assert traffic.failures.shown()[0]["outcome"] == "cancelled"
+
+
 def test_refusals_are_told_apart_from_errors() -> None:
     clock = ManualClock(AT)
 
