@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import httpx
 import pytest
 
 from meshkit.config import Mesh, loads
+from meshkit.httpx import AsyncMeshTransport
 
 from . import town
 from .browsing import CHROMIUM, Served, browser, serving
@@ -182,6 +185,77 @@ def test_by_keyboard_and_nothing_moves_under_the_hands(chromium: Any, shop: Serv
         assert names == sorted(names)
         assert page.get_attribute("#routes", "id") == "routes"
         assert page.evaluate("getComputedStyle(document.querySelector('.share i')).transitionProperty") == "none"
+
+
+TWO = """
+mesh: shop
+clusters: {orders: ["10.0.0.1:80"], next: ["10.0.0.2:80"], gone: ["10.1.1.23:80"]}
+routes:
+- name: buy
+  match: {prefix: /buy}
+  policies: [rate_limit: {rate: 1/min, burst: 9}]
+  actions: [mirror: {to: next, name: shadow}]
+  to: {split: {orders: 90, next: 10}}
+- {name: dead, match: {prefix: /dead}, to: gone}
+- {name: quiet, match: {prefix: /quiet}, policies: [rate_limit: {rate: 5/min, name: slow}], to: orders}
+listeners: {public: {port: 8080}, inner: {port: 8081}}
+"""
+
+
+@asynccontextmanager
+async def asked(mesh: Mesh, **paths: list[str]) -> AsyncIterator[None]:
+    """So much has come to each listener by now."""
+    for listener, those in paths.items():
+        transport = AsyncMeshTransport(mesh.serving(listener), town.Servers())
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop.example") as client:
+            for path in those:
+                with suppress(httpx.HTTPError):
+                    await client.get(path)
+    yield
+
+
+def test_the_sentence_agrees_with_the_rows_and_says_at_which_listener(chromium: Any) -> None:
+    mesh = Mesh(loads(TWO))
+    paths = {"public": [*["/buy"] * 20, "/dead"], "inner": ["/buy"]}
+    with serving(mesh, lambda: asked(mesh, **paths)) as served, Visit(chromium, served) as visit:
+        page = visit.page
+        page.wait_for_selector("#verdict.bad")
+        said = page.text_content("#verdict")
+        assert "of buy on public refused, and 1 other route less than well" in said
+        rows = [row.replace("\n", " ") for row in page.locator("#routes td:first-child").all_inner_texts()]
+        assert rows == [
+            "buy to orders, next · on public",
+            "dead to gone · on public",
+            "buy to orders, next · on inner",
+            "quiet to orders · on inner, public",
+        ]
+        assert page.text_content("#routes-note").startswith("3 routes,")
+        rates = [float(text.removesuffix("/s")) for text in page.locator("#routes .rate").all_text_contents()]
+        assert float(page.text_content("#rate")) == pytest.approx(sum(rates), abs=0.2)
+        splits = page.locator("#splits .top").all_inner_texts()
+        assert [split.split("\n")[1] for split in splits] == ["split on inner", "split on public"]
+        limits = page.locator("#limits .clip").all_text_contents()
+        assert limits == ["RateLimit buy on public", "RateLimit buy on inner", "slow quiet on inner, public"]
+        mirrors = page.locator("#mirrors li").all_inner_texts()
+        assert any("copies of buy on public" in each and "9 copies sent" in each for each in mirrors)
+        assert visit.wrong == []
+
+
+@pytest.mark.parametrize(
+    ("paths", "tone", "said"),
+    [
+        (["/quiet"], "", "All well: "),
+        (["/dead"], "bad", "The only request of dead failed"),
+        (["/dead", "/quiet", "/dead"], "bad", "Both requests of dead failed"),
+        (["/quiet", "/nowhere"], "warn", "1 request refused before any route"),
+    ],
+)
+def test_what_fails_wholly_is_never_well(chromium: Any, paths: list[str], tone: str, said: str) -> None:
+    mesh = Mesh(loads(TWO.replace(", inner: {port: 8081}", "")))
+    with serving(mesh, lambda: asked(mesh, public=paths)) as served, Visit(chromium, served) as visit:
+        visit.page.wait_for_selector("#verdict:not(.wait)")
+        assert visit.page.get_attribute("#verdict", "class") == f"verdict {tone}".strip()
+        assert visit.page.text_content("#verdict").startswith(said)
 
 
 def test_no_text_becomes_markup(chromium: Any) -> None:
