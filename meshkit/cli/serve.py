@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -22,6 +22,19 @@ from ..errors import ConfigError
 from .terminal import counted, say, spoken, stop
 
 __all__ = ["serve"]
+
+
+WORDS: Final[dict[Any, str]] = {
+    "Gateway": "",
+    "Limits": "",
+    "Options": "",
+    "Serve": "",
+    ("Limits", "idle"): "keep-alive",
+    ("Mesh", "node"): "node",
+    ("Serve", "hosts"): "status-name",
+    ("Serve", "listeners"): "listener",
+}
+"""What options are called here that Python calls otherwise; and whose options are called the same."""
 
 
 class Server(StrEnum):
@@ -50,6 +63,10 @@ def serve(
     status: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where the status page is; of each worker a port further.")
     ] = "127.0.0.1:9901",
+    status_name: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name under which it may be asked, besides addresses; several."),
+    ] = None,
     no_status: Annotated[bool, typer.Option("--no-status", help="Have no status page.")] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Say nothing of calls that fail and circuits that open.")
@@ -59,6 +76,12 @@ def serve(
     ] = None,
     access_format: Annotated[str, typer.Option(metavar="FORMAT", help="combined, common or json.")] = "combined",
     metrics: Annotated[bool, typer.Option("--metrics", help="Have /metrics beside it, for Prometheus.")] = False,
+    health: Annotated[
+        str, typer.Option(metavar="PATH", help="Where listeners say that they live; none: nowhere.")
+    ] = "/healthz",
+    ready: Annotated[
+        str, typer.Option(metavar="PATH", help="Where they say whether they are ready; none: nowhere.")
+    ] = "/readyz",
     certfile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The certificate of https listeners, and its chain, in PEM.")
     ] = None,
@@ -90,8 +113,8 @@ def serve(
 
     Its listeners are opened, and requests sent on as its routes say, until SIGTERM or SIGINT.
     """
-    from ..gateway.server import Limits
     from ..gateway.server import serve as served
+    from ..gateway.server.sweep import Limits
 
     options: dict[str, Any] = {
         "server": server.value,
@@ -99,6 +122,7 @@ def serve(
         "listeners": listener or (),
         "bind": bind or (),
         "status": None if no_status else status,
+        "hosts": status_name or (),
         "log": not quiet,
         "access_log": access_log,
         "access_format": access_format,
@@ -106,21 +130,29 @@ def serve(
         "certfile": None if certfile is None else str(certfile),
         "keyfile": None if keyfile is None else str(keyfile),
         "keyfile_password": keyfile_password,
-        "grace": _seconds("--grace", grace),
-        "drain": _seconds("--drain", drain),
+        "grace": _seconds("--grace", grace, zero=True),
+        "drain": _seconds("--drain", drain, zero=True),
         "follow": not no_follow,
-        "limits": Limits(
-            head=_seconds("--head", head), body=_seconds("--body", body), idle=_seconds("--keep-alive", keep_alive)
-        ),
         "backlog": backlog,
         "ws_max_size": _bytes("--ws-max-size", ws_max_size),
-        "ws_ping": _seconds("--ws-ping", ws_ping),
+        "ws_ping": _seconds("--ws-ping", ws_ping, zero=True),
     }
+    limits = {"head": _seconds("--head", head), "body": _seconds("--body", body)}
+    limits["idle"] = _seconds("--keep-alive", keep_alive)
+    gateway = {
+        "connect": _seconds("--connect", connect),
+        "idle": _seconds("--idle", idle),
+        "health": _path("--health", health),
+        "ready": _path("--ready", ready),
+    }
+    if gateway["health"] is not None and health == ready:
+        raise ConfigError(f"--ready {ready}: --health has that path as well")
     try:
-        gateway = {"connect": _seconds("--connect", connect), "idle": _seconds("--idle", idle)}
-        cut = served(file, node=node, gateway=gateway, say=say, **options)
+        cut = served(file, node=node, gateway=gateway, say=say, limits=Limits(**limits), **options)
     except FileErrors:
         _mistakes(file)
+    except ConfigError as error:
+        raise _in_options(error) from None
     except RuntimeError as error:
         stop(f"meshkit: {error}")
     if cut:
@@ -137,12 +169,32 @@ def _mistakes(file: Path) -> None:
     raise typer.Exit(1)
 
 
-def _seconds(option: str, text: str) -> float:
+def _in_options(error: ConfigError) -> ConfigError:
+    """The same, in the words of this command."""
+    if error.policy not in WORDS and (error.policy, error.option) not in WORDS:
+        return error
+    name = WORDS.get((error.policy, error.option)) or error.option.replace("_", "-")
+    text = str(error).removeprefix(f"{error.policy}: {error.option}=")
+    value = text.removesuffix(f": {error.fix}")
+    shown = "" if value in ("None", "True") else f" {value.strip(chr(39)) or value}"
+    return ConfigError(f"--{name}{shown}: {error.fix}")
+
+
+def _path(option: str, text: str) -> str | None:
+    if text in ("", "none"):
+        return None
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or set(text) & set(" ?#"):
+        raise ConfigError(f"{option} {text}: write a path, such as /healthz, or none")
+    return text
+
+
+def _seconds(option: str, text: str, *, zero: bool = False) -> float:
     from ..config.units import duration
 
     found = duration(text)
-    if found is None:
-        raise ConfigError(f"{option} {text!r}: write a duration, such as 30s or 500ms")
+    if found is None or (found == 0 and not zero):
+        above = "" if zero else " above 0"
+        raise ConfigError(f"{option} {text}: write a duration{above}, such as 30s or 500ms")
     return found
 
 
@@ -150,6 +202,6 @@ def _bytes(option: str, text: str) -> int:
     from ..config.units import size
 
     found = size(text)
-    if found is None:
-        raise ConfigError(f"{option} {text!r}: write a size, such as 16MiB")
+    if not found:
+        raise ConfigError(f"{option} {text}: write a size above 0, such as 16MiB")
     return found

@@ -77,7 +77,9 @@ class Bound:
                     Path(self.path).unlink()
 
 
-def opened(listener: Listener, text: str, backlog: int, *, tls: bool = False, ahead: int = 0) -> Bound:
+def opened(
+    listener: Listener, text: str, backlog: int, *, tls: bool = False, ahead: int = 0, option: str = "bind"
+) -> Bound:
     """Listen on an address. ``ahead``: on the port so many ports further. Raises `ConfigError` for what is no address,
     `OSError` with a sentence of why nobody can listen there.
     """
@@ -86,14 +88,14 @@ def opened(listener: Listener, text: str, backlog: int, *, tls: bool = False, ah
     found = TCP.fullmatch(text)
     if found is None or int(found[3]) > 65535:
         fix = "write 127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/shop.sock"
-        raise ConfigError.of("Serve", "bind", text, fix)
+        raise ConfigError.of("Serve", option, text, fix)
     port = int(found[3])
     port += ahead if port else 0
     host = found[1] or found[2] or "0.0.0.0"  # noqa: S104  # written so by whoever means it
     try:
         sock = _tcp(host, port, backlog)
     except OSError as error:
-        raise OSError(f"{listener.name}: {text}: {_why(error)}") from None
+        raise OSError(f"{listener.name}: {text.rpartition(':')[0]}:{port}: {_why(error)}") from None
     return Bound(listener, sock, tls)
 
 

@@ -105,7 +105,7 @@ def _page(site: Site, worker: int) -> Any:
 
         metrics = Metrics()
         site.mesh.watch(metrics)
-    return Status(site.mesh, site.gateway, siblings=siblings, metrics=metrics)
+    return Status(site.mesh, site.gateway, siblings=siblings, hosts=site.options.hosts, metrics=metrics)
 
 
 def _on_hangup(site: Site) -> Callable[[], None]:

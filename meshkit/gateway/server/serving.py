@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from difflib import get_close_matches
 from typing import Any, Final
 
 from ...config import Listener, Mesh
@@ -21,12 +23,14 @@ from .addresses import UNIX, Bound, opened
 from .log import written
 from .options import Serve
 from .process import Site, run
-from .worker import context
+from .tls import context
 from .workers import Workers
 
 __all__ = ["serve"]
 
 ALL: Final = Listener("all")
+NAME: Final = re.compile(r"[\w.-]+")
+"""What stands before ``=`` in an address, where it is a listener."""
 PAGE: Final = Listener("status")
 LOG: Final = logging.getLogger("meshkit.gateway")
 
@@ -48,16 +52,17 @@ def serve(
     ``server``: ``"uvicorn"`` or ``"granian"``. ``workers``: processes. ``listeners``: names, by default those of the
     node, or all. ``bind``: addresses instead of the listener's own, ``"127.0.0.1:8080"``, ``"unix:/run/shop.sock"``, of
     several listeners ``"public=..."``. ``status``: where the status page is, worker k's k ports further; ``None``:
-    nowhere; ``metrics``: whether those for Prometheus are beside it. ``log``: whether standard error is told of calls
-    that fail and circuits that open; ``access_log``: the file that has a line for each request, ``"-"`` for standard
-    output, in the ``access_format`` of an `AccessLog`. ``certfile``, ``keyfile``, ``keyfile_password``: for listeners
-    with ``scheme: https``. ``grace``: seconds from the signal to the last new connection. ``follow``: whether the file
-    is read again when it has changed, and not at SIGHUP only. ``limits``: how long a client may take (`Limits`).
-    ``backlog``, ``ws_max_size`` (bytes of a message) and ``ws_ping`` (seconds; 0: none) as uvicorn has them.
-    ``gateway``: options of the `Gateway`. ``say`` is told one
-    line for each listener.
+    nowhere; ``hosts``: names under which it may be asked; ``metrics``: whether those for Prometheus are beside it.
+    ``log``: whether standard error is told of calls that fail and circuits that open; ``access_log``: the file that has
+    a line for each request, ``"-"`` for standard output, in the ``access_format`` of an `AccessLog`. ``certfile``,
+    ``keyfile``, ``keyfile_password``: for listeners with ``scheme: https``. ``grace``: seconds from the signal to the
+    last new connection. ``follow``: whether the file is read again when it has changed, and not at SIGHUP only.
+    ``limits``: how long a client may take (`Limits`). ``backlog``, ``ws_max_size`` (bytes of a message) and ``ws_ping``
+    (seconds; 0: none) as uvicorn has them. ``gateway``: options of the `Gateway`. ``say`` is told one line for each
+    listener.
     """
     given = Serve(**options)
+    given.heard()
     written(None if given.workers == 1 else 0)
     of_file = not isinstance(mesh, Mesh)
     if isinstance(mesh, Mesh):
@@ -91,6 +96,10 @@ def serve(
 def _chosen(mesh: Mesh, options: Serve) -> list[Listener]:
     spec = mesh.spec
     names: Any = options.listeners or (mesh.node.listeners if mesh.node is not None else ())
+    for name in options.listeners:
+        if all(each.name != name for each in spec.listeners):
+            fix = f"there is no such listener: {_instead(name, [each.name for each in spec.listeners])}"
+            raise ConfigError.of("Serve", "listeners", name, fix)
     found = [spec.listener(name) for name in names] or [*spec.listeners] or [ALL]
     ports: dict[object, str] = {}
     for each in found:
@@ -101,20 +110,31 @@ def _chosen(mesh: Mesh, options: Serve) -> list[Listener]:
     return found
 
 
+def _instead(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return (
+        f"did you mean {near[0]}?" if near else f"give one of {', '.join(known)}" if known else "there is none at all"
+    )
+
+
 def _opened(chosen: list[Listener], options: Serve, stack: ExitStack) -> list[Bound]:
     """All addresses of the listeners."""
     texts: dict[str, list[str]] = {each.name: [] for each in chosen}
     for text in options.bind:
         name, equals, address = text.partition("=")
         if not equals or name not in texts:
+            if equals and NAME.fullmatch(name):
+                fix = f"there is no listener {name} that is served: {_instead(name, [*texts])}"
+                raise ConfigError.of("Serve", "bind", text, fix)
             if len(chosen) > 1:
                 names = ", ".join(texts)
                 raise ConfigError.of("Serve", "bind", text, f"say which listener it is for, of {names}: public=...")
             name, address = chosen[0].name, text
         texts[name].append(address)
-    secure = any(each.scheme == "https" for each in chosen)
+    secure = [each.name for each in chosen if each.scheme == "https"]
     if secure and not options.certfile:
-        raise ConfigError.of("Serve", "certfile", None, "a listener has scheme https: give --certfile and --keyfile")
+        fix = f"{secure[0]} has scheme https: give a certificate, and its key"
+        raise ConfigError.of("Serve", "certfile", None, fix)
     if options.certfile and not secure:
         fix = "no listener that is served has scheme https"
         raise ConfigError.of("Serve", "certfile", options.certfile, fix)
@@ -135,7 +155,7 @@ def _own(listener: Listener) -> str:
 
 
 def _page(options: Serve, number: int, stack: ExitStack) -> Bound:
-    bound = opened(PAGE, options.status or "", options.backlog, ahead=number)
+    bound = opened(PAGE, options.status or "", options.backlog, ahead=number, option="status")
     stack.callback(bound.close, remove=True)
     return bound
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
@@ -20,6 +19,7 @@ from typing import Any, Final, Protocol
 from .addresses import Bound
 from .lifespan import Lifespan
 from .options import Serve
+from .tls import context
 
 __all__ = ["Orders", "work"]
 
@@ -131,11 +131,3 @@ def _service(options: Serve) -> Any:
     from .uvicorn import UvicornService
 
     return UvicornService
-
-
-def context(options: Serve) -> ssl.SSLContext:
-    """TLS 1.2 and 1.3 with a certificate. Raises `OSError`."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.set_alpn_protocols(["http/1.1"])
-    made.load_cert_chain(options.certfile or "", options.keyfile, options.keyfile_password)
-    return made

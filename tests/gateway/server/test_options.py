@@ -33,10 +33,14 @@ def mesh(*listeners: Listener) -> Mesh:
         ({"workers": 0}, "workers=0"),
         ({"status": ""}, "status=''"),
         ({"drain": -1}, "drain=-1"),
-        ({"listeners": "nobody"}, "there is none of that name"),
+        ({"listeners": "nobody"}, "there is no such listener: give one of public, local"),
         ({"bind": "127.0.0.1:80"}, "say which listener it is for, of public, local"),
         ({"bind": "public=nonsense"}, "write 127.0.0.1:8080"),
         ({"bind": "public=127.0.0.1:0", "status": "nonsense"}, "write 127.0.0.1:8080"),
+        ({"bind": "pubic=127.0.0.1:0"}, "there is no listener pubic that is served: did you mean public?"),
+        ({"server": "granian", "limits": Limits(body=3)}, "Limits: body=3: granian has no such limit"),
+        ({"server": "granian", "ws_ping": 3}, "ws_ping=3: granian has no such limit"),
+        ({"hosts": ["a b"]}, "hosts='a b'"),
         ({"keyfile": "key.pem"}, "give the certificate that the key is of"),
         ({"certfile": "cert.pem"}, "no listener that is served has scheme https"),
         ({"node": "web"}, "the mesh has been made as one"),
@@ -56,9 +60,9 @@ def test_listeners_that_cannot_be_told_apart() -> None:
 
 def test_https_needs_a_certificate(tmp_path: Path) -> None:
     secure = Listener("public", port=0, scheme="https")
-    with pytest.raises(ConfigError, match="give --certfile and --keyfile"):
+    with pytest.raises(ConfigError, match="public has scheme https: give a certificate"):
         serve(mesh(secure))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ConfigError, match="there is no such file"):
         serve(mesh(secure), certfile=str(tmp_path / "none.pem"))
 
 
