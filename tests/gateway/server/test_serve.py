@@ -72,13 +72,17 @@ def test_without_what_makes_it_quick(upstream: Behind, tmp_path: Path) -> None:
     path = tmp_path / "s.sock"
     file = mesh_of(tmp_path, upstream.port)
     with served(
-        *(file, "--no-status", "--bind", "127.0.0.1:0", "--bind", f"unix:{path}"), without=("uvloop", "httptools")
+        *(file, "--no-status", "--bind", "127.0.0.1:0", "--bind", f"unix:{path}", "--health", "/live"),
+        *("--ready", "none"),
+        without=("uvloop", "httptools"),
     ) as gateway:
         with client(gateway.url()) as asking:
             assert asking.get("/a")[0] == 200
         gateway.url()
         with client(str(path)) as asking:
-            assert asking.get("/b")[0] == 200
+            assert asking.get("/live") == (200, b"ok\n")
+            for path in ("/healthz", "/readyz"):
+                assert asking.get(path) == (200, f"{os.getpid()} {path}".encode())
         assert gateway.end(signal.SIGTERM) == 0
     assert "answers are parsed by h11" in gateway.said[0]
     assert len(gateway.said) == 3
@@ -109,13 +113,21 @@ def test_several_workers(upstream: Behind, tmp_path: Path, server: str) -> None:
 def test_each_worker_has_a_page_that_links_to_the_others(upstream: Behind, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         first = _two_free(stack)
-    with served(mesh_of(tmp_path, upstream.port), "--workers", 2, "--status", f"127.0.0.1:{first}") as gateway:
+    file = mesh_of(tmp_path, upstream.port)
+    status_page = ("--status", f"127.0.0.1:{first}", "--status-name", "shop-gateway.shop.svc")
+    with served(file, "--workers", 2, *status_page) as gateway:
         gateway.url()
         for port, other in ((first, first + 1), (first + 1, first)):
             with client(f"http://127.0.0.1:{port}") as asking:
                 status, body = asking.get("/status.json")
             assert status == 200
             assert f"http://127.0.0.1:{other}" in body.decode()
+        with client(f"http://127.0.0.1:{first}") as asking:
+            for host, code in (("shop-gateway.shop.svc:9901", 200), ("elsewhere.example", 421)):
+                asking.request("GET", "/", headers={"host": host})
+                answer = asking.getresponse()
+                answer.read()
+                assert answer.status == code
         assert gateway.end(signal.SIGINT) == 0
 
 
