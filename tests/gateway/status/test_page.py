@@ -236,6 +236,8 @@ def test_the_sentence_agrees_with_the_rows_and_says_at_which_listener(chromium: 
         assert [split.split("\n")[1] for split in splits] == ["split on inner", "split on public"]
         limits = page.locator("#limits .clip").all_text_contents()
         assert limits == ["RateLimit buy on public", "RateLimit buy on inner", "slow quiet on inner, public"]
+        assert page.locator("#failures .top").first.inner_text().startswith("failed\ndead\non public, once")
+        assert page.locator("#failures pre").first.text_content().startswith("ConnectError: connection refused\n")
         mirrors = page.locator("#mirrors li").all_inner_texts()
         assert any("copies of buy on public" in each and "9 copies sent" in each for each in mirrors)
         assert visit.wrong == []
