@@ -71,7 +71,9 @@ class Incoming:
     of its own), it is counted and paced there: here by what is new alone.
     """
 
-    __slots__ = ("_buckets", "_buffer", "_clock", "_exchange", "_receive", "_size", "plans", "seen")
+    __slots__ = (
+        "_buckets", "_buffer", "_clock", "_exchange", "_left", "_owed", "_receive", "_size", "plans", "seen"
+    )  # fmt: skip
 
     def __init__(self, exchange: Any, plan: Any, before: Incoming | None = None) -> None:
         known: tuple[Any, ...] = () if before is None else before.seen
@@ -86,21 +88,30 @@ class Incoming:
         paces = [state for state in plan.paces if state not in known]
         self._buckets = [each for state in paces if (each := state.request()) is not None]
         self._size = 0
+        self._owed: Any = None
+        """What has come, and waits for its time: whoever is interrupted then has not lost it for those who ask next."""
+        self._left = 0
 
     async def receive(self) -> Any:
         exchange = self._exchange
         if exchange.refused is not None:
             raise exchange.refused
         self._check()
-        message = await self._receive()
-        size = len(message.get("body") or b"")
-        if size:
+        message = self._owed
+        if message is None:
+            message = await self._receive()
+            size = len(message.get("body") or b"")
             self._size += size
             self._check()
-            if self._buckets:  # by pieces: who goes away meanwhile leaves no more than one to the others
-                piece = min([bucket.piece for bucket in self._buckets])
-                for begin in range(0, size, piece):
-                    await paced(self._buckets, min(piece, size - begin), self._clock)
+            if not (size and self._buckets):
+                return message
+            self._owed, self._left = message, size
+        piece = min([bucket.piece for bucket in self._buckets])
+        while self._left > 0:  # by pieces: who goes away meanwhile leaves no more than one to the others
+            part = min(piece, self._left)
+            self._left -= part
+            await paced(self._buckets, part, self._clock)
+        self._owed = None
         return message
 
     def _check(self) -> None:

@@ -67,11 +67,11 @@ class Connection:
     def __init__(self, door: Any, scope: Any, receive: Receive, send: Send) -> None:
         self.door = door
         self.scope = scope
-        self._receive = receive
+        self.source = receive
         self._send = send
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self.source()
         if message["type"] == "websocket.disconnect" and not self.over:
             if self.accepted:
                 self._end()

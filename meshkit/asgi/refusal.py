@@ -8,6 +8,7 @@ error                 status  problem type                               error o
 `NoRoute`             404     about:blank                                destination_not_found
 .. its host or path   400     about:blank                                http_request_error
 .. that is too long   414     about:blank                                http_request_error
+.. that comes again   502     about:blank                                proxy_loop_detected
 `TooLarge`            413     about:blank                                http_request_error
 any other `Rejected`  503     about:blank                                destination_unavailable
 `TooLate`             504     about:blank                                http_response_timeout
@@ -28,6 +29,7 @@ handler of a web framework.
 
 from __future__ import annotations
 
+from errno import EMFILE, ENFILE
 from functools import lru_cache
 from socket import gaierror
 from ssl import SSLCertVerificationError, SSLError
@@ -80,6 +82,7 @@ AWAY = (503, "This cannot be served for the time being.", b"destination_unavaila
 ASTRAY = (404, "Nothing is served under this host and path.", b"destination_not_found")
 MALFORMED = (400, "The host or the path of this request is none that could be served.", b"http_request_error")
 ENDLESS = (414, "The path of this request is too long.", b"http_request_error")
+LOOPED = (502, "This request has come by here too often.", b"proxy_loop_detected")
 LATE = (504, "The time given for this request leaves none to serve it.", b"http_response_timeout")
 SLOW = (504, "The answer was not ready in time.", b"http_response_timeout")
 LARGE = (413, "The body of this request is longer than is served here.", b"http_request_error")
@@ -132,7 +135,7 @@ class Refusals:
         if not ours and isinstance(error, TooLarge):
             error = Rejected()  # what the app has asked somebody else is not this client's fault
         name = getattr(error, "policy", "") if ours and isinstance(error, RateLimited) else None
-        key = type(error), type(error.__cause__), name or getattr(error, "status", None)
+        key = type(error), _cause(error), name or getattr(error, "status", None)
         made = self._made.get(key)
         if made is None:
             made = self._make(error, name)
@@ -198,8 +201,14 @@ def foretold(exchange: Any, error: BaseException | None) -> tuple[int, int | Non
 _refusals = lru_cache(16)(Refusals)
 
 
+def _cause(error: BaseException) -> object:
+    return type(error.__cause__), getattr(error.__cause__, "errno", None) in {EMFILE, ENFILE}
+
+
 def _wire(error: WireError) -> tuple[int, str, bytes]:
     status, detail, word = next(row[1:] for row in WIRE if isinstance(error, row[0]))
+    if isinstance(error, ConnectFailed) and getattr(error.__cause__, "errno", None) in {EMFILE, ENFILE}:
+        return BUSY
     if isinstance(error, ConnectFailed):
         word = next((known for kind, known in CAUSES if isinstance(error.__cause__, kind)), word)
     return status, detail, word
@@ -213,7 +222,7 @@ def _said(error: BaseException) -> tuple[int, str, bytes]:
     if not isinstance(error, MeshError):
         return BROKEN
     if isinstance(error, NoRoute):
-        return {404: ASTRAY, 414: ENDLESS}.get(error.status, MALFORMED)
+        return {404: ASTRAY, 414: ENDLESS, 502: LOOPED}.get(error.status, MALFORMED)
     if isinstance(error, TooLarge):
         return LARGE
     if isinstance(error, Overlong):

@@ -5,6 +5,7 @@ What came to nothing is answered here, unless an answer has begun; then whoever 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar, Token
@@ -30,6 +31,7 @@ from .refusal import Refusals
 
 __all__ = ["Serving", "names", "profile", "reset"]
 
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 LONGEST = 1e9  # seconds, of an option
 NOT_AGAIN = (b"x-should-retry", b"false")
 """What the clients of OpenAI and Anthropic obey, and our own: the caller has a little time left (``reserve``, the way
@@ -193,7 +195,8 @@ def reset(variable: ContextVar[Any], token: Token[Any]) -> None:
 
 def names(policy: str, fields: Any) -> dict[bytes, str]:
     """Names of header fields, by what they are on the wire. Raises `ConfigError`."""
-    if isinstance(fields, str) or not all(isinstance(name, str) and name.isascii() and name for name in fields):
+    fields = fields if isinstance(fields, str) else [*fields]
+    if isinstance(fields, str) or not all(isinstance(name, str) and TOKEN.fullmatch(name) for name in fields):
         fix = f"give a list of header fields, such as {list(NAMES)}, or () for none"
         raise ConfigError.of(policy, "deadline", fields, fix)
     return {name.lower().encode("ascii"): name.lower() for name in fields}

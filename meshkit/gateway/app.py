@@ -8,6 +8,7 @@ Everything that decides is the mesh's: listeners, routes, policies, clusters. Wh
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -17,7 +18,7 @@ import attrs
 from ..config import Listener, Mesh
 from ..errors import ConfigError
 from ..fields.deadline import NAMES
-from ..options import count, flag, seconds
+from ..options import count, flag, optional, seconds
 from ..upstream.places import Limits
 from ..upstream.pool import Pool
 from .listening import Listening
@@ -29,7 +30,13 @@ LIMITS = Limits(connections=None)
 """How many requests there are is a matter of policies."""
 ALL = Listener("all")
 """Of a mesh without any: all of its routes."""
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 TEXT = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+
+
+def _token(spec: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, str) or not TOKEN.fullmatch(value):
+        raise ConfigError.of("Gateway", attribute.name, value, "give the name of a header field, or None")
 
 
 @attrs.frozen(kw_only=True)
@@ -46,7 +53,7 @@ class Options:
     rate_limit: str | None
     via: str | None
     explain: str | None
-    request_id: str | None
+    request_id: str | None = attrs.field(validator=optional(_token))
 
 
 class Gateway:
@@ -86,6 +93,13 @@ class Gateway:
         if not isinstance(mesh, Mesh):
             raise ConfigError.of("Gateway", "mesh", mesh, 'give a Mesh, such as Mesh.from_file("mesh.yaml")')
         self.mesh = mesh
+        given: object = pool
+        if given is not None and not isinstance(given, Pool):
+            raise ConfigError.of("Gateway", "pool", pool, "give a meshkit.upstream.Pool, or None")
+        paths: list[tuple[str, object]] = [("health", health), ("ready", ready)]
+        for option, path in paths:
+            if path is not None and not (isinstance(path, str) and path.startswith("/")):
+                raise ConfigError.of("Gateway", option, path, 'give a path, such as "/healthz", or None')
         self.pool = Pool(LIMITS) if pool is None else pool
         self._options = Options(
             connect=connect,
@@ -105,6 +119,9 @@ class Gateway:
         """Whether it is about to end: it is not ready, and connections are closed as they become idle."""
         self._vigils: dict[asyncio.AbstractEventLoop, Vigil] = {}
         named = _listeners(mesh, listener)
+        if len({each.port for each in named}) < len(named):
+            fix = "they are told apart by their ports: give each one of its own, or serve one with listener=..."
+            raise ConfigError.of("Gateway", "mesh", ", ".join(each.name for each in named), fix)
         self.listening = {each.name: self._listen(each) for each in named}
         """What serves each listener, by its name."""
         self.ports: dict[int | str, Listening] = {each.port: self.listening[each.name] for each in named}
@@ -113,7 +130,10 @@ class Gateway:
 
     def _listen(self, listener: Listener) -> Listening:
         pipeline = self.mesh.serving(listener if listener is ALL else listener.name)
-        return Listening(pipeline, listener, self.pool, self._options)
+        name, mesh = listener.name, self.mesh
+        return Listening(
+            pipeline, lambda: listener if listener is ALL else mesh.spec.listener(name), self.pool, self._options
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind = scope["type"]
@@ -122,8 +142,11 @@ class Gateway:
             return
         if kind not in ("http", "websocket"):
             raise ValueError(f"a gateway serves http and websocket, not {kind}")
-        if scope["path"] in self._probes and kind == "http":
-            await self._probe(scope, send)
+        path = scope["path"]
+        if scope.get("root_path"):
+            path = path.removeprefix(scope["root_path"])
+        if path in self._probes and kind == "http":
+            await self._probe(path, scope, send)
             return
         listening = self._only or self._by_port(scope)
         vigil = self._vigils.get(asyncio.get_running_loop()) or self._vigil()
@@ -196,9 +219,9 @@ class Gateway:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _probe(self, scope: Any, send: Any) -> None:
+    async def _probe(self, path: str, scope: Any, send: Any) -> None:
         """Answer a question about this process itself."""
-        ready = not (self.draining and self._probes[scope["path"]])
+        ready = not (self.draining and self._probes[path])
         body = b"ok\n" if ready else b"draining\n"
         headers = [*TEXT, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200 if ready else 503, "headers": headers})

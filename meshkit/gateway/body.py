@@ -33,11 +33,12 @@ class Behind(Exception):
 class Body:
     """One request's."""
 
-    __slots__ = ("_exchange", "_most", "_parts", "_turn", "kept", "lost", "over", "read", "then")
+    __slots__ = ("_exchange", "_most", "_parts", "_reading", "_turn", "kept", "lost", "over", "read", "then")
 
     def __init__(self, exchange: Any, most: int, whole: bytes | None = None) -> None:
         self._exchange = exchange
         self._most = most
+        self._reading: asyncio.Future[Any] | None = None
         self._turn: asyncio.Lock | None = None
         self.kept: list[bytes] = [] if whole is None else [whole]
         """What was read, in order; nothing, where not all of it is kept."""
@@ -89,6 +90,31 @@ class Body:
             if part:
                 yield part
 
+    async def message(self) -> Any:
+        """What comes next. It is waited for in a task of its own: not every server still has it for the next attempt
+        when this one is interrupted meanwhile.
+        """
+        reading = self._reading
+        if reading is None:
+            reading = self._reading = asyncio.ensure_future(self._exchange.more())
+        try:
+            message = await asyncio.shield(reading)
+        except BaseException:
+            if reading.done() and (reading.cancelled() or reading.exception() is not None):
+                self._reading = None
+            raise
+        self._reading = None
+        return message
+
+    async def close(self) -> None:
+        """Nobody wants more of it."""
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait((reading,))
+            if not reading.cancelled():
+                reading.exception()  # nobody is to be told
+
     async def _more(self, place: int) -> bytes | None:
         """The part at that place, from the client; ``None``: it has been read."""
         if self._turn is None:
@@ -96,7 +122,7 @@ class Body:
         async with self._turn:
             if place < self._parts or self.over:
                 return None
-            message = await self._exchange.more()
+            message = await self.message()
             if message["type"] == "http.disconnect":
                 raise Left
             part: bytes = message.get("body", b"")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ..asgi import connection as asgi
 from ..asgi.routed import path_of
 from ..runtime.settle import settle
+from .messages import after
 
 __all__ = ["Connection"]
 
@@ -14,12 +16,20 @@ __all__ = ["Connection"]
 class Connection(asgi.Connection):
     """One WebSocket through a gateway. As behind `MeshMiddleware`; what is asked for upstream as of an `Exchange`."""
 
+    answer = None
     apart = False
+    asking: asyncio.Task[None] | None = None
+    """What waits for the client to go, as long as it was not let in; see `Vigil`."""
     body = None
     fields: Any = None
     head: Any = None
     limits: Any = None
     """What is let through of it, as its route has it."""
+    moved = True
+    quiet = 0
+    reading = None
+    seen: Any = ()
+    talks = False
     task: Any = None
     why: BaseException | None = None
 
@@ -34,6 +44,18 @@ class Connection(asgi.Connection):
     async def depart(self) -> None:
         """As of an `Exchange`."""
         self.apart = True
+        await self._recall()
+
+    async def _recall(self) -> None:
+        """Nobody else is to ask from now on, and what was said is to be heard."""
+        asking, self.asking = self.asking, None
+        self.talks = True
+        if asking is not None:
+            asking.cancel()
+            await asyncio.wait((asking,))
+        if self.seen:
+            self.source = after([*self.seen], self.source)
+            self.seen = ()
 
     async def relay(self, found: Any) -> None:
         """Relay what the upstream has granted, or tell the client what it has answered instead."""
@@ -41,6 +63,7 @@ class Connection(asgi.Connection):
 
         call: Any = self.call
         try:
+            await self._recall()
             if isinstance(found, Refused):
                 await self.respond(found.status, found.headers, found.body)
             else:

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable
+from errno import EMFILE, ENFILE
 from functools import partial
+from ssl import SSLCertVerificationError
 from typing import Any
 
 from ..asgi.client import Clients
@@ -29,6 +31,7 @@ from ..engine import expired
 from ..errors import Rejected, TimedOut, Unread
 from ..httpx.door import IDEMPOTENT, final, wait_of
 from ..httpx.notes import Statuses, notes_for
+from ..observe.trail import RETURNED
 from ..policy import Head, Pairs
 from ..runtime.alarm import arm
 from ..runtime.settle import settle
@@ -36,6 +39,7 @@ from ..runtime.telling import returned
 from ..upstream.errors import Misused, WireError
 from .body import Behind, Left
 from .fields import Fields
+from .forward import numeric
 
 __all__ = ["GatewayDoor"]
 
@@ -50,21 +54,21 @@ THEIRS = (Misused, Left, Unread, Behind)
 class GatewayDoor(AsgiDoor):
     """One listener's translation."""
 
-    __slots__ = ("_fails", "_named", "_notes", "draining", "fields", "finishes", "prepare", "replay")
+    __slots__ = ("_fails", "_listens", "_named", "_notes", "draining", "fields", "finishes", "prepare", "replay")
 
     enforces_deadline = True
 
     def __init__(
         self,
         pipeline: Any,
-        clients: Clients,
+        listens: Callable[[], tuple[Clients, Fields]],
         profile: str | None,
-        fields: Fields,
         *,
         replay: int,
         finishes: bool,
     ) -> None:
-        self.fields = fields
+        self._listens = listens
+        """What the listener says of clients, in the version that is in force."""
         self.replay = replay
         """Bytes of a request's body that are kept."""
         self.finishes = finishes
@@ -73,10 +77,13 @@ class GatewayDoor(AsgiDoor):
         """Whether connections are to be closed after what is under way."""
         self.prepare: Callable[[Any], None] | None = None
         """Asked to make ready for the states of other policies; raises `ConfigError`."""
+        clients, self.fields = listens()
         super().__init__(pipeline, clients, profile, None, 0.0)
 
     def renew(self) -> None:
         super().renew()
+        self.clients, self.fields = self._listens()
+        self.client = self.clients.of
         states = self.pipeline.states
         statuses = Statuses(states)
         self._named, self._fails = statuses.named, statuses.fails
@@ -97,10 +104,10 @@ class GatewayDoor(AsgiDoor):
         if call.events is not None:
             if error is None:
                 call.status = result.status
-            if call.events.followers:
+            if call.events.wants & RETURNED:
                 returned(self.pipeline, call)
         if error is not None:
-            if isinstance(error, THEIRS) or call.request.gone:
+            if isinstance(error, THEIRS) or call.request.gone or misnamed(call, error) or spent(error):
                 return IGNORED
             if call.scope is not None and isinstance(error, TimedOut) and impatient(call):
                 return IGNORED
@@ -196,6 +203,22 @@ class GatewayDoor(AsgiDoor):
         finally:
             if alarms is not None:
                 alarms.drop(ask)
+
+
+def misnamed(call: Call, error: BaseException) -> bool:
+    """Whether an endpoint has shown no certificate of the name that its client has asked for: any name, where the route
+    says none.
+    """
+    route, endpoint = call.route, call.endpoint
+    if not isinstance(error.__cause__, SSLCertVerificationError) or route is None or route.host is not None:
+        return False
+    hosts = getattr(route.rule.match, "host", ())
+    return numeric(endpoint.host) and not (hosts and all("*" not in host for host in hosts))
+
+
+def spent(error: BaseException) -> bool:
+    """Whether it is this process that can open no more files: no fault of an endpoint's."""
+    return getattr(error.__cause__, "errno", None) in {EMFILE, ENFILE}
 
 
 class Seen:

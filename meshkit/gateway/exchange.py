@@ -30,10 +30,12 @@ from ..route.plan import Decision
 from ..runtime.settle import settle
 from ..runtime.telling import answered, answering, deliver
 from ..upstream.errors import Misused, WireError
+from .backward import answered as backward
+from .backward import ended_with
 from .body import Body
 from .door import Seen
-from .fields import CHUNKED, ended_with
-from .fields import answered as backward
+from .fields import CHUNKED
+from .messages import after, anyhow, trailing
 
 __all__ = ["Exchange"]
 
@@ -258,7 +260,7 @@ class Exchange(asgi.Exchange):
 
     def close(self) -> None:
         super().close()
-        self.task = self.asking = self.body = self.fields = None
+        self.task = self.asking = self.fields = None
 
     @property
     def route(self) -> str | None:
@@ -267,33 +269,3 @@ class Exchange(asgi.Exchange):
         if decision is None and self.facts:
             decision = next((fact for fact in self.facts.values() if fact.__class__ is Decision), None)
         return None if decision is None else decision.rule.title
-
-
-def after(messages: list[Any], receive: asgi.Receive) -> asgi.Receive:
-    """Gives what was there before, and then what comes."""
-
-    async def given() -> Any:
-        return messages.pop(0) if messages else await receive()
-
-    return given
-
-
-def anyhow(exchange: Exchange, send: asgi.Send) -> asgi.Send:
-    """Sends to a client for as long as it is there, and after that to nobody."""
-
-    async def sent(message: Any) -> None:
-        if exchange.gone:
-            return
-        try:
-            await send(message)
-        except OSError:  # ASGI 2.4: the client has gone
-            exchange.gone = True
-
-    return sent
-
-
-def trailing(answer: Any) -> bool:
-    """Whether an answer has fields after its body, or says so (RFC 9110, 6.6.2)."""
-    if answer.complete:
-        return bool(answer.trailers)
-    return any(len(name) == 7 and name.lower() == b"trailer" for name, _ in answer.headers)

@@ -27,15 +27,18 @@ from typing import Any
 
 from ..asgi.client import Clients, canonical
 from ..asgi.routed import host_of
+from ..errors import NoRoute
 from ..fields.deadline import NAMES
 from ..route.hosts import BadHost, bracketed, normal
 from ..upstream.errors import Misused
 
-__all__ = ["Fields", "answered", "ended_with"]
+__all__ = ["CHUNKED", "HELD", "KINDS", "MANY", "USUAL", "Fields", "listed"]
 
 Pairs = list[tuple[bytes, bytes]]
 
-KEPT, GONE, NAMED, HOST, FORWARDED, TRUSTED, VIA, ID, LENGTH, CODING, EXPECTS, TE = range(12)
+KEPT, GONE, NAMED, HOST, FORWARDED, TRUSTED, VIA, ID, LENGTH, CODING, EXPECTS, TE, HIDDEN = range(13)
+DOUBTED = frozenset((FORWARDED, TRUSTED, HIDDEN))
+"""Kinds that only some may send, and that nobody may."""
 HOP = (
     *(b"http2-settings", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"trailer"),
     b"proxy",  # nobody's: to CGI it is HTTP_PROXY, by which clients choose theirs (httpoxy, CVE-2016-5385)
@@ -55,26 +58,18 @@ KINDS = {
 HELD = frozenset(
     name.encode("ascii")
     for name in (
-        *(
-            "authorization",
-            "cache-control",
-            "content-length",
-            "cookie",
-            "forwarded",
-            "host",
-            "transfer-encoding",
-            "via",
-        ),
-        *("x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-request-id"),
+        *("authorization", "cache-control", "connection", "content-length", "cookie", "forwarded", "host", "via"),
+        *("transfer-encoding", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"),
+        *("te", "x-request-id"),
     )
 )
 """What ``Connection`` cannot name away."""
+LOOPS = 16
+"""How often a request may come by: what is routed back to where it came from would never end."""
 PLAIN = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}").fullmatch
 MANY = 1000
 """Names whose kind is remembered: a stranger may have chosen them."""
 CHUNKED = (b"transfer-encoding", b"chunked")
-CLOSED = (b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade")
-GONE_BACK = frozenset((*CLOSED, b"proxy-authenticate"))
 
 
 class Fields:
@@ -96,6 +91,33 @@ class Fields:
         if self._id is not None:
             self._kinds[self._id] = ID
         self._ours = HELD.union(self._kinds, self._identity)
+
+    def believed(self, scope: Any) -> Any:
+        """The scope without the fields that are not believed, or that do not go on: routes and keys see what upstreams
+        do.
+        """
+        kinds = self._kinds
+        for name, value in scope["headers"]:
+            kind = kinds.get(name)
+            if kind is None:
+                kind = self._kind(name)
+            if kind in DOUBTED or (kind == NAMED and value.lower() not in USUAL):
+                return self._sifted(scope)
+        return scope
+
+    def _sifted(self, scope: Any) -> Any:
+        headers = scope["headers"]
+        near = self._trusts and self._clients.near(scope)
+        gone = self._named(b",".join([value for name, value in headers if name == b"connection"]))
+        for name, _ in headers:
+            kind = self._kinds.get(name) or self._kind(name)
+            if kind == HIDDEN or (kind in DOUBTED and not near):
+                gone.add(name)
+        return {**scope, "headers": [field for field in headers if field[0] not in gone]}
+
+    def _named(self, options: bytes) -> set[bytes]:
+        """What ``Connection`` names away."""
+        return {each for each in listed(options) - HELD if (self._kinds.get(each) or self._kind(each)) != TRUSTED}
 
     def onward(self, scope: Any) -> tuple[Pairs, str, int | None, int | None, bool]:
         """The fields to send, the host first; that host and its port; how the body is framed (``None``: there is none,
@@ -150,7 +172,7 @@ class Fields:
         if host is None:
             raise Misused("no Host field")
         if options is not None and options.lower() not in USUAL:
-            named = {each for each in listed(options) - HELD if (kinds.get(each) or self._kind(each)) != TRUSTED}
+            named = self._named(options)
             fields = [field for field in fields if field[0] not in named]
         authority, name, port = host_in_form(host)
         fields.insert(0, (b"host", authority))
@@ -161,6 +183,8 @@ class Fields:
             if via is not None:
                 fields.append((b"via", via))
         else:
+            if via is not None and via.count(b" " + self._by) >= LOOPS:
+                raise NoRoute("it has come by here %d times already", LOOPS, policy="Gateway", status=502)
             own = self._usual
             if scope["http_version"] != "1.1":
                 own = b"%b %b" % (scope["http_version"].encode("ascii"), self._by)
@@ -207,7 +231,7 @@ class Fields:
         if name in self._identity or name.startswith(self._prefixes):
             kind = TRUSTED
         elif b"_" in name and self._hides(name.replace(b"_", b"-")):
-            kind = GONE
+            kind = HIDDEN
         if len(self._kinds) < MANY:
             self._kinds[name] = kind
         return kind
@@ -267,34 +291,3 @@ def node(peer: str) -> bytes:
 
 def quoted(host: bytes) -> bytes:
     return b'"%b"' % host if b":" in host else host
-
-
-class Names(dict[bytes, bytes]):
-    """Names of fields of answers, in lower case; those that do not go on are empty."""
-
-    def __missing__(self, name: bytes) -> bytes:
-        lower = name.lower()
-        kept = b"" if lower in GONE_BACK else lower
-        if len(self) < MANY:
-            self[name] = kept
-        return kept
-
-
-NAMES_BACK = Names()
-
-
-def answered(headers: Pairs) -> Pairs:
-    """The fields of an upstream's answer, as they go to the client: names in lower case."""
-    known = NAMES_BACK
-    fields = [(kept, value) for name, value in headers if (kept := known[name])]
-    if len(fields) != len(headers):
-        for name, value in headers:
-            if len(name) == 10 and value.lower() not in USUAL and name.lower() == b"connection":
-                named = listed(value) - HELD - USUAL
-                fields = [field for field in fields if field[0] not in named]
-    return fields
-
-
-def ended_with(trailers: Pairs) -> Pairs:
-    """The trailers that may go on: nothing that frames, routes or authenticates (RFC 9110, 6.5.1)."""
-    return [field for field in answered(trailers) if field[0] not in HELD and field[0] not in KINDS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from ..asgi import bodies
@@ -31,19 +32,25 @@ LOG = logging.getLogger("meshkit")
 
 
 class Listening:
-    """One listener of a gateway. ``options`` are the `Gateway`'s. Raises `ConfigError`."""
+    """One listener of a gateway: ``listener()`` is what is written of it, in the version that is in force. ``options``
+    are the `Gateway`'s. Raises `ConfigError`.
+    """
 
-    def __init__(self, pipeline: Any, listener: Any, pool: Pool, options: Any) -> None:
+    def __init__(self, pipeline: Any, listener: Callable[[], Any], pool: Pool, options: Any) -> None:
         self.pipeline = pipeline
         self.under_way = 0
         profile("Gateway", options.rate_limit)
-        clients = Clients(listener.trusted, listener.forwarded, "Listener")
-        fields = Fields(clients, listener.identity, options.via, options.request_id)
+
+        def listens() -> tuple[Clients, Fields]:
+            said = listener()
+            clients = Clients(said.trusted, said.forwarded, "Listener")
+            return clients, Fields(clients, said.identity, options.via, options.request_id)
+
         steps = {name: getattr(options, name) for name in ("connect", "idle", "whole")}
 
         def way(pipeline: Any, pool: Pool, limits: str | None = None) -> Way:
             _check(pipeline)
-            door = GatewayDoor(pipeline, clients, limits, fields, replay=options.replay, finishes=options.finish)
+            door = GatewayDoor(pipeline, listens, limits, replay=options.replay, finishes=options.finish)
             check(door, pipeline.specs)
 
             def accepts(heir: Any) -> None:
@@ -75,11 +82,9 @@ class Listening:
 
     async def serve(self, vigil: Any, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request, or one WebSocket."""
-        if scope["type"] == "websocket":
-            exchange: Any = Connection(self.door, scope, receive, send)
-        else:
-            exchange = Exchange(self.door, scope, receive, send)
-            vigil.begin(exchange)
+        kind = Connection if scope["type"] == "websocket" else Exchange
+        exchange: Any = kind(self.door, self.door.fields.believed(scope), receive, send)
+        vigil.begin(exchange)
         task = exchange.task = asyncio.current_task()
         self.under_way += 1
         try:
@@ -95,11 +100,14 @@ class Listening:
                 return  # nobody is there to be told
             if exchange.started:
                 raise  # the server breaks it off
-            LOG.exception("gateway: %s %s", scope.get("method"), scope["path"])
+            LOG.exception("gateway: %s %s", scope.get("method"), ascii(scope["path"]))
             await self._refuse(exchange, error, send)
         finally:
             vigil.end(exchange)
             self.under_way -= 1
+            body, exchange.body = exchange.body, None
+            if body is not None:
+                await body.close()
 
     async def _refuse(self, exchange: Any, error: BaseException, send: Any) -> None:
         """Answer what nobody has answered. The exchange is closed by now: it is opened for this once more."""

@@ -34,7 +34,7 @@ import attrs
 
 from ..route.options import TOKEN
 from ..upstream.errors import WireError
-from .fields import answered
+from .backward import answered
 from .frames import GOING_AWAY, NONE_GIVEN, Frames, sendable
 from .wire import Upstream
 

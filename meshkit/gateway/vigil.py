@@ -5,8 +5,9 @@ anybody would have had reason to ask, so nobody does: no task is made for a requ
 tick. One timer a loop, which stands still when there is nothing to look after::
 
     younger than a tick                                  nothing is known of it, nothing is done
-    older, and all of the request has been read          a task asks the server: where it has gone, whoever serves it is
-                                                         interrupted
+    older, and all of the request has been read, or its  a task asks the server: where it has gone, whoever serves it is
+    answer is relayed already; or a WebSocket's          interrupted
+    handshake
     ``idle`` seconds without a byte to or from a client  the same
 
 Where an upload is under way, or an app of this process answers, whoever reads the request is told by that.
@@ -65,6 +66,8 @@ class Vigil:
         for exchange, task in self._old.items():
             if (task is None or task.done()) and asks(exchange):
                 exchange.asking = self._old[exchange] = self._loop.create_task(left(exchange))
+            elif exchange.gone and exchange.answer is not None and not exchange.door.finishes:
+                strike(exchange, Left(), gone=True)  # by the last part of a body that nobody waited for
         if self._ticks % LOOKS == 0:
             for exchange in [*self._old]:
                 self._look(exchange)
@@ -88,13 +91,22 @@ def asks(exchange: Any) -> bool:
         with suppress(Misused):
             exchange.read()
     body = exchange.body
-    read = exchange.fields is not None and (body is None or body.over)
-    return read and not (exchange.apart or exchange.gone or exchange.talks) and exchange.reading is None
+    if exchange.fields is None or exchange.apart or exchange.gone or exchange.talks:
+        return False
+    return exchange.answer is not None or (exchange.reading is None and (body is None or body.over))
 
 
 async def left(exchange: Any) -> None:
     """Wait for the client to go."""
-    while (message := await exchange.source())["type"] != "http.disconnect":
+    body = exchange.body
+    uploads = body is not None and not body.over
+    ask = body.message if uploads else exchange.source
+    while not (message := await ask())["type"].endswith(".disconnect"):
+        if uploads:  # the rest of a request that was answered without it
+            await asyncio.sleep(0)
+            if not message.get("more_body"):
+                uploads, ask = False, exchange.source
+            continue
         exchange.talks = bool(exchange.seen or message.get("more_body"))
         exchange.seen = (*exchange.seen, message)  # the end of a request without a body
         if exchange.talks:

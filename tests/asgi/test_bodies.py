@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -12,6 +14,7 @@ from fastapi import FastAPI, Request
 
 from meshkit import CircuitBreaker, ConcurrencyLimit, Fallback, Pipeline, Timeout
 from meshkit.asgi import MeshMiddleware
+from meshkit.asgi.bodies import Incoming
 from meshkit.errors import Overlong, TooLarge
 from meshkit.route.bandwidth import Bandwidth
 from meshkit.route.buffer import Buffer
@@ -486,3 +489,31 @@ async def test_a_refusal_further_in_is_not_about_this_client() -> None:
         await ask(middleware)
     translating = MeshMiddleware(app, middleware.pipeline, translate=True)
     assert (await ask(translating)).status == 503
+
+
+class Slow:
+    """A bucket that has nothing for a minute, until it has."""
+
+    piece = 4
+    wait = 60.0
+
+    def take(self, size: int, now: float) -> float:
+        return self.wait
+
+
+async def test_a_part_that_waits_for_its_time_is_there_for_whoever_asks_next() -> None:
+    slow = Slow()
+    plan = SimpleNamespace(buffer=None, paces=[SimpleNamespace(request=lambda: slow)])
+    told = [{"type": "http.request", "body": b"0123456789", "more_body": True}]
+
+    async def source() -> Any:
+        return told.pop()
+
+    exchange = SimpleNamespace(source=source, refused=None, door=SimpleNamespace(clock=time.monotonic))
+    incoming = Incoming(exchange, plan)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await incoming.receive()
+    assert not told
+    slow.wait = 0.0
+    assert (await incoming.receive())["body"] == b"0123456789"

@@ -283,3 +283,76 @@ def test_loop_after_loop() -> None:
     for _ in range(3):
         assert asyncio.run(visit(gateway)).body == b"hello"
     assert len(gateway._vigils) == 1
+
+
+# What cannot be.
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pool": "x"},
+        {"health": "healthz"},
+        {"ready": 1},
+        {"request_id": "a b"},
+        {"deadline": ["x y\r\n"]},
+        {"whole": 10**9},
+        {"idle": 0},
+        {"finish": 1},
+    ],
+)
+def test_options_that_cannot_be(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Gateway(Mesh(routes=[HELLO]), **options)
+
+
+def test_two_listeners_on_one_port() -> None:
+    mesh = Mesh(routes=[HELLO], listeners=[Listener("a"), Listener("b")])
+    with pytest.raises(ConfigError, match="told apart by their ports"):
+        Gateway(mesh)
+    assert [*Gateway(mesh, "b").listening] == ["b"]
+
+
+async def test_below_another_app() -> None:
+    gateway = Gateway(Mesh(routes=[HELLO]))
+    visitor = await visit(gateway, "/gw/readyz", root_path="/gw")
+    assert (visitor.status, visitor.body) == (200, b"ok\n")
+
+
+# Whom it believes.
+
+
+async def test_a_version_that_believes_nobody_any_more() -> None:
+    trusting = {"trusted": ["192.0.2.0/24"]}
+    script = echoing()
+    async with gate(script, listener=trusting) as (gateway, _):
+        fields = [("x-user", "anna"), ("x-forwarded-for", "198.51.100.1")]
+        await visit(gateway, "/a", *fields)
+        assert (script.field("x-user"), script.field("x-forwarded-for")) == ("anna", "198.51.100.1, 192.0.2.7")
+        mesh = gateway.mesh
+        mesh.become(attrs.evolve(mesh.spec, listeners=[attrs.evolve(mesh.spec.listeners[0], trusted=())]))
+        await visit(gateway, "/a", *fields)
+        assert (script.field("x-user"), script.field("x-forwarded-for")) == (None, "192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    "field", [("x-user", "admin"), ("x_user", "admin"), ("x-forwarded-proto", "https"), ("connection", "x-plain")]
+)
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_routes_see_what_upstreams_do(field: tuple[str, str], trusted: bool) -> None:
+    name = field[0]
+    asked = ("x-plain", "1") if name == "connection" else field
+    script = echoing()
+    listener = {"trusted": ["192.0.2.0/24"]} if trusted else {}
+    async with gate(script, match=Match(headers=dict([asked])), listener=listener) as (gateway, _):
+        visitor = await visit(gateway, "/a", *dict.fromkeys((asked, field)))
+        believed = trusted and name in {"x-user", "x-forwarded-proto"}
+        assert visitor.status == (200 if believed else 404)
+
+
+async def test_a_request_that_comes_by_again_and_again() -> None:
+    script = echoing()
+    async with gate(script) as (gateway, _):
+        assert (await visit(gateway, "/a", ("via", ", ".join(["1.1 meshkit"] * 15)))).status == 200
+        visitor = await visit(gateway, "/a", ("via", ", ".join(["1.1 meshkit"] * 16)))
+        assert (visitor.status, visitor.field("proxy-status")) == (502, "meshkit; error=proxy_loop_detected")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import json
+import ssl
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +26,13 @@ from meshkit import (
     Retry,
     SingleFlight,
     StaleIfError,
+    Verdict,
 )
+from meshkit.asgi.refusal import Refusals
+from meshkit.call import Call
+from meshkit.cluster.endpoint import Endpoint
+from meshkit.config import Mesh
+from meshkit.gateway import Gateway
 from meshkit.observe import Metrics, Recorder
 from meshkit.observe.events import CallEnded
 from meshkit.observe.log.access_log import AccessLog
@@ -40,7 +49,9 @@ from meshkit.route.edit import ResponseHeaders
 from meshkit.route.local import App, Function
 from meshkit.route.match import Match
 from meshkit.route.pages import Pages
+from meshkit.route.route import Route
 from meshkit.route.split import Split
+from meshkit.upstream.errors import ConnectFailed
 
 from ..asgi.stand_ins import Probe
 from ..upstream.peer import Peer
@@ -394,3 +405,30 @@ async def test_an_answer_that_breaks_off_is_a_failure_in_the_log() -> None:
         assert task.exception() is not None
         [line] = [json.loads(line) for line in lines]
         assert (line["status"], line["outcome"], line["bytes"]) == (200, "failure", 2)
+
+
+@pytest.mark.parametrize(
+    ("cause", "hosts", "rewritten", "verdict", "status"),
+    [
+        (ssl.SSLCertVerificationError("no"), (), None, Verdict.IGNORED, 502),
+        (ssl.SSLCertVerificationError("no"), ("*.example",), None, Verdict.IGNORED, 502),
+        (ssl.SSLCertVerificationError("no"), ("shop.example",), None, Verdict.FAILURE, 502),
+        (ssl.SSLCertVerificationError("no"), (), "shop.example", Verdict.FAILURE, 502),
+        (ssl.SSLError("no"), (), None, Verdict.FAILURE, 502),
+        (OSError(errno.EMFILE, "too many"), (), None, Verdict.IGNORED, 503),
+        (OSError(errno.ECONNREFUSED, "refused"), (), None, Verdict.FAILURE, 502),
+    ],
+)
+async def test_what_is_no_fault_of_an_endpoints(
+    cause: Exception, hosts: Any, rewritten: Any, verdict: Verdict, status: int
+) -> None:
+    """A name that anybody may write, which a certificate is not for; and no room for another connection here."""
+    error = ConnectFailed("no connection")
+    error.__cause__ = cause
+    gateway = Gateway(Mesh(routes=[Route(to=Respond(200))]))
+    door = gateway.listening["all"].door
+    call = Call(door, SimpleNamespace(gone=False), 0.0)
+    call.endpoint = Endpoint("https://127.0.0.1:1")
+    call.route = SimpleNamespace(host=rewritten, rule=SimpleNamespace(match=SimpleNamespace(host=hosts)))
+    assert door.judge(call, None, error) is verdict
+    assert Refusals("meshkit").of(error)[0] == status

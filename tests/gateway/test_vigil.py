@@ -51,6 +51,7 @@ class Served:
 
     def __init__(self, **more: Any) -> None:
         self.apart = self.over = self.writing = self.gone = False
+        self.answer: Any = None
         self.moved = True
         self.reading: float | None = None
         self.quiet = 0
@@ -377,3 +378,36 @@ async def test_what_comes_after_is_served() -> None:
         loop.ring()
         assert loop.rings is None
         assert (await visit(gateway)).status == 200
+
+
+@pytest.mark.parametrize("when", ["partial", "expect"])
+async def test_a_client_that_goes_after_its_upload_was_refused(when: str) -> None:
+    """An answer without an end, to a request that is not read any further."""
+
+    async def refuses(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n")
+
+    async with gate(refuses) as (gateway, _):
+        visitor = Visitor(part(b"a" * 10))
+        fields = [("content-length", "100000"), *([("expect", "100-continue")] if when == "expect" else [])]
+        task = begin(gateway, visitor, "/a", *fields, method="PUT")
+        await until(lambda: visitor.body)
+        visitor.give({"type": "http.disconnect"})
+        async with asyncio.timeout(5):
+            await task
+        assert not visitor.over
+
+
+async def test_a_client_that_goes_while_it_waits_to_be_let_in() -> None:
+    async def waits(peer: Peer) -> None:
+        await peer.head()
+
+    async with gate(waits) as (gateway, _):
+        visitor = Visitor({"type": "websocket.connect"})
+        task = begin(gateway, visitor, "/a", type="websocket", scheme="ws", subprotocols=[])
+        await until(lambda: visitor.waiting)
+        visitor.give({"type": "websocket.disconnect", "code": 1006})
+        async with asyncio.timeout(5):
+            await task
+        assert visitor.sent == []

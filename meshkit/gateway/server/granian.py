@@ -22,7 +22,6 @@ from granian.server.embed import Server
 from .addresses import Bound
 from .heads import SIZE
 from .options import Serve
-from .receiving import Receiving, has_body
 
 __all__ = ["GranianService"]
 
@@ -97,18 +96,9 @@ class GranianService:
             scope["state"] = state.copy()
             if scope["type"] == "websocket":
                 return self._socket(scope, receive, send)
-            if has_body(scope):
-                return self._with_body(scope, receive, send)
             return app(scope, receive, send)
 
         return called
-
-    async def _with_body(self, scope: Any, receive: Any, send: Any) -> None:
-        receiving = Receiving(receive)
-        try:
-            await self._app(scope, receiving, send)
-        finally:
-            receiving.close()
 
     async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
         task: Any = asyncio.current_task()
