@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable
-from errno import EMFILE, ENFILE
 from functools import partial
 from ssl import SSLCertVerificationError
 from typing import Any
@@ -39,7 +38,7 @@ from ..runtime.telling import returned
 from ..upstream.errors import Misused, WireError
 from .body import Behind, Left
 from .fields import Fields
-from .forward import numeric
+from .forward import numeric, spent
 
 __all__ = ["GatewayDoor"]
 
@@ -214,11 +213,6 @@ def misnamed(call: Call, error: BaseException) -> bool:
         return False
     hosts = getattr(route.rule.match, "host", ())
     return numeric(endpoint.host) and not (hosts and all("*" not in host for host in hosts))
-
-
-def spent(error: BaseException) -> bool:
-    """Whether it is this process that can open no more files: no fault of an endpoint's."""
-    return getattr(error.__cause__, "errno", None) in {EMFILE, ENFILE}
 
 
 class Seen:

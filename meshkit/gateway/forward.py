@@ -10,6 +10,9 @@ then failed an attempt, which may be repeated, and not broken off an answer.
 from __future__ import annotations
 
 import asyncio
+import logging
+from errno import EMFILE, ENFILE
+from math import inf
 from typing import Any
 
 from ..asgi.routed import edited, host_of
@@ -36,6 +39,9 @@ HINT = "http.response.early_hint"
 EARLY = 0.002
 """Seconds by which a timer may be early."""
 LONG = 1e6
+LOG = logging.getLogger("meshkit")
+PAUSE = 60.0
+"""Seconds between two complaints."""
 MANY = 10_000
 SMALL = 16_384
 """Bytes of a request's body that are read before it is sent: head and body then go out as one."""
@@ -46,7 +52,7 @@ ENDLESS = b"text/event-stream"
 class Forward:
     """Sends the attempts of one listener's calls."""
 
-    __slots__ = ("_clock", "_origins", "_pipeline", "_pool", "_times", "_whole", "copies")
+    __slots__ = ("_clock", "_origins", "_pipeline", "_pool", "_silent_until", "_times", "_whole", "copies")
 
     def __init__(self, pipeline: Any, pool: Pool, *, connect: float, idle: float, whole: int) -> None:
         self._pipeline = pipeline
@@ -54,6 +60,7 @@ class Forward:
         self._pool = pool
         self._times: dict[str, float | None] = {"connect": connect, "read": idle, "write": idle, "pool": connect}
         self._whole = whole
+        self._silent_until = -inf
         self._origins: dict[str, Origin] = {}
         self.copies: Any = None
         """What sends the copies of requests; see `mirrored`."""
@@ -115,11 +122,20 @@ class Forward:
                 if answer.connection is not None and self._whole and not answer.complete:
                     await self._take(answer)
         except WireError as error:
+            if spent(error):
+                self._complain()
             if deadline is not None and self._clock() >= deadline - EARLY:
                 raise expired(call, began, max(self._clock(), deadline)) from error
             raise
         call.answered_at = self._clock()
         return answer
+
+    def _complain(self) -> None:
+        """Say once a minute that this process can open no more files: no endpoint is to blame, and nobody else tells."""
+        now = self._clock()
+        if now >= self._silent_until:
+            self._silent_until = now + PAUSE
+            LOG.error("gateway: no file descriptor is left for a connection to an upstream; see ulimit -n")
 
     async def _fetch(self, call: Call, body: Any) -> None:
         """Have a short body before anything is sent, within the call's deadline."""
@@ -172,6 +188,11 @@ class Forward:
 def said(left: float) -> bytes:
     """What is left of a deadline, in whole milliseconds."""
     return format_ms(max(0.0, left)).encode("ascii")
+
+
+def spent(error: BaseException) -> bool:
+    """Whether it is this process that can open no more files."""
+    return getattr(error.__cause__, "errno", None) in {EMFILE, ENFILE}
 
 
 def numeric(host: str) -> bool:
