@@ -260,12 +260,14 @@ class Connection(asyncio.Protocol):
     # The server's side.
 
     def shutdown(self) -> None:
-        """End as soon as what is under way has been answered; that is a request of which a byte has come."""
+        """End as soon as what is under way has been answered: a request of which a byte has come, or a first one that
+        is on its way.
+        """
         self.ending = True
         turn = self.turn
         if turn is not None:
             turn.keep_alive = False
-        elif self.phase != HEAD:
+        elif self.phase not in (FRESH, HEAD):
             self.transport.close()
 
     def look(self, now: float, limits: Limits) -> None:

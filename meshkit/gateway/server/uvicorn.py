@@ -8,8 +8,10 @@ everything else without a bound, unless it is given one, and then cancels what i
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from .addresses import Bound
-from .connection import Connection
+from .connection import FRESH, Connection
 from .http1 import HttpConnection
 from .options import Serve
 from .socket import Socket
@@ -26,6 +28,8 @@ __all__ = ["UvicornService"]
 
 LOOK: Final = 0.02
 """Seconds between two looks at what is under way, when there is to be no more."""
+FIRST: Final = 1.0
+"""Seconds in which a connection that was just made has to begin with its request, when there are to be no more."""
 AFTER: Final = 1.0
 """Seconds that those have who were cut off, to notice."""
 
@@ -58,6 +62,10 @@ class UvicornService:
         )
         self._state: Any = ServerState()
         self._servers: list[asyncio.Server] = []
+        self._ways: list[tuple[Bound, Callable[[], HttpConnection], dict[str, Any]]] = []
+        """Addresses, and what is made of their connections."""
+        self._late: set[asyncio.Task[Any]] = set()
+        """Connections that were taken at the end, and are not made yet."""
 
     async def start(self) -> None:
         """Take connections. Raises `OSError`."""
@@ -76,6 +84,7 @@ class UvicornService:
             more: dict[str, Any] = {"ssl": self._tls, "ssl_handshake_timeout": self._options.limits.head}
             if not each.tls:
                 more.clear()
+            self._ways.append((each, make, more))
             self._servers.append(
                 await loop.create_server(make, sock=each.socket, backlog=self._options.backlog, **more)
             )
@@ -85,21 +94,60 @@ class UvicornService:
         await asyncio.Event().wait()
 
     async def stop(self) -> int:
-        """Take no more connections, and close those on which nothing is under way. Answers what that has cut off."""
+        """Take no more connections, and close those on which nothing is under way. Answers what that has cut off.
+
+        Those that wait in the system's queue are taken yet: their clients may have sent a request, and would find the
+        connection reset.
+        """
+        ways = [(each.socket.dup(), make, more) for each, make, more in self._ways]
         for server in self._servers:
             server.close()
+        self._shut()
+        await asyncio.sleep(LOOK)  # from now on the loop does not take any, but they still may come
+        for sock, make, more in ways:
+            with sock, suppress(OSError):
+                while True:
+                    self._take(sock.accept()[0], make, more)
+        self._shut()
+        asyncio.get_running_loop().call_later(FIRST, self._enough)
+        return 0
+
+    def _shut(self) -> None:
         for connection in [*self._state.connections]:
             if isinstance(connection, Connection):
                 connection.shutdown()
-        return 0
+
+    def _take(self, sock: socket.socket, make: Callable[[], HttpConnection], more: dict[str, Any]) -> None:
+        def last() -> HttpConnection:
+            made = make()
+            made.ending = True
+            return made
+
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.connect_accepted_socket(last, sock, **more))
+        self._late.add(task)
+        task.add_done_callback(self._taken)
+
+    def _taken(self, task: asyncio.Task[Any]) -> None:
+        self._late.discard(task)
+        if not task.cancelled():
+            task.exception()  # its client has gone, or speaks no TLS
+
+    def _enough(self) -> None:
+        for connection in [*self._state.connections]:
+            if isinstance(connection, Connection) and connection.phase == FRESH:
+                connection.transport.close()
 
     async def finished(self) -> None:
         """Wait until all is said and done."""
-        while self._state.connections or self._state.tasks:  # noqa: ASYNC110  # they are uvicorn's own sets
+        while self._late or self._state.connections or self._state.tasks:  # noqa: ASYNC110  # they are uvicorn's own sets
             await asyncio.sleep(LOOK)
 
     async def cut(self) -> int:
         """Break off what is left, WebSockets with a goodbye. Answers how much that was."""
+        for late in [*self._late]:
+            late.cancel()
         left = [*self._state.connections]
         for connection in left:
             if isinstance(connection, Connection):

@@ -344,9 +344,16 @@ def test_an_idle_connection_ends_with_the_server_and_a_busy_one_after_its_answer
             await go.wait()
             await echo(scope, receive, send)
 
-        idle, wire = connected(app)
+        fresh, first = connected(app)
+        fresh.shutdown()
+        assert not first.closed
+        idle, other = connected()
+        idle.data_received(GET % 1)
+        await settled(idle)
+        assert not other.closed
         idle.shutdown()
-        assert wire.closed
+        assert other.closed
+        fresh.data_received(GET % 1)
         half, wire = connected(app)
         half.data_received(b"GET / HTTP/1.1\r\n")
         half.shutdown()
@@ -359,7 +366,7 @@ def test_an_idle_connection_ends_with_the_server_and_a_busy_one_after_its_answer
         assert not other.closed
         go.set()
         await settled(busy)
-        for each in (wire, other):
+        for each in (first, wire, other):
             assert b"\r\nconnection: close\r\n" in each.written
             assert each.closed
 
