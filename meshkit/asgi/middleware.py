@@ -14,13 +14,10 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..fact import check
-from ..fallback import Fallback
 from ..fields.deadline import NAMES
-from ..order import every
 from ..policy import awaits
 from ..runtime.tasks import bind
 from ..section import CHOICE, RACE, REPEAT, named, within
-from ..share import SingleFlight, StaleIfError
 from . import bodies
 from .client import Clients
 from .connection import Connection
@@ -28,7 +25,7 @@ from .door import AsgiDoor, Judge
 from .exchange import Exchange, Receive, Send
 from .limits import announcing
 from .routed import routed
-from .serving import Serving, profile
+from .serving import Serving, profile, sends
 
 __all__ = ["MeshMiddleware"]
 
@@ -149,13 +146,7 @@ def _check(app: Any, pipeline: Any, judge: Any, most: Any, reserve: Any) -> None
 
 def _check_policies(pipeline: Any) -> None:
     """Those that it has, or, of a `Successor`, is to have."""
-    for spec in every(pipeline.specs):
-        if isinstance(spec, SingleFlight | StaleIfError):
-            fix = "an answer that is sent as it comes cannot be given to another: put it into a client's pipeline"
-            raise ConfigError.of("MeshMiddleware", "pipeline", spec.name, fix)
-        if isinstance(spec, Fallback) and spec.fixed:
-            fix = "nobody sends a value: give a function of the exchange that sends an answer"
-            raise ConfigError.of("MeshMiddleware", "pipeline", spec.name, fix)
+    sends("MeshMiddleware", "pipeline", pipeline)
     _check_sections(pipeline.root)
     bodies.check(pipeline.states)
     for state in within(pipeline.states):

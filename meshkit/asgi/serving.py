@@ -15,6 +15,7 @@ from typing import Any
 from ..call import Call
 from ..deadline import CURRENT, Scope, until
 from ..errors import ConfigError, MeshError, TimedOut
+from ..fallback import Fallback
 from ..fields.deadline import NAMES, parse
 from ..fields.problem import quoted
 from ..fields.rate_limit import PROFILES
@@ -22,14 +23,16 @@ from ..fields.trace_context import NAMES as TRACE
 from ..fields.trace_context import taken
 from ..observe.passing import PASSING
 from ..observe.record.recorder import ASKED, Following
+from ..order import every
 from ..runtime.settle import LEFT, collect
 from ..runtime.telling import answering
+from ..share import SingleFlight, StaleIfError
 from .end import left
 from .limits import told
 from .refusal import REFUSED as TOLD
 from .refusal import Refusals
 
-__all__ = ["Serving", "names", "profile", "reset"]
+__all__ = ["Serving", "names", "profile", "reset", "sends"]
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 LONGEST = 1e9  # seconds, of an option
@@ -191,6 +194,17 @@ def reset(variable: ContextVar[Any], token: Token[Any]) -> None:
         variable.reset(token)
     except ValueError:  # the collector closes a coroutine in another context
         pass
+
+
+def sends(policy: str, option: str, pipeline: Any) -> None:
+    """Raises `ConfigError` for policies that want an answer to give it again, or have one that nobody sends."""
+    for spec in every(pipeline.specs):
+        if isinstance(spec, SingleFlight | StaleIfError):
+            fix = "an answer that is sent as it comes cannot be given to another: put it into a client's pipeline"
+            raise ConfigError.of(policy, option, spec.name, fix)
+        if isinstance(spec, Fallback) and spec.fixed:
+            fix = "nobody sends a value: give a function of the exchange that sends an answer"
+            raise ConfigError.of(policy, option, spec.name, fix)
 
 
 def names(policy: str, fields: Any) -> dict[bytes, str]:

@@ -10,13 +10,9 @@ from typing import Any
 from ..asgi import bodies
 from ..asgi.client import Clients
 from ..asgi.limits import announcing
-from ..asgi.serving import Serving, profile
-from ..errors import ConfigError
+from ..asgi.serving import Serving, profile, sends
 from ..fact import check
-from ..fallback import Fallback
-from ..order import every
 from ..runtime.tasks import bind
-from ..share import SingleFlight, StaleIfError
 from ..upstream.pool import Pool
 from .body import Left
 from .connection import Connection
@@ -117,11 +113,5 @@ class Listening:
 
 def _check(pipeline: Any) -> None:
     """The policies that it has, or, of a `Successor`, is to have."""
-    for spec in every(pipeline.specs):
-        if isinstance(spec, SingleFlight | StaleIfError):
-            fix = "an answer that is sent as it comes cannot be given to another: put it into a client's pipeline"
-            raise ConfigError.of("Gateway", "mesh", spec.name, fix)
-        if isinstance(spec, Fallback) and spec.fixed:
-            fix = "nobody sends a value: give a function of the exchange that sends an answer"
-            raise ConfigError.of("Gateway", "mesh", spec.name, fix)
+    sends("Gateway", "mesh", pipeline)
     bodies.check(pipeline.states)
