@@ -131,7 +131,7 @@ class Forward:
         return answer
 
     def _complain(self) -> None:
-        """Say once a minute that this process can open no more files: no endpoint is to blame, and nobody else tells."""
+        """Say once a minute that this process can open no more files: no endpoint is to blame, and nobody tells."""
         now = self._clock()
         if now >= self._silent_until:
             self._silent_until = now + PAUSE
