@@ -37,6 +37,8 @@ SIZE: Final = 65536
 """Bytes of a head."""
 FIELDS: Final = 100
 TARGET: Final = 8192
+LONGEST: Final = 300
+"""Bytes of a host and its port: a name has 253 of them at most (RFC 1035, 3.1)."""
 
 LINE: Final = re.compile(rb"[!#-'*+\-.0-9A-Z^-z|~]+ [!-~]+ HTTP/1\.[01]\r\n")
 """How a request begins."""
@@ -77,9 +79,13 @@ def _refusing(status: int, why: str) -> tuple[bytes, bytes]:
     return b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode()), b"\r\n".join(lines)
 
 
-@lru_cache(1024)
 def is_host(value: bytes) -> bool:
     """Whether it is a host, perhaps with a port: a name or an address, without user information or a zone."""
+    return len(value) <= LONGEST and _is_host(value)
+
+
+@lru_cache(1024)
+def _is_host(value: bytes) -> bool:
     return HOST.fullmatch(value) is not None
 
 

@@ -216,6 +216,7 @@ class HttpConnection(Connection):
             self._upgrading(method, newer=newer)
             if self._upgrade:
                 self._headers = headers
+                self._url = b"%b?%b" % (raw, query) if query else raw
                 return
             self._behind = bool(self._length) and parser.should_upgrade()
         scope = self._told.copy()

@@ -48,6 +48,15 @@ class Sparing(logging.Filter):
         return True
 
 
+NO_NEWS: Final = ("ASGI callable returned without completing handshake", "Invalid UTF-8 sequence received from client")
+"""What uvicorn says of clients of WebSockets."""
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether it is more than what any client can do."""
+    return not str(record.msg).startswith(NO_NEWS)
+
+
 class Once(logging.Filter):
     """Has a worker say nothing of what all of them find in the file of the mesh: their parent does."""
 
@@ -78,6 +87,7 @@ def written(worker: int | None = None) -> None:
             handler.addFilter(Once())
         root.handlers[0].setFormatter(logging.Formatter(f"%(asctime)s {which}%(levelname)s %(message)s"))
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    logging.getLogger("uvicorn.error").addFilter(is_news)
 
 
 def access_log(to: str, form: str) -> AccessLog:

@@ -8,7 +8,7 @@ has sent a part of a head                       ``head``               answered 
 sends no byte of a body that is waited for      ``body``               answered 408, or broken off
 is idle between two requests                    ``idle``               closed
 has been answered for good, and sends on        ``linger``             broken off
-is closed, and does not take the last bytes     ``stall``              broken off
+is closed, and does not take the last bytes     ``stall``              broken off; so is a WebSocket
 ==============================================  =====================  ===================================
 
 A request then costs no timer at all: a connection notes when something began, by a clock that is read once a tick. It

@@ -114,7 +114,7 @@ class Turn:
                 LOG.debug("an answer was broken off", exc_info=True)
                 self._break_off()
             else:
-                LOG.exception("the app failed on %s %s", self.scope["method"], self.scope["path"])
+                LOG.exception("the app failed on %s %a", self.scope["method"], self.scope["path"])
                 await self._failed()
         except BaseException:
             self.gone = True
@@ -126,7 +126,7 @@ class Turn:
             if self.started:
                 self._break_off()
             else:
-                LOG.error("the app did not answer %s %s", self.scope["method"], self.scope["path"])
+                LOG.error("the app did not answer %s %a", self.scope["method"], self.scope["path"])
                 await self._failed()
 
     async def _failed(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from meshkit.gateway.server.heads import FIELDS, SIZE, TARGET
+from meshkit.gateway.server.heads import FIELDS, SIZE, TARGET, _is_host, is_host
 
 from .spoken import PARSERS, spoken, status_of
 
@@ -157,3 +157,10 @@ def test_what_is_http_is_taken_in_pieces_of_any_size(parse: Any, data: bytes, sa
 
 def test_a_method_that_llhttp_does_not_know_is_not_implemented() -> None:
     assert status_of(spoken(b"FOO / HTTP/1.1\r\nHost: a\r\n\r\n").written) == 501
+
+
+def test_long_hosts_are_not_kept() -> None:
+    before = _is_host.cache_info().currsize
+    assert not is_host(b"a" * 301)
+    assert _is_host.cache_info().currsize == before
+    assert is_host(b"a" * 253 + b":65535")

@@ -15,7 +15,7 @@ from meshkit.config import Listener, Mesh
 from meshkit.errors import ConfigError
 from meshkit.gateway import serve
 from meshkit.gateway.server import Limits
-from meshkit.gateway.server.log import Once, Sparing
+from meshkit.gateway.server.log import Once, Sparing, is_news
 from meshkit.route import Match, Route
 
 UP = Cluster("up", ["http://127.0.0.1:1"])
@@ -116,3 +116,11 @@ def test_no_worker_tells_of_the_file() -> None:
     once = Once()
     assert not once.filter(logging.LogRecord("meshkit", logging.INFO, "x.py", 1, "mesh %s: %s", (), None))
     assert once.filter(logging.LogRecord("meshkit", logging.INFO, "x.py", 1, "gateway: %s", (), None))
+
+
+def test_what_any_client_can_do_is_no_news() -> None:
+    def record(said: str) -> logging.LogRecord:
+        return logging.LogRecord("uvicorn.error", logging.ERROR, "x.py", 1, said, (), None)
+
+    assert not is_news(record("ASGI callable returned without completing handshake."))
+    assert is_news(record("Exception in ASGI application\n"))
