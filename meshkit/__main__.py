@@ -4,6 +4,7 @@ is missing.
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ __all__ = ["main"]
 
 def main() -> int:
     """Run the command line; answers the exit status where it did not get so far."""
+    if sys.argv[1:2] == ["serve"] and hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # who is to read its file again may be told so before it has
     try:
         from .cli import app
     except ConfigError as error:

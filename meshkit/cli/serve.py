@@ -11,6 +11,9 @@ status  for
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -148,7 +151,8 @@ def serve(
     if gateway["health"] is not None and health == ready:
         raise ConfigError(f"--ready {ready}: --health has that path as well")
     try:
-        cut = served(file, node=node, gateway=gateway, say=say, limits=Limits(**limits), **options)
+        with _signals() as told:
+            cut = served(file, node=node, gateway=gateway, say=told, limits=Limits(**limits), **options)
     except FileErrors:
         _mistakes(file)
     except ConfigError as error:
@@ -157,6 +161,37 @@ def serve(
         stop(f"meshkit: {error}")
     if cut:
         stop(f"{counted(cut, 'request was', 'requests were')} cut off")
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[str], None]]:
+    """What is to be called with what is said when it serves. Before, signals to end do as ever, and those that come
+    when it has ended do nothing any more: its status tells how it has ended. A SIGHUP ends nothing at any time.
+    """
+    serves = False
+
+    def ready(line: str) -> None:
+        nonlocal serves
+        serves = True
+        say(line)
+
+    def struck(number: int, frame: Any) -> None:
+        if not serves:
+            signal.signal(number, former[number])
+            signal.raise_signal(number)
+
+    hangup: Any = getattr(signal, "SIGHUP", None)
+    deaf = {} if hangup is None else {hangup: signal.SIG_IGN}
+    wanted: dict[int, Any] = {signal.SIGTERM: struck, signal.SIGINT: struck, **deaf}
+    former = {number: signal.getsignal(number) for number in wanted}
+    for number, what in wanted.items():
+        signal.signal(number, what)
+    try:
+        yield ready
+        serves = True
+    finally:
+        for number, what in former.items():
+            signal.signal(number, signal.SIG_IGN if serves else what)
 
 
 def _mistakes(file: Path) -> None:

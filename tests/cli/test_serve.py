@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from meshkit.cli.serve import _signals
+from meshkit.errors import ConfigError
 
 from .running import run
 
@@ -69,3 +74,30 @@ def test_metrics_need_what_makes_them(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     output = run("serve", file, "--metrics", status=2).output
     assert output == "meshkit serve: --metrics needs prometheus_client: pip install 'meshkit[prometheus]'\n"
+
+
+@pytest.fixture
+def dispositions() -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    former = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, what in former.items():
+        signal.signal(number, what)
+
+
+@pytest.mark.usefixtures("dispositions")
+def test_signals_when_it_begins_and_when_it_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    former = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ConfigError), _signals():
+        raise ConfigError("it does not come so far")
+    assert signal.getsignal(signal.SIGTERM) is former
+    with _signals():
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with _signals() as told:
+        told("serving")
+        signal.raise_signal(signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.raise_signal(number)  # it has ended, and says how
+    assert capsys.readouterr().out == "serving\n"

@@ -187,7 +187,9 @@ class Workers:
             cut = run(self._site, lambda: link.sendall(b"ready\n"), worker=place.number, link=link)
             link.sendall(b"cut %d\n" % cut)
             status = 0
-        except OSError as error:  # the parent has gone, or an address has
+        except BrokenPipeError:
+            status = 1  # the parent has gone: there is nobody to tell
+        except OSError as error:
             LOG.error("%s", error)  # noqa: TRY400  # it says what there is to say
         except BaseException:
             traceback.print_exc()
@@ -217,7 +219,7 @@ class Workers:
                 place.ready = True
             elif word == b"cut":
                 self._cut += int(rest)
-        if not self._up and all(each.ready for each in self._places):
+        if not (self._up or self._ending) and all(each.ready for each in self._places):
             self._up = True
             self._ready()
 
