@@ -11,6 +11,7 @@ status  for
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,6 +117,7 @@ def serve(
 
     Its listeners are opened, and requests sent on as its routes say, until SIGTERM or SIGINT.
     """
+    _streams()
     from ..gateway.server import serve as served
     from ..gateway.server.sweep import Limits
 
@@ -161,6 +163,15 @@ def serve(
         stop(f"meshkit: {error}")
     if cut:
         stop(f"{counted(cut, 'request was', 'requests were')} cut off")
+
+
+def _streams() -> None:
+    """Where one of the first three files is closed, something else must not get its number, and what is said there."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 @contextmanager

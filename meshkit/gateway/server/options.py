@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -24,13 +25,18 @@ WS_PING: Final = 20.0
 
 
 def _list(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else tuple(value)
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
 
 
 def _texts(spec: Any, attribute: Any, value: Any) -> None:
     for each in value:
         if not isinstance(each, str) or not each:
             raise ConfigError.of("Serve", attribute.name, each, "give texts, such as 'public'")
+
+
+def _limits(spec: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, Limits):
+        raise ConfigError.of("Serve", attribute.name, value, "give Limits, such as Limits(head=5.0)")
 
 
 def _names(spec: Any, attribute: Any, value: Any) -> None:
@@ -59,7 +65,7 @@ class Serve:
     drain: float = attrs.field(default=30.0, validator=seconds(zero=True))
     grace: float = attrs.field(default=0.0, validator=seconds(zero=True))
     follow: bool = attrs.field(default=True, validator=flag())
-    limits: Limits = attrs.field(factory=Limits, validator=attrs.validators.instance_of(Limits))
+    limits: Limits = attrs.field(factory=Limits, validator=_limits)
     backlog: int = attrs.field(default=2048, validator=count(1, 65536))
     ws_max_size: int = attrs.field(default=WS_MAX_SIZE, validator=count(1, 2**40))
     ws_ping: float = attrs.field(default=WS_PING, validator=seconds(zero=True))

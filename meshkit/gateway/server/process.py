@@ -34,7 +34,7 @@ from .log import access_log
 from .options import Serve
 from .worker import Orders, work
 
-__all__ = ["END", "Site", "reloaded", "run", "signals"]
+__all__ = ["END", "Site", "in_main_thread", "reloaded", "run", "signals"]
 
 END: Final = (signal.SIGTERM, signal.SIGINT)
 LOG: Final = logging.getLogger("meshkit.gateway")
@@ -133,11 +133,16 @@ def _loop() -> Any:
     return uvloop.new_event_loop
 
 
+def in_main_thread() -> None:
+    """Raises `ConfigError` elsewhere."""
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigError("serve: signals are heard in the main thread only: call it there")
+
+
 @contextmanager
 def signals(what: dict[signal.Signals, Any]) -> Iterator[None]:
     """Have functions called at signals. Raises `ConfigError` elsewhere than in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        raise ConfigError("serve: signals are heard in the main thread only: call it there")
+    in_main_thread()
     former = {number: signal.signal(number, function) for number, function in what.items()}
     try:
         yield

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from difflib import get_close_matches
+from inspect import signature
 from typing import Any, Final
 
 from ...config import Listener, Mesh
@@ -72,7 +73,7 @@ def serve(
         mesh = Mesh.from_file(mesh, node=node)
     chosen = _chosen(mesh, given)
     only = chosen[0].name if len(chosen) == 1 and chosen[0] is not ALL else None
-    app = Gateway(mesh, only, **(gateway or {}))
+    app = Gateway(mesh, only, **_of_gateway(gateway or {}))
     _many_files()
     with ExitStack() as stack:
         bound = _opened(chosen, given, stack)
@@ -91,6 +92,15 @@ def serve(
         if given.workers == 1:
             return run(site, ready)
         return Workers(site, ready).run()
+
+
+def _of_gateway(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a `Gateway` that can be given to it here."""
+    known = signature(Gateway).parameters.keys() - {"mesh", "listener"}
+    for name in options:
+        if name not in known:
+            raise ConfigError.of("Serve", "gateway", name, f"give options of a Gateway, of {', '.join(sorted(known))}")
+    return {**options}
 
 
 def _chosen(mesh: Mesh, options: Serve) -> list[Listener]:
@@ -140,6 +150,9 @@ def _opened(chosen: list[Listener], options: Serve, stack: ExitStack) -> list[Bo
         raise ConfigError.of("Serve", "certfile", options.certfile, fix)
     found = []
     for each in chosen:
+        for number, address in enumerate(texts[each.name]):
+            if address in texts[each.name][:number]:
+                raise ConfigError.of("Serve", "bind", address, "it is there twice")
         for address in texts[each.name] or [_own(each)]:
             bound = opened(each, address, options.backlog, tls=each.scheme == "https")
             stack.callback(bound.close, remove=True)

@@ -27,7 +27,7 @@ from typing import Any, Final, NoReturn
 from ...config.following import looking
 from ...errors import ConfigError
 from .log import written
-from .process import END, Site, reloaded, run, signals
+from .process import END, Site, in_main_thread, reloaded, run, signals
 from .worker import LAST
 
 __all__ = ["Workers"]
@@ -88,6 +88,7 @@ class Workers:
         """Until all have ended. Answers how many requests were cut off. Raises `RuntimeError` if one does not start, or
         does not end as it should.
         """
+        in_main_thread()
         listening, waking = socket.socketpair()
         for each in (listening, waking):
             each.setblocking(False)
@@ -158,8 +159,7 @@ class Workers:
 
     def _fork(self, place: Worker, *ours: socket.socket) -> None:
         mine, its = socket.socketpair()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        _flush()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*END, signal.SIGHUP})
         pid = os.fork()
         if pid == 0:
@@ -194,9 +194,7 @@ class Workers:
         except BaseException:
             traceback.print_exc()
         finally:
-            for stream in (sys.stdout, sys.stderr):
-                with suppress(Exception):
-                    stream.flush()
+            _flush()
             os._exit(status)
 
     def _hear(self, place: Worker) -> None:
@@ -271,3 +269,10 @@ class Workers:
             self._look(at_once=True)
         elif self._site.of_file:
             reloaded(self._site.mesh)
+
+
+def _flush() -> None:
+    """What was said is said once. Either stream may be closed."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()

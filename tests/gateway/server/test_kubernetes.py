@@ -70,9 +70,11 @@ def test_the_arguments_start_a_gateway_that_the_probes_find_well(documents: dict
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
                 assert kubelet.get(container[probe]["httpGet"]["path"])[0] == 200
             assert kubelet.get("/metrics")[0] == 200
-        with client(found[1]) as asking:
-            assert asking.get("/readyz")[0] == 404  # there is no such route
-        gateway.process.send_signal(signal.SIGTERM)
+            with client(found[1]) as asking:
+                assert asking.get("/readyz")[0] == 404  # there is no such route
+            gateway.process.send_signal(signal.SIGTERM)
+            while kubelet.get("/readyz")[0] == 200:  # until it has got there
+                pass
         assert gateway.end(signal.SIGTERM) == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ def mesh(*listeners: Listener) -> Mesh:
         ({"bind": "pubic=127.0.0.1:0"}, "there is no listener pubic that is served: did you mean public?"),
         ({"server": "granian", "limits": Limits(body=3)}, "Limits: body=3: granian has no such limit"),
         ({"server": "granian", "ws_ping": 3}, "ws_ping=3: granian has no such limit"),
+        ({"bind": ["public=127.0.0.1:0"] * 2 + ["local=127.0.0.1:0"]}, "bind='127.0.0.1:0': it is there twice"),
+        ({"bind": 5}, "bind=5: give texts"),
+        ({"listeners": None}, "listeners=None: give texts"),
+        ({"limits": None}, "limits=None: give Limits"),
+        ({"gateway": {"listener": "public"}}, "gateway='listener': give options of a Gateway"),
         ({"hosts": ["a b"]}, "hosts='a b'"),
         ({"keyfile": "key.pem"}, "give the certificate that the key is of"),
         ({"certfile": "cert.pem"}, "no listener that is served has scheme https"),
@@ -124,3 +130,19 @@ def test_what_any_client_can_do_is_no_news() -> None:
 
     assert not is_news(record("ASGI callable returned without completing handshake."))
     assert is_news(record("Exception in ASGI application\n"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_signals_are_heard_in_the_main_thread(workers: int) -> None:
+    caught: list[Exception] = []
+
+    def run() -> None:
+        try:
+            serve(mesh(Listener("public", port=0)), workers=workers, status=None, bind="127.0.0.1:0")
+        except ConfigError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30.0)
+    assert [str(each) for each in caught] == ["serve: signals are heard in the main thread only: call it there"]

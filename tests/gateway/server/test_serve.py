@@ -110,6 +110,26 @@ def test_several_workers(upstream: Behind, tmp_path: Path, server: str) -> None:
         assert gateway.end() == 0, gateway.output
 
 
+def test_nobody_need_hear_what_is_said(upstream: Behind, tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    file = mesh_of(tmp_path, upstream.port)
+    command = 'exec "$0" -m meshkit serve "$1" --workers 2 --no-status --bind "unix:$2" >&- 2>&-'
+    with subprocess.Popen(["sh", "-c", command, sys.executable, str(file), str(path)]) as process:
+        try:
+            for _ in range(2):  # before it listens there is nobody, and it does not say that it does
+                while not _answers(path):
+                    assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 0
+
+
+def _answers(path: Path) -> bool:
+    with contextlib.suppress(OSError), client(str(path)) as asking:
+        return asking.get("/x")[0] == 200
+    return False
+
+
 def test_each_worker_has_a_page_that_links_to_the_others(upstream: Behind, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         first = _two_free(stack)
