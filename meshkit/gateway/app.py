@@ -93,8 +93,7 @@ class Gateway:
         if not isinstance(mesh, Mesh):
             raise ConfigError.of("Gateway", "mesh", mesh, 'give a Mesh, such as Mesh.from_file("mesh.yaml")')
         self.mesh = mesh
-        given: object = pool
-        if given is not None and not isinstance(given, Pool):
+        if pool is not None and not callable(getattr(pool, "send", None)):
             raise ConfigError.of("Gateway", "pool", pool, "give a meshkit.upstream.Pool, or None")
         paths: list[tuple[str, object]] = [("health", health), ("ready", ready)]
         for option, path in paths:
