@@ -216,16 +216,33 @@ def misnamed(call: Call, error: BaseException) -> bool:
 
 
 class Seen:
-    """An upstream's answer, as those want it who know httpx."""
+    """An upstream's answer, as those want it who know httpx. What takes work is done when somebody asks."""
 
-    __slots__ = ("extensions", "headers", "http_version", "status_code")
+    __slots__ = ("_answer", "_headers", "status_code")
 
     def __init__(self, answer: Any) -> None:
         self.status_code = answer.status
-        self.headers = Named(answer.headers)
-        version = getattr(answer, "version", b"HTTP/1.1")  # of a handshake there is no other
-        self.extensions = {"http_version": version}
-        self.http_version = version.decode("latin-1")
+        self._answer = answer
+        self._headers: Named | None = None
+
+    @property
+    def headers(self) -> Named:
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = Named(self._answer.headers)
+        return headers
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return {"http_version": self._version}
+
+    @property
+    def http_version(self) -> str:
+        return self._version.decode("latin-1")
+
+    @property
+    def _version(self) -> bytes:
+        return getattr(self._answer, "version", b"HTTP/1.1")  # of a handshake there is no other
 
 
 class Named(dict[str, str]):

@@ -56,9 +56,9 @@ class Site:
 def run(site: Site, ready: Callable[[], None], *, worker: int = 0, link: socket.socket | None = None) -> int:
     """Serve in this process until told to end. Answers how many requests were cut off."""
     if site.options.log:
-        site.mesh.listen(Log())
+        site.mesh.listen(Log(), direct=True)
     if site.options.access_log is not None:
-        site.mesh.listen(access_log(site.options.access_log, site.options.access_format))
+        site.mesh.listen(access_log(site.options.access_log, site.options.access_format), direct=True)
     stop = site.mesh.follow() if site.of_file and site.options.follow else _on_hangup(site)
     try:
         with asyncio.Runner(loop_factory=_loop()) as runner:

@@ -25,17 +25,15 @@ that is not meshkit's own.
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ConfigError
-from ...options import LARGEST
 from ..events import AttemptBegan, CallEnded, StateChanged
 from ..redact import cause, text
 from .answer import GONE, answer
 from .around import Around, traced
+from .asked import check, is_structlog
 from .sparing import Sparing
 from .words import ENDS, FAILED, LATE, cause_of, more, took, way, who
 
@@ -59,7 +57,6 @@ STATES = {
     "done": ("rollout done", logging.INFO),
 }
 """Half-open is not among them: it is neither well nor ill. Nor are the steps of a rollout: each is one of many."""
-CALLS = ("failures", "all", "none")
 LEVELS = {logging.INFO: "info", logging.WARNING: "warning"}
 TAKEN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "event", "level", "timestamp", "self"}
 """Names that a record of the standard library has of itself, and an event of structlog."""
@@ -98,9 +95,9 @@ class Log:
         calls: str = "failures",
         trace: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
-        _check(every, burst, calls, trace)
+        check(every, burst, calls, trace)
         self._logger: Any = logging.getLogger("meshkit") if logger is None else logger
-        self._bound = _is_structlog(self._logger)
+        self._bound = is_structlog(self._logger)
         self._calls = calls
         self._sparing = Sparing(float(every), burst)
         self._trace = trace
@@ -132,9 +129,18 @@ class Log:
         end = LATE if of.around.late(event) else event.outcome
         if self._calls == "all" or (end in FAILED and self._calls != "none"):
             self._tell(pipeline, event, of, end)
-        due = self._sparing.due(pipeline, event.at)
+        self.passed(pipeline, event.at)
+
+    def passed(self, pipeline: Any, now: float) -> None:
+        """Some time has passed: what was kept back may be told."""
+        due = self._sparing.due(pipeline, now)
         if due is not None:
             self._tell_state(pipeline, *due, ())  # it is of a call that was before this one
+
+    @property
+    def tells_all(self) -> bool:
+        """Whether a call that went well has a line."""
+        return self._calls == "all"
 
     def _tell_state(self, pipeline: Any, event: StateChanged, hidden: int, passing: Passing) -> None:
         words, level = STATES[event.after]
@@ -253,6 +259,10 @@ class _Following:
                 self.request = None
 
     def well(self, call: Call, now: float, ended: tuple[Any, ...], /) -> None:
+        if not self._log.tells_all:
+            self._log.passed(self._pipeline, now)
+            self.request = None
+            return
         self.endpoint = ended[2]
         self(CallEnded(now, call.began_at, ended[3], 1, None, True, call.events.route, call.events.branch))
 
@@ -269,32 +279,3 @@ class _Following:
     def gone(self) -> bool:
         """Whether the client was, before it was answered or when the call ended."""
         return self._gone or getattr(self.request, "gone", False)
-
-
-def _check(every: Any, burst: Any, calls: Any, trace: Any) -> None:
-    if isinstance(every, bool) or not isinstance(every, int | float) or not 1e-9 <= every <= LARGEST:
-        raise ConfigError.of("Log", "every", every, "give seconds, above 0, such as 10.0")
-    if isinstance(burst, bool) or not isinstance(burst, int) or not 1 <= burst <= 1_000_000:
-        raise ConfigError.of("Log", "burst", burst, "give a whole number of lines, from 1 to 1000000")
-    if calls not in CALLS:
-        raise ConfigError.of("Log", "calls", calls, f"write one of {', '.join(map(repr, CALLS))}")
-    if trace is not None and (not callable(trace) or inspect.iscoroutinefunction(trace)):
-        raise ConfigError.of("Log", "trace", trace, "give a plain function that answers a dict")
-
-
-def _is_structlog(logger: Any) -> bool:
-    """By its ``bind``, which none of the standard library has."""
-    if isinstance(logger, type):
-        raise ConfigError.of("Log", "logger", logger, 'give a logger, such as logging.getLogger("payments")')
-    if callable(getattr(logger, "bind", None)):
-        try:
-            awaited = inspect.iscoroutinefunction(getattr(type(logger.bind()), "info", None))
-        except RuntimeError:  # it wants a loop that runs
-            awaited = True
-        if awaited:
-            fix = "a listener cannot await: give a logger whose methods are plain, such as structlog.get_logger()"
-            raise ConfigError.of("Log", "logger", logger, fix)
-        return True
-    if not (hasattr(logger, "isEnabledFor") and hasattr(logger, "log")):
-        raise ConfigError.of("Log", "logger", logger, 'give a logger, such as logging.getLogger("payments")')
-    return False
