@@ -35,8 +35,14 @@ TAKES = 0.02
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """So many, no two of them the same: all are open at once."""
+    with contextlib.ExitStack() as open_:
+        probes = [open_.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class Server:
@@ -161,7 +167,7 @@ http {{
 
 
 def nginx(folder: Path) -> Server:
-    port, tls_port = free_port(), free_port()
+    port, tls_port = free_ports(2)
     uds = str(folder / "nginx.sock")
     files = folder / "files"
     files.mkdir()
