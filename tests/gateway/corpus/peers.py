@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import shutil
 import subprocess
 import tempfile
@@ -209,7 +210,9 @@ async def _running(written: Written, lanes: Sequence[Lane]) -> AsyncIterator[lis
         command = written(folder, lanes, ports)
         env = {**os.environ, "PATH": PATH}
         with (folder / "output").open("wb") as output:
-            process = await asyncio.create_subprocess_exec(*command, cwd=folder, env=env, stdout=output, stderr=output)
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=folder, env=env, stdout=output, stderr=output, start_new_session=True
+            )
         try:
             for port in (ports[-1], ports[0]):
                 await up(port, lambda: process.returncode is None)
@@ -219,7 +222,7 @@ async def _running(written: Written, lanes: Sequence[Lane]) -> AsyncIterator[lis
             raise AssertionError((folder / "output").read_text("utf-8", "replace")[-2000:]) from error
         finally:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # its workers, too
             await process.wait()
 
 
