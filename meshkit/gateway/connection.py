@@ -31,6 +31,8 @@ class Connection(asgi.Connection):
     seen: Any = ()
     talks = False
     task: Any = None
+    vigil: Any = None
+    """Who looks whether the client waits yet; once it is let in, `meshkit.gateway.patience` does."""
     why: BaseException | None = None
 
     def read(self) -> Any:
@@ -64,6 +66,7 @@ class Connection(asgi.Connection):
         call: Any = self.call
         try:
             await self._recall()
+            self.vigil.end(self)
             if isinstance(found, Refused):
                 await self.respond(found.status, found.headers, found.body)
             else:
@@ -75,4 +78,4 @@ class Connection(asgi.Connection):
 
     def close(self) -> None:
         super().close()
-        self.task = self.fields = None
+        self.task = self.fields = self.vigil = None

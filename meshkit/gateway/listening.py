@@ -80,6 +80,8 @@ class Listening:
         """Serve one request, or one WebSocket."""
         kind = Connection if scope["type"] == "websocket" else Exchange
         exchange: Any = kind(self.door, self.door.fields.believed(scope), receive, send)
+        if kind is Connection:
+            exchange.vigil = vigil
         vigil.begin(exchange)
         task = exchange.task = asyncio.current_task()
         self.under_way += 1

@@ -10,7 +10,8 @@ tick. One timer a loop, which stands still when there is nothing to look after::
     handshake
     ``idle`` seconds without a byte to or from a client  the same
 
-Where an upload is under way, or an app of this process answers, whoever reads the request is told by that.
+A WebSocket is looked after until it is let in. Where an upload is under way, or an app of this process answers, whoever
+reads the request is told by that.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from websockets.utils import accept_key
 
 from meshkit import ConcurrencyLimit, Constant, Retry, Verdict
 from meshkit.errors import Unread
@@ -411,3 +412,27 @@ async def test_a_client_that_goes_while_it_waits_to_be_let_in() -> None:
         async with asyncio.timeout(5):
             await task
         assert visitor.sent == []
+
+
+async def test_a_websocket_that_was_let_in_is_looked_after_by_its_own_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is always being written to would else be taken for one that stands still."""
+    looked_after: list[int] = []
+
+    async def accepts(peer: Peer) -> None:
+        head = await peer.head()
+        [key] = [line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")]
+        await peer.send(
+            b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+            % accept_key(key.decode()).encode()
+        )
+
+    async def relayed(connection: Any, upstream: Any, limits: Any) -> None:
+        vigil = connection.vigil
+        looked_after.append(len(vigil._new) + len(vigil._old))
+        upstream.close()
+
+    monkeypatch.setattr("meshkit.gateway.socket.relay", relayed)
+    async with gate(accepts) as (gateway, _):
+        visitor = Visitor({"type": "websocket.connect"})
+        await begin(gateway, visitor, "/a", type="websocket", scheme="ws", subprotocols=[])
+    assert looked_after == [0]
